@@ -1,0 +1,55 @@
+import { execa } from 'execa';
+import { ProgramError } from './program-error.ts';
+
+/** What a program is given besides its arguments. */
+export interface RunOptions {
+  /** Written to standard input; the place for secrets, which argv would show to `ps`. */
+  readonly input?: string;
+  /** Milliseconds until the program is killed (SIGTERM, then SIGKILL). Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Extra environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RunResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The one door to every program: tests inject a recorded one, the benchmark a counting one. */
+export interface Runner {
+  /**
+   * Runs a program without a shell, with `LC_ALL=C` and no standard input unless given.
+   * Resolves for exit code 0 only.
+   * @throws ProgramError naming program, exit code and the useful line of stderr.
+   */
+  run(program: string, args: readonly string[], options?: RunOptions): Promise<RunResult>;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** Runs real programs. */
+export const systemRunner: Runner = {
+  async run(program, args, options = {}) {
+    const result = await execa(program, [...args], {
+      reject: false,
+      env: { LC_ALL: 'C', ...options.env },
+      timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      forceKillAfterDelay: 2_000,
+      stripFinalNewline: false,
+      ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    });
+    if (result.exitCode === 0) return { exitCode: 0, stdout: result.stdout, stderr: result.stderr };
+    throw new ProgramError({
+      program,
+      args,
+      exitCode: result.exitCode,
+      signal: result.signal,
+      timedOut: result.timedOut,
+      code: result.code,
+      stdout: result.stdout ?? '',
+      stderr: result.stderr ?? '',
+    });
+  },
+};
