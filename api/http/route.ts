@@ -1,0 +1,51 @@
+import type { z } from 'zod';
+import type { RequestContext } from './context.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** What a handler answers; `body` undefined means an empty one. */
+export interface Reply<B = unknown> {
+  readonly status: number;
+  readonly body?: B;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What a handler is given, already checked against the route's schemas. */
+export interface Input<P, Q, B> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+}
+
+/**
+ * One line of the API: drives routing, validation and `/openapi.json`.
+ * `path` is relative to the API's root, for example `/volumes/{id}`; the project id before it is the router's matter.
+ */
+export interface Route<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+  R extends z.ZodType = z.ZodType,
+> {
+  readonly method: Method;
+  readonly path: string;
+  readonly summary: string;
+  /** `admin` answers 403 to anybody else. Default `member`. */
+  readonly role?: 'admin' | 'member' | 'reader';
+  /** First microversion that has this route (the minor of 3.x); earlier ones get a 404 as in Cinder. */
+  readonly since?: number;
+  readonly params: P;
+  readonly query: Q;
+  /** Absent: the route takes no body. */
+  readonly body?: B;
+  /** Status → schema of the reply; null for an empty body. Parsed in tests, documented in OpenAPI. */
+  readonly replies: Readonly<Record<number, R | null>>;
+  handle(context: RequestContext, input: Input<z.output<P>, z.output<Q>, z.output<B>>): Promise<Reply>;
+}
+
+/** Ties a route's handler to its own schemas; the table itself holds the erased type. */
+export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+  definition: Route<P, Q, B, R>,
+): Route {
+  return definition as unknown as Route;
+}

@@ -1,0 +1,33 @@
+import type { Transaction } from 'kysely';
+import type { AttachmentId, OperationId, ProjectId, UserId, VolumeId } from '#schema/ids.ts';
+import type { OperationInputs, OperationKind } from '#schema/operations.ts';
+import type { OperationState } from '#schema/states.ts';
+import type { Tables } from '#schema/tables.ts';
+
+export interface NewOperation<K extends OperationKind> {
+  readonly kind: K;
+  readonly volumeId: VolumeId;
+  readonly attachmentId?: AttachmentId;
+  readonly projectId: ProjectId;
+  readonly userId: UserId;
+  readonly requestId: string;
+  readonly input: OperationInputs[K];
+}
+
+export interface EndedOperation {
+  readonly state: OperationState;
+  readonly error: string | null;
+}
+
+/** The api's side of the operations engine. */
+export interface OperationGateway {
+  /**
+   * Writes the operation in the caller's transaction, beside the status change that it stands for. Nothing happens
+   * until that transaction has committed and `submit` is called; if the caller dies in between, the sweeper submits.
+   */
+  begin<K extends OperationKind>(trx: Transaction<Tables>, operation: NewOperation<K>): Promise<OperationId>;
+  /** Puts the committed operation on the queue, without waiting; failures are the sweeper's. */
+  submit(id: OperationId): void;
+  /** Waits until the operation has ended, or `timeoutMs` have passed (then with the state it has). */
+  ended(id: OperationId, timeoutMs: number): Promise<EndedOperation>;
+}

@@ -1,0 +1,19 @@
+/** Operations: what a flow is asked for. Everything else a flow reads from MySQL when it runs. */
+import type { Iotune } from './iotune.ts';
+
+export interface OperationInputs {
+  'volume.create': Record<string, never>;
+  'volume.delete': Record<string, never>;
+  /** Plug an attachment into a guest that one of our compute agents runs. */
+  'volume.attach': { device: string | null };
+  'volume.detach': Record<string, never>;
+  'volume.extend': { fromGib: number; toGib: number };
+  /** Retune one attached volume; `before` is the set to go back to. */
+  'qos.apply': { before: Iotune };
+  /** Export for a client that connects by itself (Cinder's attachments API with a connector). */
+  'attachment.export': Record<string, never>;
+  /** Take such an attachment away again. */
+  'attachment.revoke': Record<string, never>;
+}
+
+export type OperationKind = keyof OperationInputs;

@@ -1,0 +1,51 @@
+/** What agents tell about themselves every ten seconds, over Redis (an agent never opens the database). */
+import { z } from 'zod';
+
+/** Seconds between reports; after DOWN_AFTER_S without one a service counts as down (Cinder's own figures). */
+export const REPORT_EVERY_S = 10;
+export const DOWN_AFTER_S = 60;
+
+const common = {
+  host: z.string().min(1).max(120),
+  bootId: z.string(),
+  version: z.string(),
+  availabilityZone: z.string(),
+};
+
+const pool = z.strictObject({
+  /** The backend's own name in the configuration, `host@backend#pool`'s middle. */
+  backend: z.string(),
+  /** What types ask for with `volume_backend_name`; also the pool's name. */
+  backendName: z.string(),
+  totalGib: z.number(),
+  freeGib: z.number(),
+  reservedPercentage: z.number().int(),
+  maxOverSubscriptionRatio: z.number(),
+  thin: z.boolean(),
+  /** Matched against a type's extra specs. */
+  capabilities: z.record(z.string(), z.union([z.string(), z.boolean(), z.number()])),
+});
+export type PoolReport = z.infer<typeof pool>;
+
+const server = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  projectId: z.string().nullable(),
+  status: z.string(),
+  vcpus: z.number().int(),
+  memoryMib: z.number().int(),
+});
+export type ServerReport = z.infer<typeof server>;
+
+export const storageReport = z.strictObject({ kind: z.literal('storage'), ...common, pools: z.array(pool) });
+export const computeReport = z.strictObject({
+  kind: z.literal('compute'),
+  ...common,
+  initiator: z.string(),
+  ip: z.string(),
+  servers: z.array(server),
+});
+export const agentReport = z.discriminatedUnion('kind', [storageReport, computeReport]);
+export type StorageReport = z.infer<typeof storageReport>;
+export type ComputeReport = z.infer<typeof computeReport>;
+export type AgentReport = z.infer<typeof agentReport>;

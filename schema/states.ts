@@ -1,0 +1,65 @@
+/**
+ * Every status a volume, an attachment or an operation can have, and which may follow which.
+ * A status is also the lock: it changes only by compare-and-swap (`UPDATE … WHERE status IN (…)`).
+ */
+
+type Transitions = Readonly<Record<string, readonly string[]>>;
+
+/** Cinder's volume statuses that this project uses, each with those that may follow it. */
+export const VOLUME_TRANSITIONS = {
+  creating: ['available', 'error'],
+  available: ['reserved', 'attaching', 'extending', 'deleting'],
+  reserved: ['attaching', 'in-use', 'available', 'error'],
+  attaching: ['in-use', 'available', 'error'],
+  'in-use': ['detaching', 'extending', 'available'],
+  detaching: ['available', 'in-use', 'error'],
+  extending: ['available', 'in-use', 'error_extending'],
+  deleting: ['error_deleting'],
+  error: ['deleting', 'available'],
+  error_deleting: ['deleting', 'available'],
+  error_extending: ['deleting', 'extending', 'available', 'in-use'],
+} as const satisfies Transitions;
+
+export type VolumeStatus = keyof typeof VOLUME_TRANSITIONS;
+
+export const VOLUME_STATUSES = Object.keys(VOLUME_TRANSITIONS) as readonly VolumeStatus[];
+
+/** The statuses from which `to` may be reached: the `IN (…)` list of a compare-and-swap. */
+export function volumeStatusesBefore(to: VolumeStatus): VolumeStatus[] {
+  return VOLUME_STATUSES.filter((from) => (VOLUME_TRANSITIONS[from] as readonly string[]).includes(to));
+}
+
+/** Cinder's attachment statuses (attach_status of one attachment). */
+export const ATTACHMENT_TRANSITIONS = {
+  reserved: ['attaching', 'attached'],
+  attaching: ['attached', 'error_attaching'],
+  attached: ['detaching'],
+  detaching: ['attached', 'error_detaching'],
+  error_attaching: ['detaching'],
+  error_detaching: ['detaching', 'attached'],
+} as const satisfies Transitions;
+
+export type AttachmentStatus = keyof typeof ATTACHMENT_TRANSITIONS;
+
+/**
+ * An operation's life. `done` and `undone` are its good ends; `stuck` waits for a person and says why.
+ */
+export const OPERATION_TRANSITIONS = {
+  queued: ['running'],
+  running: ['done', 'undoing', 'stuck'],
+  undoing: ['undone', 'stuck'],
+  done: [],
+  undone: [],
+  stuck: ['running', 'undoing'],
+} as const satisfies Transitions;
+
+export type OperationState = keyof typeof OPERATION_TRANSITIONS;
+
+/** The states in which an operation still has work to do. */
+export const OPEN_OPERATION_STATES = [
+  'queued',
+  'running',
+  'undoing',
+] as const satisfies readonly OperationState[];
+
+export type StepState = 'running' | 'done' | 'failed';
