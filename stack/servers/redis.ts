@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { firstReply, freePort } from './port.ts';
+import { type Server, startServer } from './server.ts';
+
+export interface RedisOptions {
+  /** Folder for its data, configuration and log; made when missing. */
+  readonly dir: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Default: random. */
+  readonly password?: string;
+}
+
+export interface RedisServer extends Server {
+  readonly url: string;
+  readonly port: number;
+}
+
+/** A private Redis that a queue can rest on: append-only file, never evicts. The password stays out of argv. */
+export async function startRedis(options: RedisOptions): Promise<RedisServer> {
+  const { dir, password = randomBytes(18).toString('hex') } = options;
+  const port = options.port ?? (await freePort());
+  const config = join(dir, 'redis.conf');
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await writeFile(
+    config,
+    `bind 127.0.0.1
+port ${port}
+requirepass ${password}
+dir "${dir}"
+appendonly yes
+appendfsync everysec
+maxmemory-policy noeviction
+save ""
+daemonize no
+`,
+    { mode: 0o600 },
+  );
+  const server = await startServer({
+    name: 'redis-server',
+    program: 'redis-server',
+    args: [config],
+    logFile: join(dir, 'redis.log'),
+    // Inline commands; until the append-only file is loaded the second answer is -LOADING.
+    ready: async () => (await firstReply(port, `AUTH ${password}\r\nPING\r\n`)).includes('+PONG'),
+  });
+  return { ...server, port, url: `redis://:${password}@127.0.0.1:${port}` };
+}

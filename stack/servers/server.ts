@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A server of ours: `stop` ends its whole process group and resolves when it is gone. */
+export interface Server extends AsyncDisposable {
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly name: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Standard output and error go here; its last lines are part of the error when the server does not come up. */
+  readonly logFile: string;
+  /** Asked every 20 ms until true; a throw means "not yet". */
+  readonly ready: () => Promise<boolean>;
+  /** Milliseconds. Default 30,000. */
+  readonly deadlineMs?: number;
+}
+
+const STOP_DEADLINE_MS = 20_000;
+
+/**
+ * Starts a server in a process group of its own and waits until it is ready. It gets SIGTERM when this process
+ * dies, even by SIGKILL.
+ * @throws Error with the last lines of the server's log when it ends or is not ready in time.
+ */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const log = openSync(options.logFile, 'a', 0o600);
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', options.program, ...options.args], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...options.env },
+  });
+  closeSync(log);
+  const exited = once(child, 'exit').catch((error: unknown) => [String(error)]);
+  let gone = false;
+  void exited.then(() => (gone = true));
+  const stop = async (): Promise<void> => {
+    if (child.pid === undefined) return;
+    if (!gone) {
+      signalGroup(child.pid, 'SIGTERM');
+      await Promise.race([exited, sleep(STOP_DEADLINE_MS, undefined, { ref: false })]);
+    }
+    signalGroup(child.pid, 'SIGKILL');
+    await exited;
+  };
+  const deadline = performance.now() + (options.deadlineMs ?? 30_000);
+  while (!(await options.ready().catch(() => false))) {
+    if (gone || performance.now() > deadline) {
+      const what = gone ? 'ended while starting' : 'was not ready in time';
+      await stop();
+      throw new Error(`${options.name} ${what}; its log ends:\n${await lastLines(options.logFile)}`);
+    }
+    await Promise.race([sleep(20), exited]);
+  }
+  return { pid: child.pid!, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** Signals a whole process group; one that is gone already is fine. */
+export function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function lastLines(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trimEnd().split('\n').slice(-15).join('\n');
+}

@@ -1,0 +1,6 @@
+import { stopSharedServers } from './servers.ts';
+
+/** Mocha calls this once, after everything. */
+export async function mochaGlobalTeardown(): Promise<void> {
+  await stopSharedServers();
+}
