@@ -1,0 +1,63 @@
+import { Kysely, MysqlDialect, type Transaction } from 'kysely';
+import { createPool } from 'mysql2';
+import type { Tables } from '#schema/tables.ts';
+
+export interface DatabaseOptions {
+  /** Connections kept open at most. */
+  readonly connections?: number;
+}
+
+/**
+ * Opens a pool on MySQL or MariaDB. Times come as UTC text and JSON columns as text, so that a row is never a Date
+ * in one driver and a string in another. Every session is READ COMMITTED: compare-and-swap updates need no gap locks.
+ * @param url `mysql://user:password@host:port/database`
+ */
+export function openDatabase(url: string, options: DatabaseOptions = {}): Kysely<Tables> {
+  const pool = createPool({
+    uri: url,
+    connectionLimit: options.connections ?? 10,
+    charset: 'utf8mb4',
+    timezone: 'Z',
+    dateStrings: true,
+    jsonStrings: true,
+    // A number of rows *matched*, not changed, is what a compare-and-swap asks for.
+    flags: ['FOUND_ROWS'],
+    enableKeepAlive: true,
+    connectTimeout: 5_000,
+  });
+  pool.on('connection', (connection) => {
+    // Queued before any statement of ours on this connection. A failure shows on the next one.
+    connection.query("SET SESSION transaction_isolation = 'READ-COMMITTED', time_zone = '+00:00'", ignore);
+    connection.query("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", ignore);
+  });
+  return new Kysely<Tables>({ dialect: new MysqlDialect({ pool }) });
+}
+
+const ignore = (): void => undefined;
+
+/** Deadlock (1213) and lock wait timeout (1205): the transaction was rolled back and may simply run again. */
+const RETRIABLE = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT']);
+const ATTEMPTS = 5;
+
+/** Runs `work` in one transaction; again when the server chose it as the victim of a deadlock. */
+export async function transact<T>(
+  db: Kysely<Tables>,
+  work: (trx: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await db.transaction().execute(work);
+    } catch (error) {
+      if (attempt >= ATTEMPTS || !isRetriable(error)) throw error;
+    }
+  }
+}
+
+function isRetriable(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && RETRIABLE.has(String(error.code));
+}
+
+/** True when the statement failed because a unique key exists already. */
+export function isDuplicateKey(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ER_DUP_ENTRY';
+}

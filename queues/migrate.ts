@@ -1,0 +1,14 @@
+import type { Kysely } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import * as foundation from '#schema/migrations/001-foundation.ts';
+import type { Tables } from '#schema/tables.ts';
+
+/** In order, append only; the name is what the database remembers. */
+const MIGRATIONS = { '001-foundation': foundation };
+
+/** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */
+export async function migrate(db: Kysely<Tables>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw error;
+}

@@ -1,0 +1,26 @@
+import type { HostName } from '#schema/ids.ts';
+import type { AgentKind } from '#schema/tasks.ts';
+
+/** The queue of operations, which conductors work on. */
+export const OPERATIONS_QUEUE = 'operations';
+
+/** The queue of one agent: `storage.<host>` or `compute.<host>`. */
+export function agentQueue(kind: AgentKind, host: HostName): string {
+  return `${kind}.${host}`;
+}
+
+/** Host names go into queue names and Redis keys: letters, digits, dot, dash, underscore. */
+export const HOST_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,118}$/;
+
+/** BullMQ's stream of what happens on a queue (its documented key layout). */
+export function eventStream(prefix: string, queue: string): string {
+  return `${prefix}:${queue}:events`;
+}
+
+/** Where agents publish reports, and where the newest of each is kept. */
+export function reportChannel(prefix: string): string {
+  return `${prefix}:reports`;
+}
+export function reportKey(prefix: string, kind: AgentKind, host: HostName): string {
+  return `${prefix}:report:${kind}.${host}`;
+}
