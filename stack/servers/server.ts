@@ -21,18 +21,20 @@ export interface ServerOptions {
   readonly ready: () => Promise<boolean>;
   /** Milliseconds. Default 30,000. */
   readonly deadlineMs?: number;
+  /** What ends it, and what it gets when this process dies, even by SIGKILL. Default SIGTERM. */
+  readonly endSignal?: 'SIGTERM' | 'SIGKILL';
 }
 
 const STOP_DEADLINE_MS = 20_000;
 
 /**
- * Starts a server in a process group of its own and waits until it is ready. It gets SIGTERM when this process
- * dies, even by SIGKILL.
+ * Starts a server in a process group of its own and waits until it is ready.
  * @throws Error with the last lines of the server's log when it ends or is not ready in time.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
+  const { endSignal = 'SIGTERM' } = options;
   const log = openSync(options.logFile, 'a', 0o600);
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', options.program, ...options.args], {
+  const child = spawn('setpriv', ['--pdeathsig', endSignal.slice(3), options.program, ...options.args], {
     detached: true,
     stdio: ['ignore', log, log],
     env: { ...process.env, ...options.env },
@@ -44,7 +46,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const stop = async (): Promise<void> => {
     if (child.pid === undefined) return;
     if (!gone) {
-      signalGroup(child.pid, 'SIGTERM');
+      signalGroup(child.pid, endSignal);
       await Promise.race([exited, sleep(STOP_DEADLINE_MS, undefined, { ref: false })]);
     }
     signalGroup(child.pid, 'SIGKILL');
