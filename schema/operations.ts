@@ -10,10 +10,16 @@ export interface OperationInputs {
   'volume.extend': { fromGib: number; toGib: number };
   /** Retune one attached volume; `before` is the set to go back to. */
   'qos.apply': { before: Iotune };
-  /** Export for a client that connects by itself (Cinder's attachments API with a connector). */
-  'attachment.export': Record<string, never>;
+  /**
+   * Export for a client that connects by itself (Cinder's attachments API with a connector). `createdHere`: the same
+   * request made the attachment, so a failure takes it away again.
+   */
+  'attachment.export': { createdHere: boolean };
   /** Take such an attachment away again. */
   'attachment.revoke': Record<string, never>;
 }
 
 export type OperationKind = keyof OperationInputs;
+
+/** How many sequence numbers an operation owns, from its `seq_base` on: one for each step and one for each undo. */
+export const SEQ_PER_OPERATION = 64;

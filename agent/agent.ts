@@ -1,0 +1,122 @@
+import { UnrecoverableError, Worker } from 'bullmq';
+import { agentQueue, reportChannel, reportKey } from '#queues/names.ts';
+import { openRedis } from '#queues/redis.ts';
+import type { HostName } from '#schema/ids.ts';
+import { type AgentReport, DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.ts';
+import { type AgentKind, TASKS, type TaskEnvelope, TaskError, type TasksOf } from '#schema/tasks.ts';
+import type { Handlers, TaskContext } from './handlers.ts';
+import { KeyedMutex } from './keyed-mutex.ts';
+import { openSequenceJournal } from './sequence-journal.ts';
+
+export interface AgentOptions<K extends AgentKind> {
+  readonly kind: K;
+  readonly host: HostName;
+  readonly redisUrl: string;
+  /** BullMQ's key prefix (`BLOCKYARD_QUEUE_PREFIX`). */
+  readonly prefix: string;
+  /** Where the sequence journal lives; one folder per agent. */
+  readonly stateDir: string;
+  readonly handlers: Handlers<K>;
+  /** What the agent says about itself every ten seconds. */
+  readonly report: () => Promise<AgentReport>;
+  /** Tasks of different volumes that may run at once. Default 32. */
+  readonly concurrency?: number;
+  readonly log: (line: string) => void;
+}
+
+export interface Agent {
+  /** Sends a report now instead of at the next turn: a domain has started, a target has lost its exports. */
+  reportNow(): Promise<void>;
+  /** Lets running tasks end, up to BullMQ's patience, and closes the connections. */
+  stop(): Promise<void>;
+}
+
+/**
+ * A killed agent's tasks are taken up again this long after its restart at the latest. Short, because tasks ensure
+ * and so may run twice; a Node process that doesn't compute renews in time.
+ */
+const LOCK_MS = 6_000;
+const STALLED_CHECK_MS = 2_000;
+
+/** Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one. */
+export async function startAgent<K extends AgentKind>(options: AgentOptions<K>): Promise<Agent> {
+  const { kind, host, prefix, handlers, log } = options;
+  const journal = await openSequenceJournal(options.stateDir);
+  const volumes = new KeyedMutex();
+  const stopping = new AbortController();
+  const commands = openRedis(options.redisUrl);
+
+  async function carryOut(name: string, envelope: TaskEnvelope): Promise<unknown> {
+    if (!(name in TASKS) || !(name in handlers))
+      throw new TaskError('invalid', `this agent has no task ${name}`);
+    const task = name as TasksOf<K>;
+    const input = TASKS[task].input.safeParse(envelope.input);
+    if (!input.success)
+      throw new TaskError('invalid', `task ${name}: ${input.error.issues[0]?.message ?? 'bad input'}`);
+    if (!(await journal.advance(envelope.volumeId, envelope.seq))) {
+      throw new TaskError(
+        'stale',
+        `task ${name} (sequence ${envelope.seq}) is older than what was carried out since`,
+      );
+    }
+    const context: TaskContext = { requestId: envelope.requestId, signal: stopping.signal };
+    const handler = handlers[task] as (input: unknown, context: TaskContext) => Promise<unknown>;
+    return handler(input.data, context);
+  }
+
+  const worker = new Worker<TaskEnvelope>(
+    agentQueue(kind, host),
+    async (job) => {
+      try {
+        return await volumes.run(job.data.volumeId, () => carryOut(job.name, job.data));
+      } catch (error) {
+        throw toJobError(error);
+      }
+    },
+    {
+      connection: openRedis(options.redisUrl),
+      prefix,
+      concurrency: options.concurrency ?? 32,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: 1_000,
+    },
+  );
+  worker.on('error', (error) => log(`queue: ${error.message}`));
+  worker.on('failed', (job, error) =>
+    log(`${job?.name ?? 'task'} ${job?.data.volumeId ?? ''}: ${error.message}`),
+  );
+
+  async function reportNow(): Promise<void> {
+    try {
+      const text = JSON.stringify(await options.report());
+      await commands
+        .pipeline()
+        .set(reportKey(prefix, kind, host), text, 'EX', DOWN_AFTER_S)
+        .publish(reportChannel(prefix), text)
+        .exec();
+    } catch (error) {
+      log(`report: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  const timer = setInterval(() => void reportNow(), REPORT_EVERY_S * 1_000);
+  await reportNow();
+
+  return {
+    reportNow,
+    async stop() {
+      clearInterval(timer);
+      stopping.abort();
+      await worker.close();
+      await journal.close();
+      commands.disconnect();
+    },
+  };
+}
+
+/** `code: message`, as conductors read it; only `failed` is worth another attempt of the same job. */
+function toJobError(error: unknown): Error {
+  const code = error instanceof TaskError ? error.code : 'failed';
+  const text = `${code}: ${error instanceof Error ? error.message : String(error)}`;
+  return code === 'failed' ? new Error(text) : new UnrecoverableError(text);
+}
