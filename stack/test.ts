@@ -6,9 +6,12 @@ import type { TestCounts } from './reporter.ts';
 /** How long Mocha may take to end after the last test; longer means that a test left something open. */
 const END_DEADLINE_MS = 30_000;
 
+/** Arguments go to Mocha: `--grep words`, or files instead of all of them. */
+const args = process.argv.slice(2);
+const files = args.some((arg) => arg.endsWith('.test.ts')) ? [] : ['test/**/*.test.ts'];
 const mocha = spawn(
   process.execPath,
-  ['node_modules/mocha/bin/mocha.js', '--reporter', './stack/reporter.ts', ...process.argv.slice(2)],
+  ['node_modules/mocha/bin/mocha.js', '--reporter', './stack/reporter.ts', ...args, ...files],
   { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] },
 );
 
