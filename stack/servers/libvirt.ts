@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
 import { type Server, startServer } from './server.ts';
 
@@ -25,7 +25,7 @@ export async function startLibvirt({ dir, cacheDir }: LibvirtOptions): Promise<L
     XDG_CONFIG_HOME: join(dir, 'config'),
     XDG_DATA_HOME: join(dir, 'data'),
     XDG_RUNTIME_DIR: join(dir, 'run'),
-    XDG_CACHE_HOME: cacheDir,
+    XDG_CACHE_HOME: resolve(cacheDir),
   };
   for (const folder of [dir, ...Object.values(folders), join(folders.XDG_CONFIG_HOME, 'libvirt')])
     await mkdir(folder, { recursive: true, mode: 0o700 });
