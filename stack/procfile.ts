@@ -4,8 +4,8 @@ import { SupervisedProcess } from './supervised-process.ts';
 export interface ProcfileOptions {
   /** Default: `Procfile` in the current folder. */
   readonly file?: string;
-  /** The processes' whole environment. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The whole environment of the process of this name. */
+  readonly env: (name: string) => Readonly<Record<string, string | undefined>>;
   /** Names to start. Default: all. */
   readonly only?: readonly string[];
   readonly log: (name: string, line: string) => void;
@@ -29,7 +29,7 @@ export async function startProcfile(options: ProcfileOptions): Promise<RunningPr
   for (const name of options.only ?? commands.keys()) {
     const command = commands.get(name);
     if (command === undefined) throw new Error(`${file} has no process "${name}"`);
-    processes.set(name, new SupervisedProcess({ name, command, env: options.env, log: options.log }));
+    processes.set(name, new SupervisedProcess({ name, command, env: options.env(name), log: options.log }));
   }
   for (const supervised of processes.values()) supervised.start();
   return {

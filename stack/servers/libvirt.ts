@@ -47,14 +47,14 @@ export async function startLibvirt({ dir, cacheDir }: LibvirtOptions): Promise<L
       join(dir, 'libvirtd.conf'),
     ],
     env: { ...folders, HOME: dir, ...NO_DBUS },
-    logFile: join(dir, 'libvirtd.log'),
+    dir,
     deadlineMs: 60_000,
     ready: async () => existsSync(socket) && (await virsh(uri, 'version')) !== '',
   });
   const stop = async (): Promise<void> => {
     await destroyDomains(uri);
     await server.stop();
-    await killLeftGuests(join(folders.XDG_RUNTIME_DIR, 'libvirt/qemu/run'), dir);
+    await killGuests(dir);
   };
   return { ...server, uri, stop, [Symbol.asyncDispose]: stop };
 }
@@ -92,8 +92,9 @@ async function destroyDomains(uri: string): Promise<void> {
   );
 }
 
-/** QEMU outlives its libvirtd; ends those of this daemon that `virsh destroy` did not reach. */
-async function killLeftGuests(pidFiles: string, dir: string): Promise<void> {
+/** Ends the guests of the daemon in `dir` that `virsh destroy` did not reach: QEMU outlives its libvirtd. */
+export async function killGuests(dir: string): Promise<void> {
+  const pidFiles = join(dir, 'run/libvirt/qemu/run');
   for (const name of await readdir(pidFiles).catch(() => [])) {
     if (!name.endsWith('.pid') || name === 'driver.pid') continue;
     const pid = Number(await readFile(join(pidFiles, name), 'utf8').catch(() => ''));

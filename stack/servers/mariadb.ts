@@ -36,7 +36,7 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
     name: 'mariadbd',
     program: 'mariadbd',
     args: [`--defaults-file=${config}`],
-    logFile: join(dir, 'mariadb.log'),
+    dir,
     // The server greets first, and only when it is up.
     ready: async () => (await firstReply(port)).includes('MariaDB'),
   });
@@ -67,7 +67,7 @@ function configuration(dir: string, port: number): string {
 user = ${userInfo().username}
 datadir = ${dir}/data
 socket = ${dir}/mariadb.sock
-pid-file = ${dir}/mariadb.pid
+pid-file = ${dir}/own.pid
 init-file = ${dir}/init.sql
 bind-address = 127.0.0.1
 port = ${port}

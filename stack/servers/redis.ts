@@ -42,7 +42,7 @@ daemonize no
     name: 'redis-server',
     program: 'redis-server',
     args: [config],
-    logFile: join(dir, 'redis.log'),
+    dir,
     // Inline commands; until the append-only file is loaded the second answer is -LOADING.
     ready: async () => (await firstReply(port, `AUTH ${password}\r\nPING\r\n`)).includes('+PONG'),
   });

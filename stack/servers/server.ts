@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { awaitRemembered, rememberProcess } from './identity.ts';
 
 /** A server of ours: `stop` ends its whole process group and resolves when it is gone. */
 export interface Server extends AsyncDisposable {
@@ -15,8 +17,11 @@ export interface ServerOptions {
   readonly program: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Standard output and error go here; its last lines are part of the error when the server does not come up. */
-  readonly logFile: string;
+  /**
+   * Existing folder for `name.pid` and `name.log`, which takes standard output and error. The log's last lines are part
+   * of the error when the server does not come up.
+   */
+  readonly dir: string;
   /** Asked every 20 ms until true; a throw means "not yet". */
   readonly ready: () => Promise<boolean>;
   /** Milliseconds. Default 30,000. */
@@ -32,8 +37,11 @@ const STOP_DEADLINE_MS = 20_000;
  * @throws Error with the last lines of the server's log when it ends or is not ready in time.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { endSignal = 'SIGTERM' } = options;
-  const log = openSync(options.logFile, 'a', 0o600);
+  const { name, dir, endSignal = 'SIGTERM' } = options;
+  const pidFile = join(dir, `${name}.pid`);
+  const logFile = join(dir, `${name}.log`);
+  await awaitRemembered(pidFile);
+  const log = openSync(logFile, 'a', 0o600);
   const child = spawn('setpriv', ['--pdeathsig', endSignal.slice(3), options.program, ...options.args], {
     detached: true,
     stdio: ['ignore', log, log],
@@ -52,12 +60,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     signalGroup(child.pid, 'SIGKILL');
     await exited;
   };
+  if (child.pid !== undefined) await rememberProcess(pidFile, child.pid);
   const deadline = performance.now() + (options.deadlineMs ?? 30_000);
   while (!(await options.ready().catch(() => false))) {
     if (gone || performance.now() > deadline) {
       const what = gone ? 'ended while starting' : 'was not ready in time';
       await stop();
-      throw new Error(`${options.name} ${what}; its log ends:\n${await lastLines(options.logFile)}`);
+      throw new Error(`${name} ${what}; its log ends:\n${await lastLines(logFile)}`);
     }
     await Promise.race([sleep(20), exited]);
   }

@@ -31,7 +31,7 @@ export async function startTgtd(options: TgtdOptions): Promise<TgtdServer> {
     program: 'tgtd',
     args: ['-f', '-C', '0', '--iscsi', `portal=${portal}`],
     env: { TGT_IPC_SOCKET: socket },
-    logFile: join(dir, 'tgtd.log'),
+    dir,
     // It ignores SIGTERM while it has targets. What it has acknowledged is with the kernel already.
     endSignal: 'SIGKILL',
     ready: async () => {

@@ -34,7 +34,7 @@ describe('Procfile', () => {
   async function start(lines: string, log: (name: string, line: string) => void): Promise<RunningProcfile> {
     const file = join(dir, 'Procfile');
     await writeFile(file, lines);
-    running = await startProcfile({ file, env: process.env, log });
+    running = await startProcfile({ file, env: () => process.env, log });
     return running;
   }
 
@@ -82,7 +82,7 @@ describe('Procfile', () => {
     await writeFile(
       script,
       `import { startProcfile } from '${resolve('stack/procfile.ts')}';
-       await startProcfile({ file: '${file}', env: process.env, log: (_, line) => console.log(line) });`,
+       await startProcfile({ file: '${file}', env: () => process.env, log: (_, line) => console.log(line) });`,
     );
     const supervisor = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [data] = (await once(supervisor.stdout, 'data')) as [Buffer];

@@ -57,7 +57,7 @@ describe('private servers', () => {
       name: 'nonsense',
       program: 'sh',
       args: ['-c', 'echo the reason; exit 3'],
-      logFile: join(dir, 'nonsense.log'),
+      dir,
       ready: () => Promise.resolve(false),
     });
     await assert.rejects(starting, /nonsense ended while starting; its log ends:\nthe reason/);

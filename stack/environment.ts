@@ -1,0 +1,162 @@
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { type RunningProcfile, startProcfile } from './procfile.ts';
+import { answers } from './readiness.ts';
+import { claimRunDir } from './run-dir.ts';
+import { loadState, type StackState, saveState } from './secrets.ts';
+import { type Servers, startServers } from './servers/all.ts';
+import { killGuests } from './servers/libvirt.ts';
+import { freePort } from './servers/port.ts';
+
+export interface StackOptions {
+  /** Everything of this stack is in here; made when missing. The same folder can be started again. */
+  readonly runDir: string;
+  /** Each line that the processes print, and what the supervisor does. */
+  readonly log: (name: string, line: string) => void;
+  /** Empties `runDir` first. */
+  readonly fresh?: boolean;
+  /** Port of the API that is taken if free. Default: any free one. */
+  readonly port?: number;
+  /** Default `tokens`. */
+  readonly auth?: 'none' | 'tokens';
+  /** Default `tgt`. */
+  readonly target?: 'tgt' | 'none';
+  /** Default `libvirt`. */
+  readonly hypervisor?: 'libvirt' | 'noop';
+  /** More environment variables for the processes; they win over what the stack would set. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Processes of the Procfile to start. Default: all. */
+  readonly only?: readonly string[];
+  /** Default: `Procfile`. */
+  readonly procfile?: string;
+  /** Resolves when the started stack can be used. Default: the API answers. */
+  readonly ready?: (stack: Stack) => Promise<void>;
+}
+
+/** Servers and processes, running. */
+export interface Stack extends AsyncDisposable {
+  /** Without a slash at the end. */
+  readonly apiUrl: string;
+  /** What the API's process got; what tools and tests connect with. */
+  readonly env: Readonly<Record<string, string>>;
+  /** `X-Auth-Token` of an admin; it's in the tokens file only, so it means nothing with `auth: 'none'`. */
+  readonly adminToken: string;
+  /** The project that the admin's token belongs to. */
+  readonly project: string;
+  readonly processes: RunningProcfile['processes'];
+  readonly servers: Servers;
+  /** Ends processes, guests and servers. Data stays in the run directory. */
+  stop(): Promise<void>;
+}
+
+export const PROJECT = 'b10c0000000000000000000000000001';
+const CACHE = resolve('.data/cache');
+
+/** What agents are not given: a hypervisor holds no password of the database and no one's token. */
+const NOT_FOR_AGENTS = ['DATABASE_URL', 'BLOCKYARD_TOKENS_FILE'];
+
+/**
+ * Starts everything on this machine. Servers that `DATABASE_URL`, `REDIS_URL`, `BLOCKYARD_LIBVIRT_URI` or
+ * `BLOCKYARD_TGT_SOCKET` (with `BLOCKYARD_ISCSI_PORTAL`) name are used as they are; the others are private ones.
+ * @throws Error when a server or process does not come up; what had started is ended before.
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const claimed = await claimRunDir(options.runDir);
+  const runDir = claimed.path;
+  const undo: (() => Promise<unknown>)[] = [() => claimed.release()];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).toReversed()) await step();
+  };
+  try {
+    if (options.fresh === true) await emptyRunDir(runDir);
+    const state = await loadState(runDir);
+    const servers = await startServers({
+      runDir,
+      state,
+      cacheDir: CACHE,
+      tgt: options.target !== 'none',
+      libvirt: options.hypervisor !== 'noop',
+    });
+    undo.push(() => servers.stop());
+    await saveState(runDir, { ...state, iscsiPort: servers.iscsiPort });
+    const env = await environment(options, runDir, state, servers);
+    const procfile = await startProcfile({
+      file: options.procfile ?? 'Procfile',
+      env: (name) => environmentOf(name, env),
+      ...(options.only === undefined ? {} : { only: options.only }),
+      log: options.log,
+    });
+    undo.push(() => procfile.stop());
+    const stack: Stack = {
+      apiUrl: `http://${env['BLOCKYARD_LISTEN']}`,
+      env,
+      adminToken: state.adminToken,
+      project: PROJECT,
+      processes: procfile.processes,
+      servers,
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+    await (options.ready ?? answers)(stack);
+    return stack;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Also ends the guests that a killed stack has left. */
+async function emptyRunDir(runDir: string): Promise<void> {
+  await killGuests(join(runDir, 'libvirt'));
+  for (const name of await readdir(runDir)) await rm(join(runDir, name), { recursive: true, force: true });
+}
+
+async function environment(
+  options: StackOptions,
+  runDir: string,
+  state: StackState,
+  servers: Servers,
+): Promise<Record<string, string>> {
+  const tokensFile = join(runDir, 'tokens.json');
+  const admin = { token: state.adminToken, project_id: PROJECT, user_id: 'admin', roles: ['admin'] };
+  await writeFile(tokensFile, `${JSON.stringify([admin], undefined, 2)}\n`, { mode: 0o600 });
+  const volumes = join(runDir, 'volumes');
+  await mkdir(volumes, { recursive: true });
+  const given = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => name.startsWith('BLOCKYARD_')),
+  );
+  return {
+    BLOCKYARD_LISTEN: `127.0.0.1:${await freePort(options.port)}`,
+    BLOCKYARD_AUTH: options.auth ?? 'tokens',
+    BLOCKYARD_TOKENS_FILE: tokensFile,
+    BLOCKYARD_SECRET_KEY: state.secretKey,
+    BLOCKYARD_HOST: hostname(),
+    BLOCKYARD_QUEUE_PREFIX: 'blockyard',
+    BLOCKYARD_STATE_DIR: join(runDir, 'state'),
+    BLOCKYARD_BACKENDS: `file:name=files,path=${volumes}`,
+    BLOCKYARD_TARGET: options.target ?? 'tgt',
+    BLOCKYARD_HYPERVISOR: options.hypervisor ?? 'libvirt',
+    BLOCKYARD_INITIATOR_NAME: state.initiatorName,
+    ...given,
+    ...servers.env,
+    ...options.env,
+  };
+}
+
+function environmentOf(
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  const isAgent = name === 'storage' || name === 'compute';
+  const hidden = isAgent ? NOT_FOR_AGENTS : [];
+  const all: Record<string, string | undefined> = {
+    ...process.env,
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(CACHE, 'node'),
+    ...env,
+    // The Procfile says "node" and means the one that runs this.
+    PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
+  };
+  for (const secret of hidden) delete all[secret];
+  return all;
+}

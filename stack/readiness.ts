@@ -1,0 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Stack } from './environment.ts';
+
+const DEADLINE_MS = 60_000;
+
+/**
+ * Resolves when `GET /` of the API answers.
+ * @throws Error after a minute, or at the third crash of a process.
+ */
+export async function answers(stack: Stack): Promise<void> {
+  await until(stack, 'the API did not answer', async () => (await fetch(stack.apiUrl)).status < 500);
+}
+
+/** Resolves when the API answers and lists at least one service of each kind in `binaries` as up. */
+export async function servicesUp(stack: Stack, binaries: readonly string[]): Promise<void> {
+  await answers(stack);
+  const url = `${stack.apiUrl}/v3/${stack.project}/os-services`;
+  await until(stack, `not all of ${binaries.join(', ')} came up`, async () => {
+    const response = await fetch(url, { headers: { 'X-Auth-Token': stack.adminToken } });
+    const { services } = (await response.json()) as { services: { binary: string; state: string }[] };
+    return binaries.every((wanted) =>
+      services.some(({ binary, state }) => binary === wanted && state === 'up'),
+    );
+  });
+}
+
+async function until(stack: Stack, failure: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!(await holds().catch(() => false))) {
+    const crashing = [...stack.processes.values()].find(({ restarts }) => restarts >= 3);
+    if (crashing !== undefined) throw new Error(`${failure}: the process "${crashing.name}" keeps ending`);
+    if (performance.now() > deadline) throw new Error(`${failure} within ${DEADLINE_MS / 1000} s`);
+    await sleep(50);
+  }
+}
