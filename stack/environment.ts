@@ -50,7 +50,7 @@ export interface Stack extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export const PROJECT = 'b10c0000000000000000000000000001';
+const PROJECT = 'b10c0000000000000000000000000001';
 const CACHE = resolve('.data/cache');
 
 /** What agents are not given: a hypervisor holds no password of the database and no one's token. */

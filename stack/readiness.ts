@@ -11,16 +11,17 @@ export async function answers(stack: Stack): Promise<void> {
   await until(stack, 'the API did not answer', async () => (await fetch(stack.apiUrl)).status < 500);
 }
 
-/** Resolves when the API answers and lists at least one service of each kind in `binaries` as up. */
-export async function servicesUp(stack: Stack, binaries: readonly string[]): Promise<void> {
+/** Resolves when the API answers and lists the services of all other processes as up. */
+export async function servicesUp(stack: Stack): Promise<void> {
   await answers(stack);
   const url = `${stack.apiUrl}/v3/${stack.project}/os-services`;
-  await until(stack, `not all of ${binaries.join(', ')} came up`, async () => {
+  const wanted = [...stack.processes.keys()]
+    .filter((name) => name !== 'api')
+    .map((name) => `blockyard-${name}`);
+  await until(stack, `not all of ${wanted.join(', ')} came up`, async () => {
     const response = await fetch(url, { headers: { 'X-Auth-Token': stack.adminToken } });
     const { services } = (await response.json()) as { services: { binary: string; state: string }[] };
-    return binaries.every((wanted) =>
-      services.some(({ binary, state }) => binary === wanted && state === 'up'),
-    );
+    return wanted.every((name) => services.some(({ binary, state }) => binary === name && state === 'up'));
   });
 }
 

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { startStack } from './environment.ts';
 import { prefixedLog } from './log.ts';
+import { servicesUp } from './readiness.ts';
 
 const RUN_DIR = '.data/stack';
 const PORT = 8776;
@@ -10,7 +11,7 @@ const signals = new AbortController();
 const asked = Promise.race(
   ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal, { signal: signals.signal })),
 );
-const stack = await startStack({ runDir: RUN_DIR, port: PORT, log: prefixedLog() });
+const stack = await startStack({ runDir: RUN_DIR, port: PORT, log: prefixedLog(), ready: servicesUp });
 console.log(`
 Blockyard is up.
   Block storage   ${stack.apiUrl}/v3/
