@@ -50,10 +50,9 @@ async function download(folder: string, runner: Runner): Promise<void> {
   const { stdout: uris } = await runner.run('apt-get', ['--print-uris', 'download', name]);
   const file = / (linux-image-\S+\.deb) /.exec(uris)?.[1];
   if (file === undefined) throw new Error(`apt cannot download ${name}`);
-  // apt-get downloads into the current folder.
-  await runner.run('sh', ['-c', 'cd "$1" && apt-get -q download "$2"', 'sh', folder, name], {
-    timeoutMs: 300_000,
-  });
+  // apt-get downloads into the current folder. Its sandbox user could not write there, and is none in a user namespace.
+  const fetch = 'cd "$1" && apt-get -q -o APT::Sandbox::User=root download "$2"';
+  await runner.run('sh', ['-c', fetch, 'sh', folder, name], { timeoutMs: 300_000 });
   await runner.run('dpkg-deb', ['-x', join(folder, file), folder], { timeoutMs: 60_000 });
   await rm(join(folder, file));
 }
