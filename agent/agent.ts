@@ -44,6 +44,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
   const journal = await openSequenceJournal(options.stateDir);
   const volumes = new KeyedMutex();
   const stopping = new AbortController();
+  // BullMQ waits on a copy of this connection, which it closes itself; this one stays ours.
   const commands = openRedis(options.redisUrl);
 
   async function carryOut(name: string, envelope: TaskEnvelope): Promise<unknown> {
@@ -74,7 +75,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
       }
     },
     {
-      connection: openRedis(options.redisUrl),
+      connection: commands,
       prefix,
       concurrency: options.concurrency ?? 32,
       lockDuration: LOCK_MS,

@@ -24,3 +24,8 @@ export function reportChannel(prefix: string): string {
 export function reportKey(prefix: string, kind: AgentKind, host: HostName): string {
   return `${prefix}:report:${kind}.${host}`;
 }
+
+/** Where conductors say which operation has ended. */
+export function endedChannel(prefix: string): string {
+  return `${prefix}:ended`;
+}

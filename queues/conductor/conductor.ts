@@ -1,0 +1,159 @@
+import { Queue, Worker } from 'bullmq';
+import type { Kysely } from 'kysely';
+import type { Clock } from '#schema/clock.ts';
+import type { HostName, Ids, OperationId } from '#schema/ids.ts';
+import type { Tables } from '#schema/tables.ts';
+import { endedChannel, OPERATIONS_QUEUE, reportChannel } from '../names.ts';
+import { operationJobOptions } from '../operations/create-gateway.ts';
+import type { Weights } from '../placement/weighers.ts';
+import { openRedis } from '../redis.ts';
+import type { EngineDeps } from './deps.ts';
+import { createDispatcher } from './dispatcher.ts';
+import { runOperation } from './engine.ts';
+import { newestReports, takeReport } from './reports.ts';
+import { restoreExports } from './restore.ts';
+import { freeOrphans, type SweeperDeps, sayAlive, unattended } from './sweeper.ts';
+
+export interface ConductorOptions {
+  readonly db: Kysely<Tables>;
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly host: HostName;
+  readonly availabilityZone: string;
+  readonly version: string;
+  readonly weights: Weights;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: (line: string) => void;
+}
+
+export interface Conductor {
+  /** Stops taking operations up, lets go of those under way (they go on where they were) and closes connections. */
+  stop(): Promise<void>;
+}
+
+/** Operations worked on at once. One that waits for an agent makes room for others after PARK_MS. */
+const CONCURRENCY = 64;
+const PARK_MS = 3_000;
+const SWEEP_MS = 2_000;
+
+export async function startConductor(options: ConductorOptions): Promise<Conductor> {
+  const { db, redisUrl, prefix, clock, log } = options;
+  const bootId = options.ids.uuid();
+  const stopping = new AbortController();
+  const commands = openRedis(redisUrl);
+  const dispatcher = createDispatcher(redisUrl, prefix, () => clock.now());
+  const operations = new Queue(OPERATIONS_QUEUE, { connection: commands, prefix });
+  const running = new Map<OperationId, Promise<void>>();
+  const sweeper: SweeperDeps = { ...options, bootId };
+  const deps: EngineDeps = {
+    db,
+    dispatcher,
+    clock,
+    weights: options.weights,
+    owner: `${options.host}/${bootId}`,
+    pause,
+    ended(id, next) {
+      commands.publish(endedChannel(prefix), id).catch(() => undefined);
+      if (next !== null) submit(next);
+    },
+  };
+
+  function submit(id: OperationId): void {
+    operations
+      .add('run', {}, operationJobOptions(id))
+      .catch((error: Error) => log(`submitting ${id}: ${error.message}`));
+  }
+
+  function take(id: OperationId): Promise<void> {
+    const known = running.get(id);
+    if (known !== undefined) return known;
+    const run = runOperation(deps, id, stopping.signal)
+      // MySQL or Redis is away: the sweeper gives the operation to somebody once they are back.
+      .catch((error: Error) => log(`operation ${id} will be taken up again: ${error.message}`))
+      .finally(() => running.delete(id));
+    running.set(id, run);
+    return run;
+  }
+
+  async function sweep(): Promise<void> {
+    await sayAlive(sweeper);
+    await freeOrphans(sweeper, new Set(running.keys()));
+    for (const id of await unattended(sweeper)) if (!running.has(id)) submit(id);
+    await dispatcher.check();
+  }
+
+  const exportsLost = (host: HostName): void => {
+    log(`storage agent ${host} has started anew: restoring its exports`);
+    const nonce = (): string => options.ids.uuid();
+    restoreExports({ db, dispatcher, pause, nonce, log }, host, stopping.signal).catch((error: Error) =>
+      log(`restoring the exports of ${host}: ${error.message}`),
+    );
+  };
+  const report = (text: string): Promise<void> =>
+    takeReport({ db, clock, exportsLost }, text).catch((error: Error) => log(`report: ${error.message}`));
+
+  const reports = openRedis(redisUrl);
+  await reports.subscribe(reportChannel(prefix));
+  reports.on('message', (_channel: string, text: string) => void report(text));
+  await sweep();
+  for (const text of await newestReports(commands, prefix)) await report(text);
+
+  const worker = new Worker(
+    OPERATIONS_QUEUE,
+    (job) => {
+      const id = job.id as OperationId;
+      const run = take(id);
+      return Promise.race([run, pause(PARK_MS, stopping.signal).catch(() => undefined)]);
+    },
+    {
+      connection: commands,
+      prefix,
+      concurrency: CONCURRENCY,
+      lockDuration: 10_000,
+      stalledInterval: 4_000,
+      maxStalledCount: 1_000,
+    },
+  );
+  worker.on('error', (error) => log(`queue: ${error.message}`));
+
+  let sweeping = false;
+  const timer = setInterval(() => {
+    if (sweeping) return;
+    sweeping = true;
+    sweep()
+      .catch((error: Error) => log(`sweep: ${error.message}`))
+      .finally(() => {
+        sweeping = false;
+      });
+  }, SWEEP_MS);
+
+  return {
+    async stop() {
+      clearInterval(timer);
+      stopping.abort(new DOMException('the conductor stops', 'AbortError'));
+      await Promise.allSettled(running.values());
+      await worker.close();
+      await operations.close();
+      await dispatcher.close();
+      reports.disconnect();
+      commands.disconnect();
+      await db.updateTable('operations').set({ owner: null }).where('owner', '=', deps.owner).execute();
+    },
+  };
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const aborted = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', aborted);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', aborted, { once: true });
+  });
+}

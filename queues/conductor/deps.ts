@@ -1,0 +1,20 @@
+import type { Kysely } from 'kysely';
+import type { Clock } from '#schema/clock.ts';
+import type { OperationId } from '#schema/ids.ts';
+import type { Tables } from '#schema/tables.ts';
+import type { Weights } from '../placement/weighers.ts';
+import type { Dispatcher } from './dispatcher.ts';
+
+/** What the engine works with. */
+export interface EngineDeps {
+  readonly db: Kysely<Tables>;
+  readonly dispatcher: Pick<Dispatcher, 'run'>;
+  readonly clock: Clock;
+  readonly weights: Weights;
+  /** `host/boot-id` of this conductor: who holds an operation. */
+  readonly owner: string;
+  /** Tells that an operation has ended, and which one holds its volume next. */
+  readonly ended: (id: OperationId, next: OperationId | null) => void;
+  /** Waits between two attempts of an undo; tests make it short. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+}

@@ -1,0 +1,141 @@
+import { Queue } from 'bullmq';
+import {
+  TASK_ERROR_CODES,
+  type TaskEnvelope,
+  TaskError,
+  type TaskErrorCode,
+  type TaskName,
+} from '#schema/tasks.ts';
+import { openRedis } from '../redis.ts';
+import { type Result, readResults } from './results.ts';
+
+/** One task for one agent. */
+export interface Dispatch {
+  readonly queue: string;
+  /** Unique for operation, step and epoch: adding it again is a no-op while the job exists. */
+  readonly jobId: string;
+  readonly task: TaskName;
+  readonly envelope: TaskEnvelope;
+}
+
+export interface Dispatcher {
+  /**
+   * Puts the task on the agent's queue and waits for its end. `withinMs` undefined waits for ever.
+   * @throws TaskError with the agent's own words, or `failed` when time is up (the job is then withdrawn if no
+   * agent has begun it).
+   */
+  run(dispatch: Dispatch, withinMs: number | undefined, signal: AbortSignal): Promise<unknown>;
+  /** Finds jobs that Redis has lost and adds them again, and ends whose event was missed. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Waiter {
+  readonly dispatch: Dispatch;
+  settle(result: Result): void;
+}
+
+const JOB_OPTIONS = {
+  attempts: 4,
+  backoff: { type: 'exponential', delay: 300 },
+  removeOnComplete: { count: 100 },
+  removeOnFail: { count: 100 },
+} as const;
+
+/** Jobs younger than this are not looked for: their events are on their way. */
+const SETTLED_MS = 1_500;
+
+export function createDispatcher(redisUrl: string, prefix: string, now: () => number): Dispatcher {
+  const commands = openRedis(redisUrl);
+  const queues = new Map<string, Queue>();
+  const waiters = new Map<string, Waiter & { since: number }>();
+  const results = readResults(redisUrl, prefix, commands, (jobId, result) =>
+    waiters.get(jobId)?.settle(result),
+  );
+
+  function queueOf(name: string): Queue {
+    const known = queues.get(name);
+    if (known !== undefined) return known;
+    const queue = new Queue(name, { connection: commands, prefix });
+    queue.on('error', () => undefined);
+    queues.set(name, queue);
+    return queue;
+  }
+
+  async function add({ queue, jobId, task, envelope }: Dispatch): Promise<void> {
+    await results.listen(queue);
+    await queueOf(queue).add(task, envelope, { ...JOB_OPTIONS, jobId });
+  }
+
+  async function withdraw({ queue, jobId }: Dispatch): Promise<void> {
+    // A job that an agent holds can't be removed; the next task's higher sequence number disarms it.
+    await queueOf(queue)
+      .remove(jobId)
+      .catch(() => undefined);
+  }
+
+  /** What became of a job whose event did not come. */
+  async function checkOne(waiter: Waiter): Promise<void> {
+    const { queue, jobId } = waiter.dispatch;
+    const job = await queueOf(queue).getJob(jobId);
+    if (job === undefined) return add(waiter.dispatch);
+    if (job.finishedOn === undefined) return undefined;
+    if (job.failedReason) waiter.settle({ ok: false, reason: job.failedReason });
+    else waiter.settle({ ok: true, value: JSON.stringify(job.returnvalue) });
+    return undefined;
+  }
+
+  return {
+    async run(dispatch, withinMs, signal) {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      const waiter: Waiter & { since: number } = {
+        dispatch,
+        since: now(),
+        settle: (result) =>
+          result.ok ? resolve(JSON.parse(result.value)) : reject(parseFailure(result.reason)),
+      };
+      const aborted = (): void => reject(signal.reason);
+      signal.throwIfAborted();
+      signal.addEventListener('abort', aborted);
+      waiters.set(dispatch.jobId, waiter);
+      const timer =
+        withinMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              void withdraw(dispatch);
+              reject(
+                new TaskError('failed', `${dispatch.queue} did not answer within ${withinMs / 1_000} s`),
+              );
+            }, withinMs);
+      try {
+        // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
+        add(dispatch).catch(() => undefined);
+        return await promise;
+      } finally {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', aborted);
+        waiters.delete(dispatch.jobId);
+      }
+    },
+
+    async check() {
+      const old = now() - SETTLED_MS;
+      await Promise.all([...waiters.values()].filter(({ since }) => since < old).map(checkOne));
+    },
+
+    async close() {
+      await results.close();
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      commands.disconnect();
+    },
+  };
+}
+
+/** `code: message`, as agents write it; anything else (a stalled job, say) is `failed`. */
+function parseFailure(reason: string): TaskError {
+  const at = reason.indexOf(': ');
+  const code = reason.slice(0, at);
+  return (TASK_ERROR_CODES as readonly string[]).includes(code)
+    ? new TaskError(code as TaskErrorCode, reason.slice(at + 2))
+    : new TaskError('failed', reason);
+}

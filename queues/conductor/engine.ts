@@ -1,0 +1,301 @@
+import type { Transaction } from 'kysely';
+import { sqlTime } from '#schema/clock.ts';
+import type { OperationId } from '#schema/ids.ts';
+import type { OperationKind } from '#schema/operations.ts';
+import type { OperationState } from '#schema/states.ts';
+import type { Tables } from '#schema/tables.ts';
+import { TaskError } from '#schema/tasks.ts';
+import { transact } from '../database.ts';
+import type { AnyRow, Flow, Run } from '../flows/flow.ts';
+import { FLOWS } from '../flows/index.ts';
+import { type Claim, claim, fence, NotOurs } from './claim.ts';
+import type { EngineDeps } from './deps.ts';
+import { isInfrastructure } from './infrastructure.ts';
+import { performTask } from './perform-task.ts';
+
+type AnyRun = Run<OperationKind, never>;
+type LocalRow = Extract<AnyRow, { on: 'conductor' }>;
+
+/** Milliseconds between attempts of an undo (and of a forward-only step) that failed; then it is a person's turn. */
+const PATIENCE_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000] as const;
+
+/**
+ * Carries one operation to its end: done, undone, or stuck with the reason. Resolves without having done anything
+ * when the operation is not ours to run. Rejects when MySQL or Redis fails: the sweeper has it taken up again.
+ */
+export async function runOperation(deps: EngineDeps, id: OperationId, signal: AbortSignal): Promise<void> {
+  try {
+    const operation = await takeUp(deps, id, signal);
+    await operation.run();
+  } catch (error) {
+    if (!(error instanceof NotOurs)) throw error;
+  }
+}
+
+/** Claims the operation, and where its first row is the conductor's own, does that in the same transaction. */
+async function takeUp(deps: EngineDeps, id: OperationId, signal: AbortSignal): Promise<Operation> {
+  try {
+    return await transact(deps.db, async (trx) => {
+      const operation = new Operation(deps, await claim(trx, deps, id), signal);
+      await operation.firstLocalRow(trx);
+      return operation;
+    });
+  } catch (error) {
+    if (error instanceof NotOurs || isInfrastructure(error)) throw error;
+    const operation = await transact(
+      deps.db,
+      async (trx) => new Operation(deps, await claim(trx, deps, id), signal),
+    );
+    return operation.failed(error, 0);
+  }
+}
+
+class Operation {
+  readonly #deps: EngineDeps;
+  readonly #claim: Claim;
+  readonly #flow: Flow;
+  readonly #run: AnyRun;
+  readonly #out: Record<string, unknown> = {};
+  readonly #signal: AbortSignal;
+  /** Why it turns back, and at which row. */
+  #failure: { error: string; row: number } | null = null;
+
+  constructor(deps: EngineDeps, claimed: Claim, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#claim = claimed;
+    this.#flow = FLOWS[claimed.facts.operation.kind as OperationKind];
+    this.#signal = signal;
+    this.#run = { facts: claimed.facts, out: this.#out as never, clock: deps.clock, weights: deps.weights };
+    for (const row of this.#flow.rows) {
+      const record = claimed.timeline.done(row.name, 'do');
+      if (record !== undefined) this.#out[row.name] = JSON.parse(record.output ?? 'null');
+    }
+    if (claimed.facts.operation.state === 'undoing') {
+      this.#failure = { error: claimed.facts.operation.error ?? '', row: this.#flow.rows.length - 1 };
+    }
+  }
+
+  failed(error: unknown, row: number): this {
+    this.#failure = { error: messageOf(error), row };
+    return this;
+  }
+
+  async firstLocalRow(trx: Transaction<Tables>): Promise<void> {
+    const [row] = this.#flow.rows;
+    if (row?.on !== 'conductor' || row.name in this.#out || this.#failure !== null) return;
+    await this.#doLocal(trx, row);
+    await this.#claim.timeline.write(trx);
+  }
+
+  async run(): Promise<void> {
+    this.#claim.timeline.written();
+    if (this.#failure === null) await this.#forward();
+    else if (this.#claim.facts.operation.state !== 'undoing') await this.#turnBack();
+    if (this.#failure !== null) await this.#backward();
+  }
+
+  async #forward(): Promise<void> {
+    for (const [index, row] of this.#flow.rows.entries()) {
+      if (row.name in this.#out) continue;
+      try {
+        if (row.on === 'conductor') await this.#commit((trx) => this.#doLocal(trx, row));
+        else this.#out[row.name] = await this.#doTask(row, index);
+      } catch (error) {
+        if (error instanceof NotOurs || isInfrastructure(error)) throw error;
+        if (row.on !== 'conductor' && row.optional !== undefined) {
+          this.#out[row.name] = null;
+          continue;
+        }
+        if (row.on !== 'conductor' && row.orStuck) return this.#end('stuck', messageOf(error));
+        this.failed(error, index);
+        return this.#turnBack();
+      }
+    }
+    return this.#end('done', null);
+  }
+
+  async #turnBack(): Promise<void> {
+    const error = this.#failure?.error ?? null;
+    await this.#commit(async (trx) => {
+      const { operation } = this.#claim.facts;
+      await trx
+        .updateTable('operations')
+        .set({ state: 'undoing', error })
+        .where('id', '=', operation.id)
+        .execute();
+    });
+  }
+
+  /** Undoes in reverse order whatever may have been done, the row that failed included. */
+  async #backward(): Promise<void> {
+    const { timeline } = this.#claim;
+    for (const [index, row] of [...this.#flow.rows.entries()].toReversed()) {
+      if (
+        'none' in row.undo ||
+        !this.#mayHaveBegun(row, index) ||
+        timeline.done(row.name, 'undo') !== undefined
+      )
+        continue;
+      try {
+        if (row.on === 'conductor') await this.#commit((trx) => this.#undoLocal(trx, row));
+        else await this.#undoTask(row, index);
+      } catch (error) {
+        if (error instanceof NotOurs || isInfrastructure(error)) throw error;
+        return this.#end(
+          'stuck',
+          `${this.#failure?.error}; and undoing step "${row.name}" failed: ${messageOf(error)}`,
+        );
+      }
+    }
+    return this.#end('undone', this.#failure?.error ?? null);
+  }
+
+  /**
+   * A conductor's row is recorded by the very transaction that does it. A task may have been sent by a conductor
+   * that died before it wrote that down, so after a take-over every task behind done local rows counts as begun.
+   */
+  #mayHaveBegun(row: AnyRow, index: number): boolean {
+    if (row.on === 'conductor') return row.name in this.#out;
+    const before = this.#flow.rows.slice(0, index);
+    if (before.some((earlier) => earlier.on === 'conductor' && !(earlier.name in this.#out))) return false;
+    return this.#claim.epoch > 1 || this.#claim.timeline.begun(row.name);
+  }
+
+  async #doLocal(trx: Transaction<Tables>, row: LocalRow): Promise<void> {
+    const started = this.#now();
+    const output = await row.do(trx, this.#run);
+    this.#recordLocal(row, 'do', started, output);
+    this.#out[row.name] = output;
+  }
+
+  async #undoLocal(trx: Transaction<Tables>, row: LocalRow): Promise<void> {
+    const started = this.#now();
+    if (typeof row.undo === 'function') await row.undo(trx, this.#run);
+    this.#recordLocal(row, 'undo', started, null);
+  }
+
+  #recordLocal(row: LocalRow, direction: 'do' | 'undo', started: string, output: unknown): void {
+    this.#claim.timeline.record({
+      ...this.#claim.timeline.place(row.name, direction),
+      name: row.name,
+      direction,
+      host: 'conductor',
+      state: 'done',
+      output: JSON.stringify(output),
+      error: null,
+      started_at: started,
+      ended_at: this.#now(),
+    });
+  }
+
+  async #doTask(row: Exclude<AnyRow, LocalRow>, index: number): Promise<unknown> {
+    const call = row.do(this.#run);
+    if (call === null) return null;
+    const attempt = (): Promise<unknown> =>
+      this.#perform(
+        row.name,
+        'do',
+        row.on,
+        row.task,
+        call,
+        index,
+        row.waits ? undefined : (row.withinS ?? 60) * 1_000,
+      );
+    return row.waits ? this.#patiently(attempt, (code) => code === 'failed') : attempt();
+  }
+
+  async #undoTask(row: Exclude<AnyRow, LocalRow>, index: number): Promise<void> {
+    if ('none' in row.undo) return;
+    const { task } = row.undo;
+    const call = row.undo.do(this.#run);
+    if (call === null) return;
+    // Absent already is what an undo is after.
+    await this.#patiently(
+      () => this.#perform(row.name, 'undo', row.on, task, call, LAST_SEQ - index, undefined),
+      (code) => code === 'failed' || code === 'guest-busy',
+    ).catch((error: unknown) => {
+      if (!(error instanceof TaskError && error.code === 'not-found')) throw error;
+    });
+  }
+
+  async #patiently<T>(work: () => Promise<T>, worthIt: (code: TaskError['code']) => boolean): Promise<T> {
+    for (const wait of PATIENCE_MS) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof TaskError && worthIt(error.code))) throw error;
+        await this.#deps.pause(wait, this.#signal);
+      }
+    }
+    return work();
+  }
+
+  #perform(...[name, direction, on, task, call, offset, withinMs]: PerformArguments): Promise<unknown> {
+    const { facts, epoch, timeline } = this.#claim;
+    return performTask(
+      { dispatcher: this.#deps.dispatcher, timeline, signal: this.#signal, now: () => this.#now() },
+      { name, direction, on, task, call, operation: facts.operation, epoch, offset, withinMs },
+      () => this.#commit(async () => undefined),
+    );
+  }
+
+  /** Closes the operation, and with it its last steps and the volume's next status, in one transaction. */
+  async #end(
+    state: Extract<OperationState, 'done' | 'undone' | 'stuck'>,
+    error: string | null,
+  ): Promise<void> {
+    const { operation, volume } = this.#claim.facts;
+    await this.#commit(async (trx) => {
+      await this.#flow.ends[state](trx, this.#run as never);
+      await trx
+        .updateTable('operations')
+        .set({ state, error, owner: null, ended_at: this.#now() })
+        .where('id', '=', operation.id)
+        .execute();
+    });
+    this.#deps.ended(operation.id, await this.#nextInLine(volume.id));
+  }
+
+  async #nextInLine(volumeId: Claim['facts']['volume']['id']): Promise<OperationId | null> {
+    const { kind } = this.#claim.facts.operation;
+    // Nothing is accepted for a volume that is being created or deleted, so nothing waits.
+    if (kind === 'volume.create' || kind === 'volume.delete') return null;
+    const row = await this.#deps.db
+      .selectFrom('volumes')
+      .select('operation_id')
+      .where('id', '=', volumeId)
+      .executeTakeFirst();
+    return row?.operation_id ?? null;
+  }
+
+  async #commit(work: (trx: Transaction<Tables>) => Promise<void>): Promise<void> {
+    const { facts, epoch, timeline } = this.#claim;
+    await transact(this.#deps.db, async (trx) => {
+      await fence(trx, facts.operation.id, epoch);
+      await work(trx);
+      await timeline.write(trx);
+    });
+    timeline.written();
+  }
+
+  #now(): string {
+    return sqlTime(this.#deps.clock.now());
+  }
+}
+
+/** Undos count down from the operation's last number, so that each is newer than every step before it. */
+const LAST_SEQ = 63;
+
+type PerformArguments = [
+  name: string,
+  direction: 'do' | 'undo',
+  on: 'storage' | 'compute',
+  task: Parameters<typeof performTask>[1]['task'],
+  call: NonNullable<Parameters<typeof performTask>[1]['call']>,
+  offset: number,
+  withinMs: number | undefined,
+];
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,83 @@
+import type { Selectable } from 'kysely';
+import type { HostName } from '#schema/ids.ts';
+import type { OperationsTable } from '#schema/tables.ts';
+import { type AgentKind, TaskError, type TaskName } from '#schema/tasks.ts';
+import { agentQueue } from '../names.ts';
+import type { EngineDeps } from './deps.ts';
+import type { Timeline } from './timeline.ts';
+
+/** A step that lasts longer shows in the timeline as running, so that one can see what an operation waits for. */
+const SHOW_AFTER_MS = 100;
+
+interface Performance {
+  readonly name: string;
+  readonly direction: 'do' | 'undo';
+  readonly on: AgentKind;
+  readonly task: TaskName;
+  readonly call: { readonly host: HostName; readonly input: unknown };
+  readonly operation: Selectable<OperationsTable>;
+  readonly epoch: number;
+  /** Which of the operation's sequence numbers this step has. */
+  readonly offset: number;
+  readonly withinMs: number | undefined;
+}
+
+interface Stage {
+  readonly dispatcher: EngineDeps['dispatcher'];
+  readonly timeline: Timeline;
+  readonly signal: AbortSignal;
+  readonly now: () => string;
+}
+
+/** Has an agent carry out one step and records how it went. @throws TaskError */
+export async function performTask(
+  stage: Stage,
+  step: Performance,
+  save: () => Promise<void>,
+): Promise<unknown> {
+  const { name, direction, operation, call } = step;
+  const place = stage.timeline.place(name, direction);
+  const seq = operation.seq_base + step.offset;
+  const record = { ...place, name, direction, host: call.host, started_at: stage.now() };
+  let shown: Promise<void> | undefined;
+  const timer = setTimeout(() => {
+    stage.timeline.record({ ...record, state: 'running', output: null, error: null, ended_at: null });
+    // What matters is written when the step ends; if MySQL is away, that write will say so.
+    shown = save().catch(() => undefined);
+  }, SHOW_AFTER_MS);
+  try {
+    const output = await stage.dispatcher.run(
+      {
+        queue: agentQueue(step.on, call.host),
+        jobId: `${operation.id}.${step.epoch}.${seq}.${place.attempt}`,
+        task: step.task,
+        envelope: { volumeId: operation.volume_id, seq, requestId: operation.request_id, input: call.input },
+      },
+      step.withinMs,
+      stage.signal,
+    );
+    await shown;
+    stage.timeline.record({
+      ...record,
+      state: 'done',
+      output: JSON.stringify(output),
+      error: null,
+      ended_at: stage.now(),
+    });
+    return output;
+  } catch (error) {
+    await shown;
+    if (error instanceof TaskError) {
+      stage.timeline.record({
+        ...record,
+        state: 'failed',
+        output: null,
+        error: error.message,
+        ended_at: stage.now(),
+      });
+    }
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

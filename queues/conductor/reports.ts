@@ -1,0 +1,151 @@
+import type { Redis } from 'ioredis';
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import { type Clock, sqlTime } from '#schema/clock.ts';
+import { asId, type HostName, type PoolName, type ServerId } from '#schema/ids.ts';
+import { poolName } from '#schema/pools.ts';
+import { type AgentReport, agentReport, type ComputeReport, type StorageReport } from '#schema/reports.ts';
+import type { Tables } from '#schema/tables.ts';
+
+interface Deps {
+  readonly db: Kysely<Tables>;
+  readonly clock: Clock;
+  /** A storage agent, or what it exports through, has started anew. */
+  readonly exportsLost: (host: HostName) => void;
+}
+
+/** Writes what agents report into MySQL. A report that does not parse is told and left out. */
+export async function takeReport(deps: Deps, text: string): Promise<void> {
+  const report = agentReport.parse(JSON.parse(text));
+  if (report.kind === 'storage') await takeStorage(deps, report);
+  else await takeCompute(deps, report);
+}
+
+/** The reports that agents left while no conductor listened. */
+export async function newestReports(redis: Redis, prefix: string): Promise<string[]> {
+  const texts: string[] = [];
+  let cursor = '0';
+  do {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', `${prefix}:report:*`, 'COUNT', 500);
+    cursor = next;
+    if (keys.length > 0) texts.push(...(await redis.mget(keys)).filter((text) => text !== null));
+  } while (cursor !== '0');
+  return texts;
+}
+
+async function takeStorage(deps: Deps, report: StorageReport): Promise<void> {
+  const now = sqlTime(deps.clock.now());
+  const backends = [...new Set(report.pools.map(({ backend }) => backend))];
+  const hosts = backends.map((backend) => `${report.host}@${backend}`);
+  const before = await deps.db
+    .selectFrom('services')
+    .select('boot_id')
+    .where('binary', '=', 'blockyard-storage')
+    .where('agent', '=', report.host as HostName)
+    .executeTakeFirst();
+  for (const host of hosts) await upsertService(deps, report, 'blockyard-storage', host, '{}', now);
+  if (report.pools.length > 0) {
+    await deps.db
+      .insertInto('pools')
+      .values(
+        report.pools.map((pool) => ({
+          name: poolName({
+            agent: asId(report.host),
+            backend: pool.backend,
+            backendName: pool.backendName,
+          }) as PoolName,
+          service_host: `${report.host}@${pool.backend}`,
+          agent: report.host as HostName,
+          backend_name: pool.backendName,
+          availability_zone: report.availabilityZone,
+          capabilities: JSON.stringify(pool.capabilities),
+          total_gib: pool.totalGib,
+          free_gib: pool.freeGib,
+          reserved_percentage: pool.reservedPercentage,
+          max_over_subscription_ratio: pool.maxOverSubscriptionRatio,
+          thin: pool.thin ? (1 as const) : (0 as const),
+          reported_at: now,
+        })),
+      )
+      .onDuplicateKeyUpdate((eb) =>
+        Object.fromEntries(
+          (
+            [
+              'service_host',
+              'availability_zone',
+              'capabilities',
+              'total_gib',
+              'free_gib',
+              'reserved_percentage',
+              'max_over_subscription_ratio',
+              'thin',
+              'reported_at',
+            ] as const
+          ).map((column) => [column, sql`VALUES(${eb.ref(column)})`]),
+        ),
+      )
+      .execute();
+  }
+  if (before !== undefined && before.boot_id !== report.bootId) deps.exportsLost(report.host as HostName);
+}
+
+async function takeCompute(deps: Deps, report: ComputeReport): Promise<void> {
+  const now = sqlTime(deps.clock.now());
+  const details = JSON.stringify({ initiator: report.initiator, ip: report.ip });
+  await upsertService(deps, report, 'blockyard-compute', report.host, details, now);
+  if (report.servers.length > 0) {
+    await deps.db
+      .insertInto('servers')
+      .values(
+        report.servers.map((server) => ({
+          id: server.id as ServerId,
+          host: report.host as HostName,
+          project_id: server.projectId === null ? null : asId(server.projectId),
+          name: server.name,
+          status: server.status,
+          vcpus: server.vcpus,
+          memory_mib: server.memoryMib,
+          created_at: now,
+          updated_at: now,
+        })),
+      )
+      .onDuplicateKeyUpdate((eb) =>
+        Object.fromEntries(
+          (['host', 'project_id', 'name', 'status', 'vcpus', 'memory_mib', 'updated_at'] as const).map(
+            (column) => [column, sql`VALUES(${eb.ref(column)})`],
+          ),
+        ),
+      )
+      .execute();
+  }
+  // Domains that the host no longer has. Those that moved here belong to the host that reported them last.
+  const ids = report.servers.map(({ id }) => id as ServerId);
+  await deps.db
+    .deleteFrom('servers')
+    .where('host', '=', report.host as HostName)
+    .$if(ids.length > 0, (query) => query.where('id', 'not in', ids))
+    .execute();
+}
+
+async function upsertService(
+  deps: Deps,
+  report: AgentReport,
+  binary: 'blockyard-storage' | 'blockyard-compute',
+  host: string,
+  details: string,
+  now: string,
+): Promise<void> {
+  const seen = {
+    agent: report.host as HostName,
+    availability_zone: report.availabilityZone,
+    version: report.version,
+    boot_id: report.bootId,
+    details,
+    last_seen_at: now,
+  };
+  await deps.db
+    .insertInto('services')
+    .values({ binary, host, ...seen, disabled_reason: null, updated_at: null })
+    .onDuplicateKeyUpdate(seen)
+    .execute();
+}

@@ -1,0 +1,103 @@
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import { type Clock, sqlTime } from '#schema/clock.ts';
+import type { HostName, OperationId } from '#schema/ids.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import type { Tables } from '#schema/tables.ts';
+
+/** A conductor that has not said so for this long is dead, and its operations are anybody's. */
+export const CONDUCTOR_DEAD_MS = 15_000;
+/** Younger ones have just been submitted. */
+const GRACE_MS = 1_000;
+const AT_MOST = 1_000;
+
+export interface SweeperDeps {
+  readonly db: Kysely<Tables>;
+  readonly clock: Clock;
+  readonly host: HostName;
+  readonly bootId: string;
+  readonly version: string;
+  readonly availabilityZone: string;
+}
+
+/** Says that this conductor lives; its former self, if it died, thereby loses what it held. */
+export async function sayAlive({
+  db,
+  clock,
+  host,
+  bootId,
+  version,
+  availabilityZone,
+}: SweeperDeps): Promise<void> {
+  const now = sqlTime(clock.now());
+  const alive = {
+    agent: host,
+    availability_zone: availabilityZone,
+    version,
+    boot_id: bootId,
+    last_seen_at: now,
+  };
+  await db
+    .insertInto('services')
+    .values({
+      binary: 'blockyard-conductor',
+      host,
+      ...alive,
+      disabled_reason: null,
+      details: '{}',
+      updated_at: null,
+    })
+    .onDuplicateKeyUpdate(alive)
+    .execute();
+}
+
+/** Frees operations whose conductor is gone, and those of ours that no run of ours works on any more. */
+export async function freeOrphans(deps: SweeperDeps, running: ReadonlySet<OperationId>): Promise<void> {
+  const since = sqlTime(deps.clock.now() - CONDUCTOR_DEAD_MS);
+  const rows = await deps.db
+    .selectFrom('operations')
+    .leftJoin('services', (join) =>
+      join
+        .on('services.binary', '=', 'blockyard-conductor')
+        .on(sql`CONCAT(services.host, '/', services.boot_id)`, '=', sql.ref('operations.owner'))
+        .on('services.last_seen_at', '>', since),
+    )
+    .select(['operations.id', 'operations.owner', 'services.id as alive'])
+    .where('operations.state', 'in', OPEN_OPERATION_STATES)
+    .where('operations.owner', 'is not', null)
+    .limit(AT_MOST)
+    .execute();
+  const mine = `${deps.host}/${deps.bootId}`;
+  const orphans = rows.filter(({ id, owner, alive }) => (owner === mine ? !running.has(id) : alive === null));
+  if (orphans.length === 0) return;
+  // The owner again in the condition: somebody may have been quicker.
+  for (const { id, owner } of orphans) {
+    await deps.db
+      .updateTable('operations')
+      .set({ owner: null })
+      .where('id', '=', id)
+      .where('owner', '=', owner)
+      .execute();
+  }
+}
+
+/** Operations that nobody works on although their volume is theirs or free: their job is gone, or never was. */
+export async function unattended({ db, clock }: SweeperDeps): Promise<OperationId[]> {
+  const rows = await db
+    .selectFrom('operations')
+    .leftJoin('volumes', 'volumes.id', 'operations.volume_id')
+    .select('operations.id')
+    .where('operations.state', 'in', OPEN_OPERATION_STATES)
+    .where('operations.owner', 'is', null)
+    .where('operations.created_at', '<', sqlTime(clock.now() - GRACE_MS))
+    .where((where) =>
+      where.or([
+        where('volumes.operation_id', 'is', null),
+        where('volumes.operation_id', '=', where.ref('operations.id')),
+      ]),
+    )
+    .orderBy('operations.created_at')
+    .limit(AT_MOST)
+    .execute();
+  return rows.map(({ id }) => id);
+}

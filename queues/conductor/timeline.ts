@@ -1,0 +1,61 @@
+import type { Insertable, Selectable, Transaction } from 'kysely';
+import type { OperationId } from '#schema/ids.ts';
+import type { OperationStepsTable, Tables } from '#schema/tables.ts';
+
+type StepRow = Selectable<OperationStepsTable>;
+
+/**
+ * The steps of one operation: those that MySQL has, and those that the next transaction will write. A step is
+ * written with whatever transaction comes next, so a quick one costs no commit of its own. Should the process die
+ * before, the step runs again, which tasks are made for.
+ */
+export class Timeline {
+  readonly #operation: OperationId;
+  readonly #saved: readonly StepRow[];
+  #unsaved: Insertable<OperationStepsTable>[] = [];
+  #position: number;
+  readonly #attempts = new Map<string, number>();
+
+  constructor(operation: OperationId, saved: readonly StepRow[]) {
+    this.#operation = operation;
+    this.#saved = saved;
+    this.#position = Math.max(0, ...saved.map(({ position }) => position));
+  }
+
+  /** The record of a step that is known to be done. */
+  done(name: string, direction: 'do' | 'undo'): StepRow | undefined {
+    return this.#saved.find(
+      (step) => step.name === name && step.direction === direction && step.state === 'done',
+    );
+  }
+
+  /** The step has begun before, in this run or in one that died. */
+  begun(name: string): boolean {
+    return [...this.#saved, ...this.#unsaved].some((step) => step.name === name && step.direction === 'do');
+  }
+
+  /** A new place in the timeline, or that of a step which a conductor that died left as running. */
+  place(name: string, direction: 'do' | 'undo'): { position: number; attempt: number } {
+    const same = this.#saved.filter((step) => step.name === name && step.direction === direction);
+    const key = `${direction} ${name}`;
+    const attempt = (this.#attempts.get(key) ?? Math.max(0, ...same.map((step) => step.attempt))) + 1;
+    this.#attempts.set(key, attempt);
+    const abandoned = attempt === same.length + 1 ? same.find(({ state }) => state === 'running') : undefined;
+    return { position: abandoned?.position ?? ++this.#position, attempt };
+  }
+
+  /** Keeps a record for the next `write`; a later record of the same place replaces it. */
+  record(step: Omit<Insertable<OperationStepsTable>, 'operation_id'>): void {
+    this.#unsaved = this.#unsaved.filter(({ position }) => position !== step.position);
+    this.#unsaved.push({ ...step, operation_id: this.#operation });
+  }
+
+  /** Writes what has been recorded; call `written` once that transaction has committed (it may run twice). */
+  async write(trx: Transaction<Tables>): Promise<void> {
+    if (this.#unsaved.length > 0) await trx.replaceInto('operation_steps').values(this.#unsaved).execute();
+  }
+
+  written(): void {
+    this.#unsaved = [];
+  }
+}

@@ -1,0 +1,29 @@
+import type { AttachmentId } from '#schema/ids.ts';
+import { poolParts } from '#schema/pools.ts';
+import type { Acl, TaskInput } from '#schema/tasks.ts';
+import { type AttachmentRow, type Facts, placed } from './facts.ts';
+import type { TaskCall } from './flow.ts';
+
+/** Who may log in to a volume's export: each attachment that has been given an account. */
+export function aclsOf(attachments: readonly AttachmentRow[], without?: AttachmentId | null): Acl[] {
+  return attachments.flatMap(({ id, initiator, chap_username, chap_secret }) =>
+    id === without || initiator === null || chap_username === null || chap_secret === null
+      ? []
+      : [{ initiator, chap: { username: chap_username, secret: chap_secret } }],
+  );
+}
+
+/** The export as it should be, for the storage agent that holds the volume. */
+export function exportTask(facts: Facts, acls: Acl[]): NonNullable<TaskCall<'export.ensure'>> {
+  const { agent, input } = storedOn(facts);
+  return { host: agent, input: { ...input, acls } };
+}
+
+/** The agent and the words that name the volume there. */
+export function storedOn({ volume }: Facts): {
+  agent: ReturnType<typeof poolParts>['agent'];
+  input: Pick<TaskInput<'volume.absent'>, 'volumeId' | 'backend'>;
+} {
+  const { agent, backend } = poolParts(placed(volume));
+  return { agent, input: { volumeId: volume.id, backend } };
+}

@@ -1,0 +1,125 @@
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { OperationId, PoolName } from '#schema/ids.ts';
+import type { OperationInputs, OperationKind } from '#schema/operations.ts';
+import type {
+  AttachmentsTable,
+  OperationsTable,
+  QosSpecsTable,
+  Tables,
+  VolumesTable,
+} from '#schema/tables.ts';
+
+export type VolumeRow = Selectable<VolumesTable>;
+export type AttachmentRow = Selectable<AttachmentsTable>;
+
+/** What a flow knows when it is taken up: MySQL's rows, read in one go while the operation holds the volume. */
+export interface Facts<K extends OperationKind = OperationKind> {
+  readonly operation: Selectable<OperationsTable>;
+  readonly input: OperationInputs[K];
+  readonly volume: VolumeRow;
+  readonly extraSpecs: Readonly<Record<string, string>>;
+  readonly qos: {
+    readonly consumer: QosSpecsTable['consumer'];
+    readonly specs: Readonly<Record<string, string>>;
+  } | null;
+  /** All of the volume's attachments. */
+  readonly attachments: readonly AttachmentRow[];
+}
+
+const VOLUME_COLUMNS = [
+  'volumes.id as v_id',
+  'volumes.project_id as v_project_id',
+  'volumes.user_id as v_user_id',
+  'name',
+  'description',
+  'size_gib',
+  'status',
+  'volumes.availability_zone as availability_zone',
+  'pool',
+  'volume_type_id',
+  'bootable',
+  'multiattach',
+  'metadata',
+  'seq',
+  'volumes.operation_id as held_by',
+  'volumes.created_at as v_created_at',
+  'volumes.updated_at as updated_at',
+] as const;
+
+/** Reads an operation with all that its flow needs; undefined when the volume or the operation is gone. */
+export async function loadFacts(
+  db: Kysely<Tables> | Transaction<Tables>,
+  id: OperationId,
+): Promise<Facts | undefined> {
+  const row = await db
+    .selectFrom('operations')
+    .innerJoin('volumes', 'volumes.id', 'operations.volume_id')
+    .leftJoin('volume_types', 'volume_types.id', 'volumes.volume_type_id')
+    .leftJoin('qos_specs', 'qos_specs.id', 'volume_types.qos_specs_id')
+    .selectAll('operations')
+    .select(
+      VOLUME_COLUMNS.map((column) =>
+        column.includes('.') ? column : (`volumes.${column}` as typeof column),
+      ),
+    )
+    .select([
+      'volume_types.extra_specs',
+      'qos_specs.consumer as qos_consumer',
+      'qos_specs.specs as qos_specs',
+    ])
+    .where('operations.id', '=', id)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const attachments =
+    row.kind === 'volume.create'
+      ? []
+      : await db
+          .selectFrom('attachments')
+          .selectAll()
+          .where('volume_id', '=', row.volume_id)
+          .orderBy('created_at')
+          .execute();
+  const volume: VolumeRow = {
+    id: row.v_id,
+    project_id: row.v_project_id,
+    user_id: row.v_user_id,
+    name: row.name,
+    description: row.description,
+    size_gib: row.size_gib,
+    status: row.status,
+    availability_zone: row.availability_zone,
+    pool: row.pool,
+    volume_type_id: row.volume_type_id,
+    bootable: row.bootable,
+    multiattach: row.multiattach,
+    metadata: row.metadata,
+    seq: row.seq,
+    operation_id: row.held_by,
+    created_at: row.v_created_at,
+    updated_at: row.updated_at,
+  };
+  return {
+    operation: row,
+    input: JSON.parse(row.input) as OperationInputs[OperationKind],
+    volume,
+    extraSpecs: row.extra_specs === null ? {} : (JSON.parse(row.extra_specs) as Record<string, string>),
+    qos:
+      row.qos_consumer === null
+        ? null
+        : { consumer: row.qos_consumer, specs: JSON.parse(row.qos_specs ?? '{}') as Record<string, string> },
+    attachments,
+  };
+}
+
+/** The pool of a volume that has been placed. @throws Error when it hasn't. */
+export function placed(volume: VolumeRow): PoolName {
+  if (volume.pool === null) throw new Error(`volume ${volume.id} has no pool`);
+  return volume.pool;
+}
+
+/** The attachment that the operation is about. @throws Error when it is gone. */
+export function subject(facts: Facts): AttachmentRow {
+  const found = facts.attachments.find(({ id }) => id === facts.operation.attachment_id);
+  if (found === undefined) throw new Error(`attachment ${facts.operation.attachment_id} is gone`);
+  return found;
+}

@@ -1,0 +1,21 @@
+import type { OperationKind } from '#schema/operations.ts';
+import { attachmentExport, attachmentRevoke } from './attachment-export.ts';
+import type { Flow } from './flow.ts';
+import { qosApply } from './qos-apply.ts';
+import { volumeAttach } from './volume-attach.ts';
+import { volumeCreate } from './volume-create.ts';
+import { volumeDelete } from './volume-delete.ts';
+import { volumeDetach } from './volume-detach.ts';
+import { volumeExtend } from './volume-extend.ts';
+
+/** Every kind of operation has exactly one flow. */
+export const FLOWS: { readonly [K in OperationKind]: Flow } = {
+  'volume.create': volumeCreate,
+  'volume.delete': volumeDelete,
+  'volume.attach': volumeAttach,
+  'volume.detach': volumeDetach,
+  'volume.extend': volumeExtend,
+  'qos.apply': qosApply,
+  'attachment.export': attachmentExport,
+  'attachment.revoke': attachmentRevoke,
+};

@@ -1,0 +1,85 @@
+import { sqlTime } from '#schema/clock.ts';
+import type { HostName } from '#schema/ids.ts';
+import { resolveIotune } from '../qos/resolve.ts';
+import { aclsOf, exportTask } from './exports.ts';
+import { subject } from './facts.ts';
+import { flow } from './flow.ts';
+import { dropAttachment, setAttachment, settle, statusWithout } from './settle.ts';
+
+/** Twice what one slow login and one slow hot-plug take. */
+const PLUG_WITHIN_S = 120;
+
+export const volumeAttach = flow('volume.attach')
+  .task({
+    name: 'export',
+    on: 'storage',
+    task: 'export.ensure',
+    do: ({ facts }) => exportTask(facts, aclsOf(facts.attachments)),
+    undo: {
+      task: 'export.ensure',
+      do: ({ facts }) => exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id)),
+    },
+  })
+  .task({
+    name: 'plug',
+    on: 'compute',
+    task: 'disk.attach',
+    withinS: PLUG_WITHIN_S,
+    do({ facts, out }) {
+      const { host, server_id, initiator, chap_username, chap_secret, mode } = subject(facts);
+      const connection = out.export?.connection;
+      if (connection == null) throw new Error('the storage agent answered without a connection');
+      if (
+        host === null ||
+        server_id === null ||
+        initiator === null ||
+        chap_username === null ||
+        chap_secret === null
+      ) {
+        throw new Error('the attachment names no server, initiator or account');
+      }
+      return {
+        host: host as HostName,
+        input: {
+          volumeId: facts.volume.id,
+          serverId: server_id,
+          connection,
+          initiator,
+          chap: { username: chap_username, secret: chap_secret },
+          iotune: resolveIotune(facts.qos, facts.volume.size_gib),
+          bus: 'virtio',
+          device: facts.input.device,
+          readonly: mode === 'ro',
+        },
+      };
+    },
+    undo: {
+      task: 'disk.detach',
+      do({ facts }) {
+        const { host, server_id } = subject(facts);
+        if (host === null || server_id === null) return null;
+        return {
+          host: host as HostName,
+          input: { volumeId: facts.volume.id, serverId: server_id, connection: null },
+        };
+      },
+    },
+  })
+  .ends({
+    async done(trx, run) {
+      await setAttachment(trx, run, 'attached', {
+        mountpoint: run.out.plug?.device ?? null,
+        connection: JSON.stringify(run.out.export?.connection ?? null),
+        attached_at: sqlTime(run.clock.now()),
+      });
+      await settle(trx, run, 'in-use');
+    },
+    async undone(trx, run) {
+      await dropAttachment(trx, run);
+      await settle(trx, run, statusWithout(run));
+    },
+    async stuck(trx, run) {
+      await setAttachment(trx, run, 'error_attaching');
+      await settle(trx, run, 'error');
+    },
+  });

@@ -1,0 +1,31 @@
+import { release } from '../placement/place.ts';
+import { storedOn } from './exports.ts';
+import { flow } from './flow.ts';
+import { settle } from './settle.ts';
+
+const FORWARD = { none: 'forward only: what has been wiped does not come back' };
+
+export const volumeDelete = flow('volume.delete')
+  .task({
+    // Also removes an export that nobody uses any more; refuses while somebody does.
+    name: 'volume',
+    on: 'storage',
+    task: 'volume.absent',
+    waits: true,
+    orStuck: true,
+    do({ facts }) {
+      if (facts.volume.pool === null) return null;
+      const { agent, input } = storedOn(facts);
+      return { host: agent, input };
+    },
+    undo: FORWARD,
+  })
+  .ends({
+    async done(trx, { facts: { volume } }) {
+      await trx.deleteFrom('attachments').where('volume_id', '=', volume.id).execute();
+      await trx.deleteFrom('volumes').where('id', '=', volume.id).execute();
+      if (volume.pool !== null) await release(trx, volume.pool, volume.size_gib, 1);
+    },
+    undone: (trx, run) => settle(trx, run, 'error_deleting'),
+    stuck: (trx, run) => settle(trx, run, 'error_deleting'),
+  });

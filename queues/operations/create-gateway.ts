@@ -1,0 +1,112 @@
+import { Queue } from 'bullmq';
+import { type Kysely, sql } from 'kysely';
+import { type Clock, sqlTime } from '#schema/clock.ts';
+import type { Ids, OperationId } from '#schema/ids.ts';
+import { SEQ_PER_OPERATION } from '#schema/operations.ts';
+import type { Tables } from '#schema/tables.ts';
+import { endedChannel, OPERATIONS_QUEUE } from '../names.ts';
+import { openRedis, openRedisFailFast } from '../redis.ts';
+import type { EndedOperation, OperationGateway } from './gateway.ts';
+
+export interface GatewayOptions {
+  readonly db: Kysely<Tables>;
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+/** How often a waiter asks MySQL although no message came: Redis may have lost it. */
+const ASK_EVERY_MS = 1_000;
+
+/** How every operation job is added: the id makes a second one a no-op, and MySQL keeps the history. */
+export function operationJobOptions(id: OperationId): {
+  jobId: string;
+  removeOnComplete: true;
+  removeOnFail: true;
+} {
+  return { jobId: id, removeOnComplete: true, removeOnFail: true };
+}
+
+export function createOperationGateway(
+  options: GatewayOptions,
+): OperationGateway & { close(): Promise<void> } {
+  const { db, clock, ids, prefix } = options;
+  const commands = openRedisFailFast(options.redisUrl);
+  const queue = new Queue(OPERATIONS_QUEUE, { connection: commands, prefix, skipWaitingForReady: true });
+  queue.on('error', () => undefined);
+  const waiters = new Map<OperationId, Set<() => void>>();
+  const messages = openRedis(options.redisUrl);
+  void messages.subscribe(endedChannel(prefix)).catch(() => undefined);
+  messages.on('message', (_channel: string, id: string) => {
+    for (const wake of waiters.get(id as OperationId) ?? []) wake();
+  });
+
+  async function stateOf(id: OperationId): Promise<EndedOperation> {
+    return db
+      .selectFrom('operations')
+      .select(['state', 'error'])
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
+  }
+
+  return {
+    async begin(trx, operation) {
+      const id = ids.uuid() as OperationId;
+      // LAST_INSERT_ID(expr) hands the new value back with the update itself. A volume that is busy with another
+      // operation keeps that one; ours waits its turn as the next in sequence.
+      const { insertId } = await sql`UPDATE volumes SET seq = LAST_INSERT_ID(seq + ${SEQ_PER_OPERATION}),
+        operation_id = COALESCE(operation_id, ${id}) WHERE id = ${operation.volumeId}`.execute(trx);
+      await trx
+        .insertInto('operations')
+        .values({
+          id,
+          kind: operation.kind,
+          state: 'queued',
+          project_id: operation.projectId,
+          user_id: operation.userId,
+          request_id: operation.requestId,
+          volume_id: operation.volumeId,
+          attachment_id: operation.attachmentId ?? null,
+          input: JSON.stringify(operation.input),
+          owner: null,
+          seq_base: Number(insertId),
+          error: null,
+          created_at: sqlTime(clock.now()),
+          started_at: null,
+          ended_at: null,
+        })
+        .execute();
+      return id;
+    },
+
+    submit(id) {
+      queue.add('run', {}, operationJobOptions(id)).catch(() => undefined);
+    },
+
+    async ended(id, timeoutMs) {
+      const deadline = clock.now() + timeoutMs;
+      for (;;) {
+        const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
+        const set = waiters.get(id) ?? new Set();
+        waiters.set(id, set.add(wake));
+        const timer = setTimeout(wake, Math.max(0, Math.min(ASK_EVERY_MS, deadline - clock.now())));
+        try {
+          const ended = await stateOf(id);
+          if (['done', 'undone', 'stuck'].includes(ended.state) || clock.now() >= deadline) return ended;
+          await woken;
+        } finally {
+          clearTimeout(timer);
+          set.delete(wake);
+          if (set.size === 0) waiters.delete(id);
+        }
+      }
+    },
+
+    async close() {
+      await queue.close();
+      commands.disconnect();
+      messages.disconnect();
+    },
+  };
+}

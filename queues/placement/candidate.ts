@@ -1,0 +1,34 @@
+import type { HostName, PoolName } from '#schema/ids.ts';
+
+/** A pool as placement sees it: what its agent reported, and the state of its service. */
+export interface Candidate {
+  readonly name: PoolName;
+  readonly agent: HostName;
+  readonly backendName: string;
+  readonly availabilityZone: string;
+  readonly capabilities: Readonly<Record<string, string | boolean | number>>;
+  readonly totalGib: number;
+  readonly freeGib: number;
+  readonly reservedPercentage: number;
+  readonly maxOverSubscriptionRatio: number;
+  readonly thin: boolean;
+  readonly allocatedGib: number;
+  readonly volumeCount: number;
+  readonly disabledReason: string | null;
+  /** Milliseconds since the epoch. */
+  readonly lastSeen: number;
+}
+
+/** What the volume asks for. */
+export interface Wanted {
+  readonly sizeGib: number;
+  readonly availabilityZone: string;
+  readonly extraSpecs: Readonly<Record<string, string>>;
+}
+
+/** What may still be promised there, in GiB: real room for thick pools, over-subscribed room for thin ones. */
+export function roomGib(pool: Candidate): number {
+  const reserved = (pool.totalGib * pool.reservedPercentage) / 100;
+  if (!pool.thin) return Math.min(pool.totalGib - reserved - pool.allocatedGib, pool.freeGib - reserved);
+  return (pool.totalGib - reserved) * pool.maxOverSubscriptionRatio - pool.allocatedGib;
+}

@@ -1,0 +1,78 @@
+import type { Candidate } from './candidate.ts';
+
+/** Extra specs that steer something else than placement. */
+const NOT_CAPABILITIES = new Set(['multiattach', 'replication_enabled', 'RESKEY:availability_zones']);
+const SCOPE = 'capabilities:';
+
+/**
+ * Why the pool does not have what the type asks for, or null. Keys without a scope and keys scoped `capabilities:`
+ * are compared; other scopes are meant for somebody else. The operators are those of Cinder's CapabilitiesFilter
+ * ("Configure volume type extra specs" in its admin guide).
+ */
+export function unmetSpec(pool: Candidate, specs: Readonly<Record<string, string>>): string | null {
+  for (const [key, wanted] of Object.entries(specs)) {
+    if (NOT_CAPABILITIES.has(key) || (key.includes(':') && !key.startsWith(SCOPE))) continue;
+    const name = key.startsWith(SCOPE) ? key.slice(SCOPE.length) : key;
+    const actual = capability(pool, name);
+    if (actual === undefined) return `it does not report ${name}`;
+    if (!matches(String(actual), wanted))
+      return `its ${name} is ${String(actual)}, the type asks for ${wanted}`;
+  }
+  return null;
+}
+
+function capability(pool: Candidate, name: string): string | number | boolean | undefined {
+  switch (name) {
+    case 'volume_backend_name':
+      return pool.backendName;
+    case 'pool_name':
+      return pool.backendName;
+    case 'thin_provisioning_support':
+      return pool.thin;
+    case 'thick_provisioning_support':
+      return !pool.thin;
+    case 'total_capacity_gb':
+      return pool.totalGib;
+    case 'free_capacity_gb':
+      return pool.freeGib;
+    default:
+      return Object.hasOwn(pool.capabilities, name) ? pool.capabilities[name] : undefined;
+  }
+}
+
+const NUMERIC: Readonly<Record<string, (actual: number, wanted: number) => boolean>> = {
+  '=': (a, b) => a >= b,
+  '==': (a, b) => a === b,
+  '!=': (a, b) => a !== b,
+  '>=': (a, b) => a >= b,
+  '<=': (a, b) => a <= b,
+};
+const TEXTUAL: Readonly<Record<string, (actual: string, wanted: string) => boolean>> = {
+  's==': (a, b) => a === b,
+  's!=': (a, b) => a !== b,
+  's>=': (a, b) => a >= b,
+  's>': (a, b) => a > b,
+  's<=': (a, b) => a <= b,
+  's<': (a, b) => a < b,
+};
+
+function matches(actual: string, wanted: string): boolean {
+  const [operator = '', ...words] = wanted.trim().split(/\s+/);
+  const operand = words.join(' ');
+  if (Object.hasOwn(NUMERIC, operator)) return NUMERIC[operator]?.(Number(actual), Number(operand)) ?? false;
+  if (Object.hasOwn(TEXTUAL, operator)) return TEXTUAL[operator]?.(actual, operand) ?? false;
+  switch (operator) {
+    case '<is>':
+      return isTrue(actual) === isTrue(operand);
+    case '<in>':
+      return actual.includes(operand);
+    case '<or>':
+      return operand.split(/\s*<or>\s*/).includes(actual);
+    default:
+      return actual.toLowerCase() === wanted.trim().toLowerCase();
+  }
+}
+
+function isTrue(text: string): boolean {
+  return ['true', '1', 'yes', 'on', 't', 'y'].includes(text.toLowerCase());
+}
