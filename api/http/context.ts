@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { VolumeLoader } from '#api/block-storage/volumes/rows.ts';
 import type { OperationGateway } from '#queues/operations/gateway.ts';
 import type { Secrets } from '#queues/secrets.ts';
 import type { Clock } from '#schema/clock.ts';
@@ -11,6 +12,8 @@ export interface Caller {
   readonly userId: UserId;
   readonly roles: readonly string[];
   readonly isAdmin: boolean;
+  /** An admin whose token proves it may name any project's resource by id, as in Cinder. */
+  readonly seesAllProjects: boolean;
 }
 
 /** What every handler shares; built once at start. */
@@ -21,6 +24,8 @@ export interface App {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly defaultAvailabilityZone: string;
+  /** Reads of one volume, joined where they come together. */
+  readonly volumes: VolumeLoader;
 }
 
 export interface RequestContext {
@@ -30,6 +35,12 @@ export interface RequestContext {
   readonly requestId: string;
   /** The minor of 3.x for block storage; of 2.x for compute. */
   readonly microversion: number;
-  /** `http://host:port/v3` (or `/compute/v2.1`): what links begin with. */
-  readonly baseUrl: string;
+  /** What links begin with: `http://host:port/v3`, or `…/v3/<project>` when the request's path names the project. */
+  readonly selfUrl: string;
+  /** The same without the API's version, for Cinder's `bookmark` links. */
+  readonly bookmarkUrl: string;
+  /** The query as it came, without the question mark: what a `next` link repeats. */
+  readonly rawQuery: string;
+  /** The If-Match header, for the two routes that have entity tags. */
+  readonly ifMatch: string | undefined;
 }

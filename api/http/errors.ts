@@ -5,7 +5,7 @@ const NAMES = {
   403: 'forbidden',
   404: 'itemNotFound',
   405: 'badMethod',
-  406: 'notAcceptable',
+  406: 'computeFault',
   409: 'conflictingRequest',
   413: 'overLimit',
   415: 'badMediaType',
@@ -18,20 +18,31 @@ export type ErrorStatus = keyof typeof NAMES;
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: ErrorStatus;
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: ErrorStatus, message: string) {
+  constructor(status: ErrorStatus, message: string, headers: Readonly<Record<string, string>> = {}) {
     super(message);
     this.status = status;
+    this.headers = headers;
   }
 
-  /** The body Cinder would answer. */
-  toBody(): Record<string, { code: number; message: string }> {
-    return { [NAMES[this.status]]: { code: this.status, message: this.message } };
+  /** The body Cinder would answer, and the request's id so that it survives in a user's log. */
+  toBody(requestId: string): Record<string, { code: number; message: string; request_id: string }> {
+    return {
+      [NAMES[this.status]]: { code: this.status, message: this.message, request_id: requestId },
+    };
   }
 }
 
 export const badRequest = (message: string): ApiError => new ApiError(400, message);
+/** Cinder's InvalidInput. */
+export const invalidInput = (reason: string): ApiError =>
+  new ApiError(400, `Invalid input received: ${reason}`);
+/** Cinder's InvalidVolume: also what an illegal change of status answers. */
+export const invalidVolume = (reason: string): ApiError => new ApiError(400, `Invalid volume: ${reason}`);
 export const notFound = (what: string, id: string): ApiError =>
   new ApiError(404, `${what} ${id} could not be found.`);
 export const conflict = (message: string): ApiError => new ApiError(409, message);
 export const forbidden = (message: string): ApiError => new ApiError(403, message);
+export const noSuchRoute = (): ApiError => new ApiError(404, 'The resource could not be found.');
+export const malformedBody = (): ApiError => new ApiError(400, 'Malformed request body');

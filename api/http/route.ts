@@ -3,10 +3,11 @@ import type { RequestContext } from './context.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-/** What a handler answers; `body` undefined means an empty one. */
+/** What a handler answers: `body` is serialised, `json` is sent as it stands; neither means an empty reply. */
 export interface Reply<B = unknown> {
   readonly status: number;
   readonly body?: B;
+  readonly json?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -29,8 +30,10 @@ export interface Route<
 > {
   readonly method: Method;
   readonly path: string;
+  /** For routes that share `POST …/action`: the one key of the body that selects this route. */
+  readonly action?: string;
   readonly summary: string;
-  /** `admin` answers 403 to anybody else. Default `member`. */
+  /** `admin` answers 403 to anybody else. Default: `reader` for GET, `member` for the rest. */
   readonly role?: 'admin' | 'member' | 'reader';
   /** First microversion that has this route (the minor of 3.x); earlier ones get a 404 as in Cinder. */
   readonly since?: number;
@@ -40,12 +43,15 @@ export interface Route<
   readonly body?: B;
   /** Status → schema of the reply; null for an empty body. Parsed in tests, documented in OpenAPI. */
   readonly replies: Readonly<Record<number, R | null>>;
-  handle(context: RequestContext, input: Input<z.output<P>, z.output<Q>, z.output<B>>): Promise<Reply>;
+  handle(
+    context: RequestContext,
+    input: Input<z.output<P>, z.output<Q>, z.output<B>>,
+  ): Promise<Reply> | Reply;
 }
 
 /** Ties a route's handler to its own schemas; the table itself holds the erased type. */
 export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
   definition: Route<P, Q, B, R>,
 ): Route {
-  return definition as unknown as Route;
+  return definition;
 }

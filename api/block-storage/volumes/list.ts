@@ -1,0 +1,164 @@
+import { CompiledQuery } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import { notFound } from '#api/http/errors.ts';
+import { nextLinks, type Page, readPage, readSort, type SortKey } from '#api/http/pagination.ts';
+import type { Reply } from '#api/http/route.ts';
+import { type Condition, readFilters } from './filters.ts';
+import { attachmentsOf, findVolume, SELECT_VOLUMES, type VolumeRow } from './rows.ts';
+import { detailView, summaryView } from './view.ts';
+
+/** What a list can be sorted by. */
+const SORT_COLUMNS = {
+  id: 'id',
+  name: 'name',
+  display_name: 'name',
+  description: 'description',
+  display_description: 'description',
+  status: 'status',
+  size: 'size_gib',
+  availability_zone: 'availability_zone',
+  bootable: 'bootable',
+  created_at: 'created_at',
+  updated_at: 'updated_at',
+  project_id: 'project_id',
+  user_id: 'user_id',
+  host: 'pool',
+  volume_type_id: 'volume_type_id',
+} as const satisfies Record<string, keyof VolumeRow>;
+
+type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
+type Query = Readonly<Record<string, string>>;
+
+export async function listVolumes(context: RequestContext, query: Query): Promise<Reply> {
+  const page = readPage(query);
+  const { rows, count } = await readVolumes(context, query, page);
+  const volumes = rows.map((row) => summaryView(context, row));
+  return { status: 200, body: { volumes, ...ending(context, 'volumes', page, rows, count) } };
+}
+
+export async function listVolumesDetail(context: RequestContext, query: Query): Promise<Reply> {
+  const page = readPage(query);
+  const { rows, count } = await readVolumes(context, query, page);
+  const attachments = await attachmentsOf(context.app.db, rows);
+  const volumes = rows.map((row) => detailView(context, row, attachments.get(row.id) ?? []));
+  return { status: 200, body: { volumes, ...ending(context, 'volumes/detail', page, rows, count) } };
+}
+
+function ending(
+  context: RequestContext,
+  collection: string,
+  page: Page,
+  rows: readonly VolumeRow[],
+  count: number | undefined,
+) {
+  // `||` as in Cinder: a total of nought counts as none given.
+  const links = nextLinks(context, collection, page, rows.at(-1)?.id, count || rows.length);
+  return { ...(links.length > 0 && { volumes_links: links }), ...(count !== undefined && { count }) };
+}
+
+async function readVolumes(context: RequestContext, query: Query, page: Page) {
+  const { db } = context.app;
+  const sort = readSort<Column>(query, SORT_COLUMNS);
+  const conditions = [...scope(context, query), ...readFilters(context, query)];
+  const wantsCount = context.microversion >= 45 && /^(1|t|true|on|y|yes)$/i.test(query['with_count'] ?? '');
+  const count = wantsCount ? await countVolumes(context, conditions) : undefined;
+  if (page.marker !== undefined) conditions.push(after(await findMarker(context, page.marker), sort));
+  const order = sort.map((key) => `v.${key.column} ${key.descending ? 'DESC' : 'ASC'}`).join(', ');
+  const { where, values } = join(conditions);
+  const { rows } = await db.executeQuery<VolumeRow>(
+    CompiledQuery.raw(`${SELECT_VOLUMES} ${where} ORDER BY ${order} LIMIT ? OFFSET ?`, [
+      ...values,
+      page.limit,
+      page.offset,
+    ]),
+  );
+  return { rows, count };
+}
+
+/** An administrator may ask for every project's. */
+function scope(context: RequestContext, query: Query): Condition[] {
+  const all = context.caller.isAdmin && /^(1|t|true|on|y|yes)$/i.test(query['all_tenants'] ?? '');
+  return all ? [] : [{ sql: 'v.project_id = ?', values: [context.caller.projectId] }];
+}
+
+async function countVolumes(context: RequestContext, conditions: readonly Condition[]): Promise<number> {
+  const { where, values } = join(conditions);
+  const { rows } = await context.app.db.executeQuery<{ n: number }>(
+    CompiledQuery.raw(`SELECT COUNT(*) AS n FROM volumes v ${where}`, values),
+  );
+  return rows[0]?.n ?? 0;
+}
+
+async function findMarker(context: RequestContext, marker: string): Promise<VolumeRow> {
+  if (!context.caller.isAdmin) return findVolume(context, marker);
+  // An administrator's list may span projects, and so may its marker.
+  const row = /^[0-9a-f-]{36}$/i.test(marker)
+    ? await context.app.volumes.load(marker.toLowerCase())
+    : undefined;
+  if (row === undefined) throw notFound('Volume', marker.slice(0, 255));
+  return row;
+}
+
+/** Everything that comes after the marker in this order; NULL comes before any value in MySQL. */
+function after(marker: VolumeRow, sort: readonly SortKey<keyof VolumeRow>[]): Condition {
+  const values: (string | number)[] = [];
+  const branches = sort.map((key, i) => {
+    const equal = sort.slice(0, i).map((earlier) => comparison(marker, earlier, '<=>', values));
+    const beyond = past(marker, key, values);
+    return `(${[...equal, beyond].join(' AND ')})`;
+  });
+  return { sql: `(${branches.join(' OR ')})`, values };
+}
+
+function past(marker: VolumeRow, key: SortKey<keyof VolumeRow>, values: (string | number)[]): string {
+  if (marker[key.column] === null) return key.descending ? 'FALSE' : `v.${key.column} IS NOT NULL`;
+  if (!key.descending) return comparison(marker, key, '>', values);
+  return `(${comparison(marker, key, '<', values)} OR v.${key.column} IS NULL)`;
+}
+
+function comparison(
+  marker: VolumeRow,
+  key: SortKey<keyof VolumeRow>,
+  operator: '<=>' | '<' | '>',
+  values: (string | number)[],
+): string {
+  const value = marker[key.column];
+  if (value === null) return `v.${key.column} IS NULL`;
+  values.push(value);
+  return `v.${key.column} ${operator} ?`;
+}
+
+function join(conditions: readonly Condition[]): { where: string; values: (string | number)[] } {
+  const where = conditions.map((condition) => condition.sql).join(' AND ');
+  return { where: where === '' ? '' : `WHERE ${where}`, values: conditions.flatMap((item) => item.values) };
+}
+
+export async function summariseVolumes(context: RequestContext, query: Query): Promise<Reply> {
+  const { where, values } = join([...scope(context, query), ...readFilters(context, query)]);
+  const { rows } = await context.app.db.executeQuery<{ n: number; size: string | null }>(
+    CompiledQuery.raw(`SELECT COUNT(*) AS n, SUM(v.size_gib) AS size FROM volumes v ${where}`, values),
+  );
+  const summary: Record<string, unknown> = {
+    total_count: rows[0]?.n ?? 0,
+    total_size: Number(rows[0]?.size ?? 0),
+  };
+  if (context.microversion >= 36) summary['metadata'] = await distinctMetadata(context, where, values);
+  return { status: 200, body: { 'volume-summary': summary } };
+}
+
+async function distinctMetadata(
+  context: RequestContext,
+  where: string,
+  values: readonly (string | number)[],
+): Promise<Record<string, string[]>> {
+  const { rows } = await context.app.db.executeQuery<{ metadata: string }>(
+    CompiledQuery.raw(`SELECT DISTINCT v.metadata FROM volumes v ${where}`, [...values]),
+  );
+  const found = new Map<string, Set<string>>();
+  for (const row of rows) {
+    for (const [key, value] of Object.entries(JSON.parse(row.metadata) as Record<string, string>)) {
+      found.set(key, (found.get(key) ?? new Set()).add(value));
+    }
+  }
+  return Object.fromEntries([...found].map(([key, set]) => [key, [...set]]));
+}

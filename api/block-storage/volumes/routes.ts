@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { anyQuery, idParams, noParams, queryFlag } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { extendVolume, forceDelete, resetStatus } from './actions.ts';
+import { createVolume } from './create.ts';
+import { deleteVolume } from './delete.ts';
+import { listVolumes, listVolumesDetail, summariseVolumes } from './list.ts';
+import { metadataRoutes } from './metadata.ts';
+import * as schema from './schema.ts';
+import { showVolume } from './show.ts';
+import { updateVolume } from './update.ts';
+
+const deleteQuery = z.looseObject({ cascade: queryFlag, force: queryFlag });
+
+export const volumeRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/volumes',
+    summary: 'List volumes',
+    params: noParams,
+    query: anyQuery,
+    replies: { 200: schema.volumesReply },
+    handle: (context, { query }) => listVolumes(context, query),
+  }),
+  route({
+    method: 'POST',
+    path: '/volumes',
+    summary: 'Create a volume',
+    params: noParams,
+    query: anyQuery,
+    body: schema.createBody,
+    replies: { 202: schema.volumeReply },
+    handle: (context, { body }) => createVolume(context, body),
+  }),
+  route({
+    method: 'GET',
+    path: '/volumes/detail',
+    summary: 'List volumes with details',
+    params: noParams,
+    query: anyQuery,
+    replies: { 200: schema.volumesDetailReply },
+    handle: (context, { query }) => listVolumesDetail(context, query),
+  }),
+  route({
+    method: 'GET',
+    path: '/volumes/summary',
+    summary: 'Sum up volumes',
+    since: 12,
+    params: noParams,
+    query: anyQuery,
+    replies: { 200: schema.summaryReply },
+    handle: (context, { query }) => summariseVolumes(context, query),
+  }),
+  route({
+    method: 'GET',
+    path: '/volumes/{id}',
+    summary: 'Show a volume',
+    params: idParams,
+    query: anyQuery,
+    replies: { 200: schema.volumeReply },
+    handle: (context, { params }) => showVolume(context, params.id),
+  }),
+  route({
+    method: 'PUT',
+    path: '/volumes/{id}',
+    summary: 'Update a volume',
+    params: idParams,
+    query: anyQuery,
+    body: schema.updateBody,
+    replies: { 200: schema.volumeReply },
+    handle: (context, { params, body }) => updateVolume(context, params.id, body.volume),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/volumes/{id}',
+    summary: 'Delete a volume',
+    params: idParams,
+    query: deleteQuery,
+    replies: { 202: null },
+    handle: (context, { params, query }) =>
+      query.force && context.microversion >= 23
+        ? forceDelete(context, params.id)
+        : deleteVolume(context, params.id, false),
+  }),
+  route({
+    method: 'POST',
+    path: '/volumes/{id}/action',
+    action: 'os-extend',
+    summary: 'Extend a volume',
+    params: idParams,
+    query: anyQuery,
+    body: schema.extendBody,
+    replies: { 202: null },
+    handle: (context, { params, body }) => extendVolume(context, params.id, body['os-extend'].new_size),
+  }),
+  route({
+    method: 'POST',
+    path: '/volumes/{id}/action',
+    action: 'os-reset_status',
+    summary: "Reset a volume's status",
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    body: schema.resetStatusBody,
+    replies: { 202: null },
+    handle: (context, { params, body }) => resetStatus(context, params.id, body['os-reset_status']),
+  }),
+  route({
+    method: 'POST',
+    path: '/volumes/{id}/action',
+    action: 'os-force_delete',
+    summary: 'Force a volume to be deleted',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    body: schema.forceDeleteBody,
+    replies: { 202: null },
+    handle: (context, { params }) => forceDelete(context, params.id),
+  }),
+  ...metadataRoutes,
+];

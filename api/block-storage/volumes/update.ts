@@ -1,0 +1,38 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { findVolume } from './rows.ts';
+import { volumeReply } from './show.ts';
+
+interface Changes {
+  readonly name?: string | null | undefined;
+  readonly description?: string | null | undefined;
+  readonly display_name?: string | null | undefined;
+  readonly display_description?: string | null | undefined;
+  readonly metadata?: Record<string, string> | undefined;
+}
+
+/** Changes what a user wrote about a volume; metadata is replaced as a whole. */
+export async function updateVolume(context: RequestContext, id: string, changes: Changes): Promise<Reply> {
+  if (context.microversion >= 53 && Object.keys(changes).length === 0) {
+    throw badRequest(
+      'Invalid input for field/attribute volume. Value: {}. {} is not valid under any of the given schemas',
+    );
+  }
+  const volume = await findVolume(context, id);
+  const values: { name?: string | null; description?: string | null; metadata?: string } = {};
+  const name = changes.name ?? changes.display_name;
+  const description = changes.description ?? changes.display_description;
+  if (name !== undefined && name !== null) values.name = name;
+  if (description !== undefined && description !== null) values.description = description;
+  if (changes.metadata !== undefined) values.metadata = JSON.stringify(changes.metadata);
+  if (Object.keys(values).length > 0) {
+    await context.app.db
+      .updateTable('volumes')
+      .set({ ...values, updated_at: sqlTime(context.app.clock.now()) })
+      .where('id', '=', volume.id)
+      .execute();
+  }
+  return volumeReply(context, await findVolume(context, id));
+}

@@ -1,0 +1,196 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Authenticator } from '#api/auth/authenticator.ts';
+import { readJsonBody } from './body.ts';
+import type { App, Caller, RequestContext } from './context.ts';
+import { ApiError, badRequest, forbidden, noSuchRoute } from './errors.ts';
+import { type MicroversionRange, negotiate, parse } from './microversion.ts';
+import type { Method, Reply, Route } from './route.ts';
+import type { Endpoint, Router } from './router.ts';
+import { parseInput } from './validation.ts';
+
+/** One API under one prefix: Cinder's `/v3`, or Nova's `/compute/v2.1`. */
+export interface ApiRoot {
+  /** `/v3`, without a slash at its end. */
+  readonly prefix: string;
+  readonly versions: MicroversionRange;
+  readonly router: Router;
+  /** From this minor on the path may leave out the project. */
+  readonly projectOptionalSince: number;
+  /** An older header that carries a bare version. */
+  readonly legacyVersionHeader?: string;
+}
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+}
+
+const PROJECT = /^[A-Za-z0-9_.-]{1,64}$/;
+const METHODS: Readonly<Record<string, Method>> = {
+  GET: 'GET',
+  HEAD: 'GET',
+  POST: 'POST',
+  PUT: 'PUT',
+  DELETE: 'DELETE',
+};
+
+/** Answers one request under one API's root, whatever it holds. */
+export class Dispatcher {
+  readonly #app: App;
+  readonly #authenticator: Authenticator;
+
+  constructor(app: App, authenticator: Authenticator) {
+    this.#app = app;
+    this.#authenticator = authenticator;
+  }
+
+  /**
+   * @param path the URL's path, still encoded; begins with the root's prefix.
+   * @throws ApiError what the client is to be told. The version's headers are set on the response before.
+   */
+  async dispatch(root: ApiRoot, exchange: Exchange, path: string, rawQuery: string): Promise<Reply> {
+    const { request, response, requestId } = exchange;
+    const segments = path.slice(root.prefix.length + 1).split('/');
+    const first = segments[0] ?? '';
+    const project = root.router.hasRoot(first) ? undefined : first;
+    const caller = await this.#authenticator.authenticate(request, validProject(project));
+    const method = METHODS[request.method ?? ''];
+    const match = root.router.match(method, segments, project === undefined ? 0 : 1);
+    if (match === undefined) throw noSuchRoute();
+    const microversion = setVersion(root, request, response);
+    if (project === undefined && microversion < root.projectOptionalSince) throw noSuchRoute();
+    if (match.endpoint === undefined) {
+      throw new ApiError(405, 'The method is not allowed for this resource.', {
+        Allow: match.allowed.join(', '),
+      });
+    }
+    const body = method === 'GET' || method === 'DELETE' ? undefined : await readJsonBody(request);
+    const route = select(match.endpoint, body);
+    if (route.since !== undefined && microversion < route.since) throw noSuchRoute();
+    checkProject(caller, project);
+    checkRole(route, caller);
+    const context: RequestContext = {
+      app: this.#app,
+      caller: actingIn(caller, project),
+      requestId,
+      microversion,
+      rawQuery,
+      ifMatch: request.headers['if-match'],
+      ...urls(root, request, project),
+    };
+    return route.handle(context, {
+      params: parseInput(route.params, decodeParams(match.endpoint.paramNames, match.values)),
+      query: parseInput(route.query, rawQuery === '' ? {} : decodeQuery(rawQuery)),
+      body: route.body === undefined ? undefined : parseInput(route.body, requireBody(body)),
+    });
+  }
+}
+
+/** A path's project that can't be one is still read as one, so that the answer is the same for every shape of it. */
+function validProject(project: string | undefined): string | undefined {
+  return project !== undefined && PROJECT.test(project) ? project : undefined;
+}
+
+/** Also sets the reply's version headers: they belong on errors too. */
+function setVersion(root: ApiRoot, request: IncomingMessage, response: ServerResponse): number {
+  const { versions, legacyVersionHeader } = root;
+  response.setHeader('Vary', 'OpenStack-API-Version');
+  const header = request.headers['openstack-api-version'];
+  const legacy = legacyVersionHeader === undefined ? undefined : request.headers[legacyVersionHeader];
+  const minor =
+    header === undefined && typeof legacy === 'string'
+      ? parse(versions, legacy)
+      : negotiate(versions, typeof header === 'string' ? header : undefined);
+  response.setHeader('OpenStack-API-Version', `${versions.service} ${versions.major}.${minor}`);
+  if (legacyVersionHeader !== undefined) {
+    response.setHeader('X-OpenStack-Nova-API-Version', `${versions.major}.${minor}`);
+  }
+  return minor;
+}
+
+function select(endpoint: Endpoint, body: unknown): Route {
+  if (endpoint.route !== undefined) return endpoint.route;
+  const keys = typeof body === 'object' && body !== null && !Array.isArray(body) ? Object.keys(body) : [];
+  const [action] = keys;
+  if (action === undefined || keys.length !== 1) throw badRequest('Malformed request body');
+  const route = endpoint.actions?.get(action);
+  if (route !== undefined) return route;
+  const shown = action.slice(0, 100).toWellFormed();
+  throw badRequest(
+    `There is no such action: ${shown}. Verify the request body and Content-Type header and try again.`,
+  );
+}
+
+function checkProject(caller: Caller, project: string | undefined): void {
+  if (project === undefined || project === caller.projectId) return;
+  if (!PROJECT.test(project) || !caller.isAdmin) throw badRequest('Malformed request url');
+}
+
+/** An admin who names another project in the path acts in that project. */
+function actingIn(caller: Caller, project: string | undefined): Caller {
+  if (project === undefined || project === caller.projectId) return caller;
+  return { ...caller, projectId: project as Caller['projectId'] };
+}
+
+function checkRole(route: Route, caller: Caller): void {
+  const role = route.role ?? (route.method === 'GET' ? 'reader' : 'member');
+  if (caller.isAdmin || role === 'reader') return;
+  if (role === 'member' && caller.roles.includes('member')) return;
+  throw forbidden(`Policy doesn't allow ${route.summary.toLowerCase()} to be performed.`);
+}
+
+const HOST = /^[A-Za-z0-9.:_[\]-]{1,255}$/;
+
+function urls(root: ApiRoot, request: IncomingMessage, project: string | undefined) {
+  const header = request.headers.host;
+  const origin = `http://${header !== undefined && HOST.test(header) ? header : 'localhost'}`;
+  const suffix = project === undefined ? '' : `/${project}`;
+  const bookmarkRoot = root.prefix.slice(0, root.prefix.lastIndexOf('/'));
+  return {
+    selfUrl: `${origin}${root.prefix}${suffix}`,
+    bookmarkUrl: `${origin}${bookmarkRoot}${suffix}`,
+  };
+}
+
+function decodeParams(names: readonly string[], values: readonly string[]): Record<string, string> {
+  const params: Record<string, string> = {};
+  names.forEach((name, i) => {
+    const value = values[i] ?? '';
+    params[name] = value.includes('%') ? decode(value) : value;
+  });
+  return params;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw badRequest('Malformed request url');
+  }
+}
+
+/** Of a key that comes twice the last one counts, as in Cinder. */
+function decodeQuery(rawQuery: string): Record<string, string> {
+  const query: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [key, value] of new URLSearchParams(rawQuery)) query[key] = value;
+  return query;
+}
+
+function requireBody(body: unknown): unknown {
+  if (body === undefined) throw badRequest('Malformed request body');
+  return body;
+}
+
+/** Sends a reply; a HEAD request gets its headers alone (Node drops the body). */
+export function send(response: ServerResponse, reply: Reply, requestId: string): void {
+  const text = reply.json ?? (reply.body === undefined ? '' : JSON.stringify(reply.body));
+  const headers: OutgoingHttpHeaders = {
+    'x-openstack-request-id': requestId,
+    'x-compute-request-id': requestId,
+    ...reply.headers,
+  };
+  if (text !== '') headers['Content-Type'] ??= 'application/json';
+  if (reply.status !== 204) headers['Content-Length'] = Buffer.byteLength(text);
+  response.writeHead(reply.status, headers).end(text);
+}

@@ -1,0 +1,65 @@
+/** Field types that several nouns share, with the bounds and words of Cinder's own parameter types. */
+import { z } from 'zod';
+
+const TRUE = ['True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes', 'y', 't'] as const;
+const FALSE = ['False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', 'NO', 'No', 'no', 'n', 'f'] as const;
+
+/** A boolean, or one of the words that OpenStack takes for one. */
+export const flag = z
+  .union([z.boolean(), z.enum([...TRUE, ...FALSE])], { error: 'is not a boolean' })
+  .transform((value) => (typeof value === 'boolean' ? value : TRUE.some((word) => word === value)));
+
+/** A flag in a query, where Cinder reads anything that is not a word for true as false. */
+export const queryFlag = z
+  .string()
+  .optional()
+  .transform((value) => TRUE.some((word) => word === value));
+
+/** A resource's id in a path; one that is no UUID names nothing, which is the handler's 404. */
+export const idParams = z.strictObject({ id: z.string() });
+
+/** A resource's id in a body. */
+export const uuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i, { error: "is not a 'uuid'" })
+  .meta({ format: 'uuid' })
+  .transform(canonicalUuid);
+
+/** Lower case with dashes: how ids stand in the database. */
+function canonicalUuid(text: string): string {
+  const hex = text.replaceAll('-', '').toLowerCase();
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+export const text255 = z.string().max(255, { error: 'is too long' });
+/** Name or description: surrounding white space does not count. */
+export const trimmed255 = z.string().trim().max(255, { error: 'has more than 255 characters' });
+
+const KEY = /^[a-zA-Z0-9\-_:. /]{1,255}$/;
+export const keyOf255 = z
+  .string()
+  .regex(KEY, { error: "does not match any of the regexes: '^[a-zA-Z0-9-_:. /]{1,255}$'" });
+
+/** Metadata and extra specs. */
+export const stringMap = z.record(keyOf255, text255);
+
+/** GiB; a number or its digits. MySQL's and Cinder's largest integer is the limit. */
+export const sizeGib = z
+  .union([z.int().min(1).max(2_147_483_647), z.string().regex(/^[0-9]{1,12}$/)], {
+    error: 'is not an integer from 1 to 2147483647',
+  })
+  .transform(Number)
+  .refine((value) => value >= 1 && value <= 2_147_483_647, { error: 'must be an integer greater than 0' });
+
+/** A query that any key may stand in: unknown ones are for the handler to judge. */
+export const anyQuery = z.record(z.string(), z.string());
+export const noParams = z.strictObject({});
+
+/** `2026-01-31T12:00:00.000000`: Cinder's form of a DATETIME(6) column's text. */
+export const time = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/);
+export const links = z.array(z.strictObject({ rel: z.string(), href: z.string() }));
+
+/** A DATETIME column's text in the form of the API. */
+export function isoTime(text: string): string {
+  return text.replace(' ', 'T');
+}

@@ -1,0 +1,103 @@
+import type { RequestContext } from './context.ts';
+import { badRequest, invalidInput } from './errors.ts';
+
+/** Cinder's `osapi_max_limit`. */
+const MAX_LIMIT = 1_000;
+const MAX_INT = 2_147_483_647;
+
+export interface Page {
+  readonly limit: number;
+  readonly offset: number;
+  readonly marker: string | undefined;
+}
+
+/** The page a list's query asks for, in Cinder's parameters. */
+export function readPage(query: Readonly<Record<string, string>>): Page {
+  return { limit: readLimit(query['limit']), offset: readOffset(query['offset']), marker: query['marker'] };
+}
+
+function readLimit(text: string | undefined): number {
+  if (text === undefined) return MAX_LIMIT;
+  if (!/^\s*[+-]?\d{1,30}\s*$/.test(text)) throw badRequest('limit param must be an integer');
+  const limit = Number(text);
+  if (limit < 0) throw badRequest('limit param must be positive');
+  return Math.min(limit, MAX_LIMIT);
+}
+
+function readOffset(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const offset = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(offset <= MAX_INT)) throw invalidInput('offset must be an integer from 0 to 2147483647');
+  return offset;
+}
+
+export interface SortKey<C extends string = string> {
+  readonly column: C;
+  readonly descending: boolean;
+}
+
+/**
+ * What `sort=name:asc,size` (or the older `sort_key` and `sort_dir`) says, ended by creation time and id so that the
+ * order is total.
+ * @param columns the API's names of what can be sorted by, and their columns.
+ */
+export function readSort<C extends string>(
+  query: Readonly<Record<string, string>>,
+  columns: Readonly<Record<string, C>>,
+): SortKey<C | 'created_at' | 'id'>[] {
+  const keys: SortKey<C | 'created_at' | 'id'>[] = requested(query).map(([name, direction]) => {
+    const column = Object.hasOwn(columns, name) ? columns[name] : undefined;
+    if (column === undefined) throw invalidInput('Sort key supplied is invalid.');
+    if (direction !== 'asc' && direction !== 'desc') {
+      throw invalidInput("Unknown sort direction, must be 'desc' or 'asc'.");
+    }
+    return { column, descending: direction === 'desc' };
+  });
+  const descending = keys[0]?.descending ?? true;
+  for (const column of ['created_at', 'id'] as const) {
+    if (!keys.some((key) => key.column === column)) keys.push({ column, descending });
+  }
+  return keys;
+}
+
+function requested(query: Readonly<Record<string, string>>): [string, string][] {
+  const { sort, sort_key: key, sort_dir: direction } = query;
+  if (sort === undefined) return [[(key ?? 'created_at').trim(), (direction ?? 'desc').trim()]];
+  if (key !== undefined || direction !== undefined) {
+    throw badRequest(
+      "The 'sort_key' and 'sort_dir' parameters are deprecated and cannot be used with the 'sort' parameter.",
+    );
+  }
+  return sort.split(',').map((part) => {
+    const [name = '', given = ''] = part.split(':', 2);
+    return [name.trim(), given.trim() === '' ? 'desc' : given.trim()];
+  });
+}
+
+/** The query's names that page and sort; everything else is a filter. */
+export const PAGING_KEYS: ReadonlySet<string> = new Set([
+  'limit',
+  'offset',
+  'marker',
+  'sort',
+  'sort_key',
+  'sort_dir',
+  'all_tenants',
+  'with_count',
+]);
+
+/**
+ * The `next` link, when a page is full and there may be more.
+ */
+export function nextLinks(
+  context: RequestContext,
+  collection: string,
+  page: Page,
+  lastId: string | undefined,
+  count: number,
+): { rel: string; href: string }[] {
+  if (lastId === undefined || page.limit > count) return [];
+  const query = new URLSearchParams(context.rawQuery);
+  query.set('marker', lastId);
+  return [{ rel: 'next', href: `${context.selfUrl}/${collection}?${query.toString()}` }];
+}

@@ -1,0 +1,95 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import Koa from 'koa';
+import type { Authenticator } from './auth/authenticator.ts';
+import type { App } from './http/context.ts';
+import { type ApiRoot, Dispatcher, type Exchange, send } from './http/dispatch.ts';
+import { ApiError, noSuchRoute } from './http/errors.ts';
+import type { Reply } from './http/route.ts';
+import { apiRoots, documents } from './routes.ts';
+
+export interface ApiOptions {
+  readonly authenticator: Authenticator;
+  /** Where failures that are our fault are told; never a request's body. */
+  readonly log: (message: string) => void;
+  /** What answers below `/dashboard`; nothing does without it. */
+  readonly dashboard?: Koa.Middleware;
+}
+
+/** The API as an HTTP server that listens to nothing yet. */
+export function createApi(app: App, options: ApiOptions): Server {
+  const dispatcher = new Dispatcher(app, options.authenticator);
+  const koa = new Koa();
+  // Koa would print what it catches; everything is caught and told below.
+  koa.silent = true;
+  if (options.dashboard !== undefined) koa.use(options.dashboard);
+  koa.use(async (ctx) => {
+    ctx.respond = false;
+    await answer(ctx.req, ctx.res);
+  });
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchange = { request, response, requestId: `req-${app.ids.uuid()}` };
+    let reply: Reply;
+    try {
+      reply = await reach(exchange);
+    } catch (error) {
+      reply = failure(error, exchange);
+    }
+    if (!response.headersSent && !response.destroyed) send(response, reply, exchange.requestId);
+  }
+
+  function reach(exchange: Exchange): Promise<Reply> | Reply {
+    const url = exchange.request.url ?? '/';
+    const mark = url.indexOf('?');
+    const path = mark === -1 ? url : url.slice(0, mark);
+    const document = documents.get(path);
+    if (document !== undefined) return document(exchange.request);
+    const root = rootOf(path);
+    if (root === undefined) throw noSuchRoute();
+    return dispatcher.dispatch(root, exchange, path, mark === -1 ? '' : url.slice(mark + 1));
+  }
+
+  function failure(error: unknown, { request, requestId }: Exchange): Reply {
+    const told = error instanceof ApiError ? error : ours(error);
+    if (told.status === 500) {
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      options.log(`${requestId} ${request.method ?? ''} failed: ${reason}`);
+    }
+    return { status: told.status, body: told.toBody(requestId), headers: told.headers };
+  }
+
+  const handle = koa.callback();
+  const server = createServer(
+    { keepAliveTimeout: 65_000, requestTimeout: 60_000, maxHeaderSize: 16_384 },
+    (request, response) => void handle(request, response),
+  );
+  server.on('clientError', refuse);
+  return server;
+}
+
+function rootOf(path: string): ApiRoot | undefined {
+  return apiRoots.find((root) => path.startsWith(`${root.prefix}/`));
+}
+
+function ours(error: unknown): ApiError {
+  const lost = error instanceof Error && 'code' in error && DATABASE_GONE.has(String(error.code));
+  return lost
+    ? new ApiError(503, 'The database does not answer. Try again later.')
+    : new ApiError(500, 'The server has either erred or is incapable of performing the requested operation.');
+}
+
+const DATABASE_GONE = new Set(['ECONNREFUSED', 'PROTOCOL_CONNECTION_LOST', 'ETIMEDOUT', 'ECONNRESET']);
+
+/** What is not HTTP gets an answer that is, in the API's shape. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return;
+  const [status, reason] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'The request header is too large.']
+      : ['400 Bad Request', 'The request is not valid HTTP.'];
+  const body = JSON.stringify({ badRequest: { code: Number.parseInt(status, 10), message: reason } });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

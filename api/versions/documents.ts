@@ -1,0 +1,65 @@
+import type { IncomingMessage } from 'node:http';
+import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS, type MicroversionRange } from '#api/http/microversion.ts';
+import type { Reply } from '#api/http/route.ts';
+
+interface VersionedApi {
+  /** `/v3/`, or `/compute/v2.1/`. */
+  readonly path: string;
+  readonly id: string;
+  readonly range: MicroversionRange;
+  readonly updated: string;
+  readonly mediaType: string;
+}
+
+const BLOCK_STORAGE: VersionedApi = {
+  path: '/v3/',
+  id: 'v3.0',
+  range: BLOCK_STORAGE_VERSIONS,
+  updated: '2023-08-31T00:00:00Z',
+  mediaType: 'application/vnd.openstack.volume+json;version=3',
+};
+
+const COMPUTE: VersionedApi = {
+  path: '/compute/v2.1/',
+  id: 'v2.1',
+  range: COMPUTE_VERSIONS,
+  updated: '2013-07-23T11:33:21Z',
+  mediaType: 'application/vnd.openstack.compute+json;version=2.1',
+};
+
+function describe(api: VersionedApi, request: IncomingMessage) {
+  const { range } = api;
+  return {
+    id: api.id,
+    status: 'CURRENT',
+    version: `${range.major}.${range.max}`,
+    min_version: `${range.major}.${range.min}`,
+    updated: api.updated,
+    links: [
+      { rel: 'describedby', type: 'text/html', href: 'https://docs.openstack.org/' },
+      { rel: 'self', href: `http://${request.headers.host ?? 'localhost'}${api.path}` },
+    ],
+    'media-types': [{ base: 'application/json', type: api.mediaType }],
+  };
+}
+
+type Document = (request: IncomingMessage) => Reply;
+
+const all =
+  (api: VersionedApi, status: number): Document =>
+  (request) => ({ status, body: { versions: [describe(api, request)] } });
+
+const one =
+  (api: VersionedApi): Document =>
+  (request) => ({ status: 200, body: { version: describe(api, request) } });
+
+/** Version discovery, which needs no token: path → document. */
+export const versionDocuments: ReadonlyMap<string, Document> = new Map([
+  ['/', all(BLOCK_STORAGE, 300)],
+  ['/v3', all(BLOCK_STORAGE, 200)],
+  ['/v3/', all(BLOCK_STORAGE, 200)],
+  ['/compute', all(COMPUTE, 200)],
+  ['/compute/', all(COMPUTE, 200)],
+  ['/compute/v2.1', one(COMPUTE)],
+  ['/compute/v2.1/', one(COMPUTE)],
+]);
