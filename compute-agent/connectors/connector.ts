@@ -1,0 +1,26 @@
+import type { Connection } from '#schema/tasks.ts';
+import type { DiskSource } from '../libvirt/domain-xml/disk-spec.ts';
+
+/** The CHAP account of this host on one volume's export, in clear. */
+export interface Chap {
+  readonly username: string;
+  readonly secret: string;
+}
+
+export interface ConnectRequest {
+  readonly volumeId: string;
+  readonly connection: Connection;
+  /** The IQN to log in as. */
+  readonly initiator: string;
+  readonly chap: Chap;
+}
+
+/** How an export becomes something that QEMU can open. Every call ensures: it may come twice, or late. */
+export interface Connector {
+  /** Makes the volume reachable on this host. */
+  connect(request: ConnectRequest): Promise<DiskSource>;
+  /** Lets go of what `connect` made; call it only when no guest holds the disk. Missing is success. */
+  disconnect(volumeId: string, connection: Connection | null): Promise<void>;
+  /** The volume has grown: make this host see its new size. */
+  grown(volumeId: string): Promise<void>;
+}

@@ -1,0 +1,60 @@
+import { TaskError } from '#schema/tasks.ts';
+import type { Virsh } from '../libvirt/virsh/virsh.ts';
+import { VirshError } from '../libvirt/virsh/virsh-error.ts';
+import type { Connector } from './connector.ts';
+import { secretId } from './secret-id.ts';
+
+/**
+ * QEMU logs in by itself; this host needs no initiator of its own. The CHAP secret lies with libvirt, kept on
+ * disk so that a domain still starts after the host has, and readable by nobody through its API (`private`).
+ */
+export function libiscsiConnector(virsh: Virsh): Connector {
+  return {
+    async connect({ volumeId, connection, initiator, chap }) {
+      const uuid = secretId(volumeId);
+      await virsh.run(['secret-define'], { xml: secretXml(uuid, volumeId) });
+      await virsh.run(['secret-set-value', uuid, Buffer.from(chap.secret).toString('base64')]);
+      const { host, port } = parsePortal(connection.portals[0] ?? '');
+      return {
+        type: 'iscsi',
+        host,
+        port,
+        iqn: connection.iqn,
+        lun: connection.lun,
+        initiator,
+        chap: { username: chap.username, secretUuid: uuid },
+      };
+    },
+    async disconnect(volumeId) {
+      try {
+        await virsh.run(['secret-undefine', secretId(volumeId)]);
+      } catch (error) {
+        if (!(error instanceof VirshError && error.failure === 'secret-not-found')) throw error;
+      }
+    },
+    // QEMU asks the target for its capacity when libvirt tells it the new size.
+    grown: async () => undefined,
+  };
+}
+
+function secretXml(uuid: string, volumeId: string): string {
+  return `<secret ephemeral='no' private='yes'>
+  <uuid>${uuid}</uuid>
+  <description>CHAP secret of a Blockyard volume</description>
+  <usage type='iscsi'><target>blockyard:${volumeId}</target></usage>
+</secret>
+`;
+}
+
+const PORTAL = /^(?:\[(?<ipv6>[0-9a-fA-F:.]+)\]|(?<name>[A-Za-z0-9.-]+)):(?<port>\d{1,5})$/;
+
+/**
+ * `address:port`, IPv6 in brackets.
+ * @throws TaskError `invalid`
+ */
+function parsePortal(portal: string): { host: string; port: number } {
+  const { ipv6, name, port } = PORTAL.exec(portal)?.groups ?? {};
+  const host = ipv6 ?? name;
+  if (host === undefined) throw new TaskError('invalid', `portal ${portal} is not address:port`);
+  return { host, port: Number(port) };
+}

@@ -1,0 +1,128 @@
+import { TaskError, type TaskInput } from '#schema/tasks.ts';
+import type { Connector } from '../connectors/connector.ts';
+import { aliasOf, targetOf } from '../libvirt/domain-xml/domain-document.ts';
+import type { Element } from '../libvirt/domain-xml/element.ts';
+import { childNamed } from '../libvirt/domain-xml/element.ts';
+import type { DomainEvents } from '../libvirt/events.ts';
+import type { Virsh } from '../libvirt/virsh/virsh.ts';
+import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
+import { type DomainView, diskOf, findDomain } from './domain-view.ts';
+import { eventGate } from './event-gate.ts';
+
+export interface DetachDeps {
+  readonly virsh: Virsh;
+  readonly events: DomainEvents;
+  readonly connector: Connector;
+  /** How long a guest may take to let go. */
+  readonly detachTimeoutMs: number;
+}
+
+/** A guest that is booting, or busy, misses a request; Nova asks eight times, too. */
+const REQUESTS = 8;
+
+/**
+ * Takes the volume from the server: from its persistent definition first, so that it doesn't come back at the next start,
+ * then from the running guest, which has to let go of it by itself; then disconnects. A server or a disk that isn't there
+ * is success.
+ * @throws TaskError `guest-busy` when the guest kept the disk: it is then wholly attached again.
+ */
+export async function detach(
+  deps: DetachDeps,
+  { volumeId, serverId, connection }: TaskInput<'disk.detach'>,
+  signal: AbortSignal,
+): Promise<Record<string, never>> {
+  const view = await findDomain(deps.virsh, serverId);
+  if (view !== null) await unplug(deps, view, serverId, volumeId, signal);
+  await deps.connector.disconnect(volumeId, connection);
+  return {};
+}
+
+async function unplug(
+  deps: DetachDeps,
+  view: DomainView,
+  serverId: string,
+  volumeId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { virsh } = deps;
+  const config = diskOf(view.config, volumeId);
+  if (config !== undefined) await remove(virsh, serverId, config, '--config');
+  const live = diskOf(view.live, volumeId);
+  if (live === undefined || (await guestLetsGo(deps, view, serverId, volumeId, live, signal))) return;
+  if (view.config !== null) {
+    // A task that ran before this one may have removed it already; the live definition is as good.
+    const [document, disk] = config === undefined ? [view.live, live] : [view.config, config];
+    await restore(virsh, serverId, (document?.text ?? '').slice(disk.start, disk.end));
+  }
+  const seconds = Math.round(deps.detachTimeoutMs / 1_000);
+  throw new TaskError('guest-busy', `the guest did not let go of ${targetOf(live)} within ${seconds} s`);
+}
+
+/** Asks the guest, and again from time to time; true as soon as the disk is gone from the live definition. */
+async function guestLetsGo(
+  { virsh, events, detachTimeoutMs }: DetachDeps,
+  { name }: DomainView,
+  serverId: string,
+  volumeId: string,
+  disk: Element,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const alias = aliasOf(disk);
+  // Registered before the request: a quick guest answers before virsh does.
+  using gate = eventGate(events, (event) => {
+    if (event.kind === 'gap') return true;
+    if (event.domain !== name) return false;
+    return event.kind === 'lifecycle' || (event.kind === 'device-removed' && event.alias === alias);
+  });
+  const gone = async (): Promise<boolean> =>
+    diskOf((await findDomain(virsh, serverId))?.live ?? null, volumeId) === undefined;
+  for (let request = 0; request < REQUESTS; request += 1) {
+    if (!(await remove(virsh, serverId, disk, '--live'))) return true;
+    const until = performance.now() + detachTimeoutMs / REQUESTS;
+    for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
+      await gate.wait(left, signal);
+      if (await gone()) return true;
+    }
+  }
+  return false;
+}
+
+/**
+ * Removes a disk from one of the two definitions; from the live one that is only a request.
+ * False when it is gone already.
+ */
+async function remove(
+  virsh: Virsh,
+  serverId: string,
+  disk: Element,
+  where: '--live' | '--config',
+): Promise<boolean> {
+  const alias = aliasOf(disk);
+  try {
+    if (alias?.startsWith('ua-') === true) {
+      await virsh.run(['detach-device-alias', serverId, alias, where]);
+    } else {
+      await virsh.run(['detach-device', serverId, where], { xml: byTarget(disk) });
+    }
+    return true;
+  } catch (error) {
+    if (isVirshFailure(error, 'device-not-found', 'not-running', 'domain-not-found')) return false;
+    if (isVirshFailure(error, 'unplugging')) return true;
+    throw error;
+  }
+}
+
+/** Enough for libvirt to find a disk that somebody attached without our alias. */
+function byTarget(disk: Element): string {
+  const type = disk.attributes['type'] ?? 'block';
+  const bus = childNamed(disk, 'target')?.attributes['bus'] ?? 'virtio';
+  return `<disk type='${type}' device='disk'><target dev='${targetOf(disk)}' bus='${bus}'/></disk>`;
+}
+
+async function restore(virsh: Virsh, serverId: string, diskXml: string): Promise<void> {
+  try {
+    await virsh.run(['attach-device', serverId, '--config'], { xml: diskXml });
+  } catch (error) {
+    if (!isVirshFailure(error, 'exists', 'domain-not-found', 'transient')) throw error;
+  }
+}

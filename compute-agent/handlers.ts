@@ -1,0 +1,32 @@
+import type { Handlers } from '#agent/handlers.ts';
+import { TaskError } from '#schema/tasks.ts';
+import { type AttachDeps, attach } from './disks/attach.ts';
+import { type DetachDeps, detach } from './disks/detach.ts';
+import { resize } from './disks/resize.ts';
+import { tune } from './disks/tune.ts';
+import { DomainXmlError } from './libvirt/domain-xml/domain-xml-error.ts';
+import { isVirshFailure } from './libvirt/virsh/virsh-error.ts';
+
+export type ComputeDeps = AttachDeps & DetachDeps;
+
+/** What a compute agent can do, through libvirt. */
+export function createComputeHandlers(deps: ComputeDeps): Handlers<'compute'> {
+  return {
+    'disk.attach': (input) => inWords(attach(deps, input)),
+    'disk.detach': (input, { signal }) => inWords(detach(deps, input, signal)),
+    'disk.tune': (input) => inWords(tune(deps.virsh, input)),
+    'disk.resize': (input) => inWords(resize(deps, input)),
+  };
+}
+
+/** Tells the conductor which failures another try cannot mend. */
+async function inWords<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isVirshFailure(error, 'domain-not-found')) throw new TaskError('not-found', error.message);
+    if (isVirshFailure(error, 'unsupported')) throw new TaskError('invalid', error.message);
+    if (error instanceof DomainXmlError) throw new TaskError('invalid', error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import type { StartCompanion } from '#agent/companion.ts';
+import type { Handlers } from '#agent/handlers.ts';
+import { KeyedMutex } from '#agent/keyed-mutex.ts';
+import { createSecrets } from '#queues/secrets.ts';
+import type { ServerReport } from '#schema/reports.ts';
+import type { ComputeConfig } from './config.ts';
+import { libiscsiConnector } from './connectors/libiscsi.ts';
+import { createComputeHandlers } from './handlers.ts';
+import { watchDomains } from './libvirt/events.ts';
+import { openVirsh } from './libvirt/virsh/virsh.ts';
+import { noopHandlers, noopServers } from './noop.ts';
+import { serverLister } from './report/servers.ts';
+
+/** What an agent needs of the host it works on. */
+export interface Hypervisor {
+  readonly handlers: Handlers<'compute'>;
+  readonly servers: () => Promise<ServerReport[]>;
+  /** Calls back soon after a server has appeared, disappeared or changed its state; once for a burst of changes. */
+  onChange(changed: () => void): void;
+  stop(): Promise<void>;
+}
+
+/** A storm of changes (a host that starts all its guests) becomes a report every so often. */
+const QUIET_MS = 50;
+
+export function libvirtHypervisor(
+  config: ComputeConfig,
+  start: StartCompanion,
+  log: (line: string) => void,
+): Hypervisor {
+  const virsh = openVirsh({ uri: config.libvirtUri, dir: join(config.stateDir, 'virsh'), start });
+  const events = watchDomains({ uri: config.libvirtUri, start, log });
+  const handlers = createComputeHandlers({
+    virsh,
+    events,
+    connector: libiscsiConnector(virsh),
+    secrets: createSecrets(config.secretKey),
+    servers: new KeyedMutex(),
+    detachTimeoutMs: config.detachTimeoutMs,
+  });
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    handlers,
+    servers: serverLister(virsh, events),
+    onChange(changed) {
+      events.subscribe((event) => {
+        if (event.kind !== 'lifecycle' && event.kind !== 'gap') return;
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          changed();
+        }, QUIET_MS);
+      });
+    },
+    async stop() {
+      clearTimeout(timer);
+      await events.stop();
+      await virsh.stop();
+    },
+  };
+}
+
+export function noopHypervisor(config: ComputeConfig): Hypervisor {
+  const servers = noopServers(config.noopServers);
+  return {
+    handlers: noopHandlers(),
+    servers: async () => servers,
+    onChange: () => undefined,
+    stop: async () => undefined,
+  };
+}

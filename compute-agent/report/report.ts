@@ -1,0 +1,20 @@
+import type { ComputeReport, ServerReport } from '#schema/reports.ts';
+import type { ComputeConfig } from '../config.ts';
+
+/** What a compute agent tells about itself and its host. */
+export function computeReporter(
+  config: ComputeConfig,
+  bootId: string,
+  servers: () => Promise<ServerReport[]>,
+): () => Promise<ComputeReport> {
+  return async () => ({
+    kind: 'compute',
+    host: config.host,
+    bootId,
+    version: config.version,
+    availabilityZone: config.availabilityZone,
+    initiator: config.initiator,
+    ip: config.ip,
+    servers: await servers(),
+  });
+}
