@@ -16,11 +16,9 @@ export const SETTINGS = {
     .string({ error: 'is not set' })
     .regex(/^[0-9a-f]{64}$/i, { error: 'must be 64 hexadecimal characters' }),
   /** This host's name in queues, services and pools. */
-  BLOCKYARD_HOST: z
-    .string({ error: 'is not set' })
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,118}$/, {
-      error: 'must be letters, digits, dot, dash or underscore',
-    }),
+  BLOCKYARD_HOST: z.string({ error: 'is not set' }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,118}$/, {
+    error: 'must be letters, digits, dot, dash or underscore',
+  }),
   BLOCKYARD_QUEUE_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_.{}-]{1,64}$/, { error: 'must be letters, digits, dot, dash or underscore' })

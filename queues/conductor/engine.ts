@@ -246,7 +246,7 @@ class Operation {
   ): Promise<void> {
     const { operation, volume } = this.#claim.facts;
     await this.#commit(async (trx) => {
-      await this.#flow.ends[state](trx, this.#run as never);
+      await this.#flow.ends[state](trx, this.#run);
       await trx
         .updateTable('operations')
         .set({ state, error, owner: null, ended_at: this.#now() })

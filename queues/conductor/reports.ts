@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
-import { asId, type HostName, type PoolName, type ServerId } from '#schema/ids.ts';
+import { asId, type HostName, type ServerId } from '#schema/ids.ts';
 import { poolName } from '#schema/pools.ts';
 import { type AgentReport, agentReport, type ComputeReport, type StorageReport } from '#schema/reports.ts';
 import type { Tables } from '#schema/tables.ts';
@@ -53,7 +53,7 @@ async function takeStorage(deps: Deps, report: StorageReport): Promise<void> {
             agent: asId(report.host),
             backend: pool.backend,
             backendName: pool.backendName,
-          }) as PoolName,
+          }),
           service_host: `${report.host}@${pool.backend}`,
           agent: report.host as HostName,
           backend_name: pool.backendName,

@@ -1,4 +1,4 @@
-import type { Insertable, Selectable, Transaction } from 'kysely';
+import type { Selectable, Transaction } from 'kysely';
 import type { OperationId } from '#schema/ids.ts';
 import type { OperationStepsTable, Tables } from '#schema/tables.ts';
 
@@ -11,8 +11,8 @@ type StepRow = Selectable<OperationStepsTable>;
  */
 export class Timeline {
   readonly #operation: OperationId;
-  readonly #saved: readonly StepRow[];
-  #unsaved: Insertable<OperationStepsTable>[] = [];
+  #saved: readonly StepRow[];
+  #unsaved: StepRow[] = [];
   #position: number;
   readonly #attempts = new Map<string, number>();
 
@@ -40,13 +40,15 @@ export class Timeline {
     const key = `${direction} ${name}`;
     const attempt = (this.#attempts.get(key) ?? Math.max(0, ...same.map((step) => step.attempt))) + 1;
     this.#attempts.set(key, attempt);
-    const abandoned = attempt === same.length + 1 ? same.find(({ state }) => state === 'running') : undefined;
+    const abandoned = same.find(({ state }) => state === 'running');
     return { position: abandoned?.position ?? ++this.#position, attempt };
   }
 
   /** Keeps a record for the next `write`; a later record of the same place replaces it. */
-  record(step: Omit<Insertable<OperationStepsTable>, 'operation_id'>): void {
-    this.#unsaved = this.#unsaved.filter(({ position }) => position !== step.position);
+  record(step: Omit<StepRow, 'operation_id'>): void {
+    const others = ({ position }: StepRow): boolean => position !== step.position;
+    this.#saved = this.#saved.filter(others);
+    this.#unsaved = this.#unsaved.filter(others);
     this.#unsaved.push({ ...step, operation_id: this.#operation });
   }
 
@@ -56,6 +58,7 @@ export class Timeline {
   }
 
   written(): void {
+    this.#saved = [...this.#saved, ...this.#unsaved];
     this.#unsaved = [];
   }
 }

@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import type { EngineDeps } from '#queues/conductor/deps.ts';
+import { runOperation } from '#queues/conductor/engine.ts';
+import { FLOWS } from '#queues/flows/index.ts';
+import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
+import { systemClock } from '#queues/system.ts';
+import type { AttachmentId, OperationId, VolumeId } from '#schema/ids.ts';
+import type { OperationKind } from '#schema/operations.ts';
+import { TaskError } from '#schema/tasks.ts';
+import { ModelHost } from '#test/support/model-host.ts';
+import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
+
+/**
+ * The harness that every flow goes through: each step fails before and after its effect, each step and each undo
+ * runs twice, and the conductor dies before and after each step; then nothing may be left on either side.
+ */
+
+/** Where each flow begins: what the API has committed and what the hosts have by then. */
+const SCENARIOS: { readonly [K in OperationKind]: (yard: Yard, host: ModelHost) => Promise<OperationId> } = {
+  'volume.create': async (yard) => yard.begin('volume.create', await yard.addVolume('creating', false), {}),
+  async 'volume.delete'(yard, host) {
+    const volume = await existing(yard, host, 'deleting');
+    return yard.begin('volume.delete', volume, {});
+  },
+  async 'volume.attach'(yard, host) {
+    const volume = await existing(yard, host, 'attaching');
+    const attachment = await yard.addAttachment(volume, 'attaching', 1);
+    return yard.begin('volume.attach', volume, { device: null }, attachment);
+  },
+  async 'volume.detach'(yard, host) {
+    const [volume, attachment] = await attached(yard, host, 'detaching');
+    await yard.db.updateTable('attachments').set({ status: 'detaching' }).execute();
+    return yard.begin('volume.detach', volume, {}, attachment);
+  },
+  async 'volume.extend'(yard, host) {
+    const [volume] = await attached(yard, host, 'extending');
+    return yard.begin('volume.extend', volume, { fromGib: SIZE_GIB, toGib: SIZE_GIB + 3 });
+  },
+  async 'qos.apply'(yard, host) {
+    const [volume, attachment] = await attached(yard, host, 'in-use');
+    return yard.begin('qos.apply', volume, { before: { read_iops_sec: 7 } }, attachment);
+  },
+  async 'attachment.export'(yard, host) {
+    const volume = await existing(yard, host, 'reserved');
+    const attachment = await yard.addAttachment(volume, 'attaching', 0);
+    return yard.begin('attachment.export', volume, { createdHere: true }, attachment);
+  },
+  async 'attachment.revoke'(yard, host) {
+    const volume = await existing(yard, host, 'detaching');
+    const attachment = await yard.addAttachment(volume, 'detaching', 0);
+    host.exports.set(volume, [`iqn.2010-10.org.blockyard:host:comp1 user-${attachment}`]);
+    return yard.begin('attachment.revoke', volume, {}, attachment);
+  },
+};
+
+async function existing(
+  yard: Yard,
+  host: ModelHost,
+  status: Parameters<Yard['addVolume']>[0],
+): Promise<VolumeId> {
+  const volume = await yard.addVolume(status, true);
+  host.volumes.set(volume, SIZE_GIB);
+  return volume;
+}
+
+async function attached(
+  yard: Yard,
+  host: ModelHost,
+  status: Parameters<Yard['addVolume']>[0],
+): Promise<[VolumeId, AttachmentId]> {
+  const volume = await existing(yard, host, status);
+  const attachment = await yard.addAttachment(volume, 'attached', 1);
+  host.exports.set(volume, [`iqn.2010-10.org.blockyard:host:comp1 user-${attachment}`]);
+  host.disks.set(`${yard.server} ${volume}`, { device: '/dev/vdb', iotune: { read_iops_sec: 7 } });
+  return [volume, attachment];
+}
+
+interface Fault {
+  /** Which task, counted over the whole operation from 0; undos count on. */
+  readonly at: number;
+  readonly when: 'before' | 'after' | 'twice';
+  readonly what: 'fails' | 'conductor dies' | 'repeats';
+}
+
+class Died extends Error {
+  override readonly name = 'AbortError';
+}
+
+/** Runs the operation to its end over the model, with faults; a conductor that died has a successor. */
+async function run(yard: Yard, host: ModelHost, id: OperationId, faults: readonly Fault[]): Promise<number> {
+  let task = 0;
+  const deps: EngineDeps = {
+    db: yard.db,
+    clock: systemClock,
+    weights: DEFAULT_WEIGHTS,
+    owner: 'test/1',
+    ended: () => undefined,
+    pause: async () => undefined,
+    dispatcher: {
+      async run(dispatch) {
+        const index = task++;
+        const fault = faults.find(({ at }) => at === index);
+        const fail = (): never => {
+          if (fault?.what === 'conductor dies') throw new Died('the conductor is gone');
+          throw new TaskError('invalid', 'planted fault');
+        };
+        if (fault?.when === 'before') fail();
+        let output = host.carryOut(dispatch.task, dispatch.envelope.input);
+        if (fault?.when === 'twice') output = host.carryOut(dispatch.task, dispatch.envelope.input);
+        if (fault?.when === 'after') fail();
+        return output;
+      },
+    },
+  };
+  for (let life = 0; life < 5; life++) {
+    try {
+      await runOperation(deps, id, new AbortController().signal);
+      return task;
+    } catch (error) {
+      assert.ok(error instanceof Died, String(error));
+      // What the sweeper does for the operations of a dead conductor.
+      await yard.db.updateTable('operations').set({ owner: null }).execute();
+    }
+  }
+  throw new Error('the operation did not end');
+}
+
+async function outcome(
+  yard: Yard,
+  host: ModelHost,
+  id: OperationId,
+): Promise<{ state: string; rows: object; hosts: object }> {
+  const { state } = await yard.db
+    .selectFrom('operations')
+    .select('state')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  return { state, rows: await yard.state(), hosts: host.state() };
+}
+
+/** Ids differ from run to run; the places they stand in must not. */
+function anonymous(value: unknown): unknown {
+  const names = new Map<string, string>();
+  const text = JSON.stringify(value).replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => {
+    if (!names.has(id)) names.set(id, `id-${names.size}`);
+    return names.get(id) ?? '';
+  });
+  return JSON.parse(text);
+}
+
+for (const kind of Object.keys(FLOWS) as OperationKind[]) {
+  describe(`flow ${kind}`, () => {
+    let yard: Yard;
+    let tasks = 0;
+    let clean: unknown;
+
+    beforeEach(async () => {
+      yard = await createYard();
+    });
+    afterEach(async () => {
+      await yard[Symbol.asyncDispose]();
+    });
+
+    async function play(
+      ...faults: Fault[]
+    ): Promise<Awaited<ReturnType<typeof outcome>> & { tasks: number }> {
+      const host = new ModelHost();
+      const id = await SCENARIOS[kind](yard, host);
+      const count = await run(yard, host, id, faults);
+      return { ...(await outcome(yard, host, id)), tasks: count };
+    }
+
+    it('is done, lets go of the volume, and keeps a timeline', async () => {
+      const { tasks: count, ...end } = await play();
+      tasks = count;
+      clean = anonymous(end);
+      assert.equal(end.state, 'done');
+      assert.deepEqual(
+        await yard.db.selectFrom('volumes').select('id').where('operation_id', 'is not', null).execute(),
+        [],
+      );
+      const steps = await yard.db.selectFrom('operation_steps').selectAll().orderBy('position').execute();
+      assert.deepEqual(
+        steps.map(({ name, state }) => [name, state]),
+        FLOWS[kind].rows
+          .filter(({ name }) => steps.some((step) => step.name === name))
+          .map(({ name }) => [name, 'done']),
+      );
+      assert.ok(steps.length >= tasks);
+    });
+
+    it('comes to the same end when each step runs twice', async () => {
+      for (let at = 0; at < tasks; at++) {
+        await yard[Symbol.asyncDispose]();
+        yard = await createYard();
+        const { tasks: _, ...end } = await play({ at, when: 'twice', what: 'repeats' });
+        assert.deepEqual(anonymous(end), clean, `task ${at} ran twice`);
+      }
+    });
+
+    it('comes to the same end when the conductor dies at each step', async () => {
+      for (let at = 0; at < tasks; at++) {
+        for (const when of ['before', 'after'] as const) {
+          await yard[Symbol.asyncDispose]();
+          yard = await createYard();
+          const { tasks: _, ...end } = await play({ at, when, what: 'conductor dies' });
+          assert.deepEqual(anonymous(end), clean, `conductor died ${when} task ${at}`);
+        }
+      }
+    });
+
+    it('leaves nothing behind when a step fails, before or after its effect, and when its undo runs twice', async () => {
+      const taskRows = FLOWS[kind].rows.filter((row) => row.on !== 'conductor');
+      for (let at = 0; at < tasks; at++) {
+        for (const when of ['before', 'after'] as const) {
+          for (const second of [undefined, 'repeats', 'conductor dies'] as const) {
+            await yard[Symbol.asyncDispose]();
+            yard = await createYard();
+            const again: Fault[] =
+              second === undefined
+                ? []
+                : [{ at: at + 1, when: second === 'repeats' ? 'twice' : 'after', what: second }];
+            const { state, rows, hosts } = await play({ at, when, what: 'fails' }, ...again);
+            const label = `task ${at} failed ${when} its effect, then ${second ?? 'nothing'}`;
+            await assertClean(yard, kind, state, rows, hosts, taskRows[at]?.name ?? '', label);
+          }
+        }
+      }
+    });
+  });
+}
+
+/** What "nothing left" means at the end of a flow that failed at `row`. */
+async function assertClean(
+  yard: Yard,
+  kind: OperationKind,
+  state: string,
+  rows: object,
+  hosts: object,
+  row: string,
+  label: string,
+): Promise<void> {
+  const [volume] = await yard.db.selectFrom('volumes').selectAll().execute();
+  const { error } = await yard.db.selectFrom('operations').select('error').executeTakeFirstOrThrow();
+  const { exports, disks, volumes } = hosts as {
+    exports: object;
+    disks: object;
+    volumes: Record<string, number>;
+  };
+  if (volume !== undefined) assert.equal(volume.operation_id, null, `${label}: the volume is let go`);
+  if (state !== 'done') assert.match(error ?? '', /planted fault/, `${label}: the reason is kept`);
+  switch (kind) {
+    case 'volume.create':
+      assert.deepEqual([state, volume?.status, volume?.pool, volumes], ['undone', 'error', null, {}], label);
+      assert.deepEqual((rows as { pools: object[] }).pools, [
+        { name: yard.pool, allocated_gib: 0, free_gib: 100, volume_count: 0 },
+      ]);
+      return;
+    case 'volume.delete':
+      assert.deepEqual([state, volume?.status], ['stuck', 'error_deleting'], label);
+      return;
+    case 'volume.attach':
+    case 'attachment.export':
+      assert.deepEqual([state, volume?.status, exports, disks], ['undone', 'available', {}, {}], label);
+      assert.deepEqual(await yard.db.selectFrom('attachments').select('id').execute(), [], label);
+      return;
+    case 'volume.detach':
+    case 'attachment.revoke':
+      if (row === 'revoke') {
+        assert.equal(state, 'stuck', label);
+        assert.deepEqual(disks, {}, label);
+      } else
+        assert.deepEqual(
+          [state, volume?.status, Object.keys(exports).length],
+          ['undone', 'in-use', 1],
+          label,
+        );
+      return;
+    case 'volume.extend':
+      if (row === 'grow')
+        assert.deepEqual([state, volume?.status, volume?.size_gib], ['undone', 'in-use', SIZE_GIB], label);
+      else
+        assert.deepEqual([state, volume?.status, volume?.size_gib], ['done', 'in-use', SIZE_GIB + 3], label);
+      return;
+    case 'qos.apply':
+      assert.deepEqual([state, volume?.status], ['undone', 'in-use'], label);
+      assert.deepEqual(
+        Object.values(disks as Record<string, { iotune: object }>)[0]?.iotune,
+        { read_iops_sec: 7 },
+        label,
+      );
+      return;
+    default:
+      kind satisfies never;
+  }
+}

@@ -1,0 +1,91 @@
+import { TaskError, type TaskInput, type TaskName, type TaskOutput } from '#schema/tasks.ts';
+
+/**
+ * A storage host and a hypervisor that exist in memory only. It stands in for the real agents where a test must
+ * fail or repeat every single step on purpose, which real LVM, tgt and libvirt can't be made to do. The agents
+ * have suites of their own against the real programs.
+ */
+export class ModelHost {
+  readonly volumes = new Map<string, number>();
+  readonly exports = new Map<string, string[]>();
+  /** `server volume` → what the guest has. */
+  readonly disks = new Map<string, { device: string; iotune: object; sizeBytes?: number }>();
+
+  carryOut(task: TaskName, input: unknown): unknown {
+    return (this.#tasks[task] as (input: unknown) => unknown)(input);
+  }
+
+  /** All that could be left over, in comparable form. */
+  state(): object {
+    return {
+      volumes: Object.fromEntries(this.volumes),
+      exports: Object.fromEntries(this.exports),
+      disks: Object.fromEntries(this.disks),
+    };
+  }
+
+  readonly #tasks: { [N in TaskName]: (input: TaskInput<N>) => TaskOutput<N> } = {
+    'volume.ensure': ({ volumeId, sizeGib }) => this.#size(volumeId, sizeGib),
+    'volume.grow': ({ volumeId, sizeGib }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      return this.#size(volumeId, sizeGib);
+    },
+    'volume.absent': ({ volumeId }) => {
+      if (this.exports.has(volumeId)) throw new TaskError('refused', `volume ${volumeId} is exported`);
+      this.volumes.delete(volumeId);
+      return {};
+    },
+    'export.ensure': ({ volumeId, acls }) => {
+      if (acls.length === 0) {
+        this.exports.delete(volumeId);
+        return { connection: null };
+      }
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      this.exports.set(
+        volumeId,
+        acls.map(({ initiator, chap }) => `${initiator} ${chap.username}`),
+      );
+      return {
+        connection: {
+          portals: ['127.0.0.1:3260'],
+          iqn: `iqn.2010-10.org.blockyard:volume-${volumeId}`,
+          lun: 1,
+        },
+      };
+    },
+    'disk.attach': ({ volumeId, serverId, iotune, chap }) => {
+      if (!this.exports.get(volumeId)?.some((acl) => acl.endsWith(` ${chap.username}`))) {
+        throw new TaskError('refused', 'the target does not know this initiator');
+      }
+      this.disks.set(`${serverId} ${volumeId}`, { device: '/dev/vdb', iotune });
+      return { device: '/dev/vdb' };
+    },
+    'disk.detach': ({ volumeId, serverId }) => {
+      // The rule of CVE-2023-2088: while the guest has the disk, the target must know its initiator.
+      if (this.disks.has(`${serverId} ${volumeId}`) && !this.exports.has(volumeId)) {
+        throw new Error(`the export of ${volumeId} was cut under a guest`);
+      }
+      this.disks.delete(`${serverId} ${volumeId}`);
+      return {};
+    },
+    'disk.tune': ({ volumeId, serverId, iotune }) => {
+      this.#disk(serverId, volumeId).iotune = iotune;
+      return {};
+    },
+    'disk.resize': ({ volumeId, serverId, sizeBytes }) => {
+      this.#disk(serverId, volumeId).sizeBytes = sizeBytes;
+      return {};
+    },
+  };
+
+  #size(volumeId: string, sizeGib: number): { sizeBytes: number } {
+    this.volumes.set(volumeId, Math.max(sizeGib, this.volumes.get(volumeId) ?? 0));
+    return { sizeBytes: (this.volumes.get(volumeId) ?? 0) * 2 ** 30 };
+  }
+
+  #disk(serverId: string, volumeId: string): { device: string; iotune: object; sizeBytes?: number } {
+    const disk = this.disks.get(`${serverId} ${volumeId}`);
+    if (disk === undefined) throw new TaskError('not-found', `no disk ${volumeId} in ${serverId}`);
+    return disk;
+  }
+}

@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import { openDatabase, transact } from '#queues/database.ts';
+import { migrate } from '#queues/migrate.ts';
+import { createOperationGateway } from '#queues/operations/create-gateway.ts';
+import { systemClock, systemIds } from '#queues/system.ts';
+import { sqlTime } from '#schema/clock.ts';
+import {
+  type AttachmentId,
+  asId,
+  type OperationId,
+  type PoolName,
+  type ServerId,
+  type VolumeId,
+} from '#schema/ids.ts';
+import type { OperationInputs, OperationKind } from '#schema/operations.ts';
+import type { AttachmentStatus, VolumeStatus } from '#schema/states.ts';
+import type { Tables } from '#schema/tables.ts';
+import { createDatabase } from './database.ts';
+import { createRedis } from './redis.ts';
+
+/** A migrated database with one storage and one compute service in it, and what tests put into it. */
+export interface Yard extends AsyncDisposable {
+  readonly db: Kysely<Tables>;
+  readonly url: string;
+  readonly redis: { readonly url: string; readonly prefix: string };
+  readonly pool: PoolName;
+  readonly server: ServerId;
+  readonly gateway: ReturnType<typeof createOperationGateway>;
+  addVolume(status: VolumeStatus, placed: boolean): Promise<VolumeId>;
+  addAttachment(volume: VolumeId, status: AttachmentStatus, managed: 0 | 1): Promise<AttachmentId>;
+  begin<K extends OperationKind>(
+    kind: K,
+    volume: VolumeId,
+    input: OperationInputs[K],
+    attachment?: AttachmentId,
+  ): Promise<OperationId>;
+  /** Every row that says what should be, without times, sequence numbers and the operations themselves. */
+  state(): Promise<object>;
+}
+
+export const SIZE_GIB = 2;
+export const POOL_GIB = 100;
+
+export async function createYard(): Promise<Yard> {
+  const database = await createDatabase();
+  const redis = await createRedis();
+  const db = openDatabase(database.url);
+  await migrate(db);
+  const gateway = createOperationGateway({
+    db,
+    redisUrl: redis.url,
+    prefix: redis.prefix,
+    clock: systemClock,
+    ids: systemIds,
+  });
+  const pool = asId<PoolName>('stor1@files#files');
+  const server = asId<ServerId>(randomUUID());
+  const now = (): string => sqlTime(systemClock.now());
+  await db
+    .insertInto('services')
+    .values({
+      binary: 'blockyard-storage',
+      host: 'stor1@files',
+      agent: asId('stor1'),
+      availability_zone: 'nova',
+      disabled_reason: null,
+      version: 'test',
+      boot_id: 'boot',
+      details: '{}',
+      last_seen_at: now(),
+      updated_at: null,
+    })
+    .execute();
+  await db
+    .insertInto('pools')
+    .values({
+      name: pool,
+      service_host: 'stor1@files',
+      agent: asId('stor1'),
+      backend_name: 'files',
+      availability_zone: 'nova',
+      capabilities: '{}',
+      total_gib: POOL_GIB,
+      free_gib: POOL_GIB,
+      reserved_percentage: 0,
+      max_over_subscription_ratio: 1,
+      thin: 0,
+      reported_at: now(),
+    })
+    .execute();
+
+  return {
+    db,
+    url: database.url,
+    redis,
+    pool,
+    server,
+    gateway,
+    async addVolume(status, placed) {
+      const id = asId<VolumeId>(randomUUID());
+      await db
+        .insertInto('volumes')
+        .values({
+          id,
+          project_id: asId('p1'),
+          user_id: asId('u1'),
+          name: 'v',
+          description: null,
+          size_gib: SIZE_GIB,
+          status,
+          availability_zone: 'nova',
+          pool: placed ? pool : null,
+          volume_type_id: null,
+          metadata: '{}',
+          operation_id: null,
+          created_at: now(),
+          updated_at: null,
+        })
+        .execute();
+      if (placed) {
+        await db
+          .updateTable('pools')
+          .set((eb) => ({
+            allocated_gib: eb('allocated_gib', '+', SIZE_GIB),
+            free_gib: eb('free_gib', '-', SIZE_GIB),
+            volume_count: eb('volume_count', '+', 1),
+          }))
+          .execute();
+      }
+      return id;
+    },
+    async addAttachment(volume, status, managed) {
+      const id = asId<AttachmentId>(randomUUID());
+      const connected = status !== 'reserved';
+      await db
+        .insertInto('attachments')
+        .values({
+          id,
+          volume_id: volume,
+          project_id: asId('p1'),
+          server_id: server,
+          status,
+          host: 'comp1',
+          managed,
+          mountpoint: null,
+          mode: 'rw',
+          connector: null,
+          connection: null,
+          initiator: connected ? 'iqn.2010-10.org.blockyard:host:comp1' : null,
+          chap_username: connected ? `user-${id}` : null,
+          chap_secret: connected ? 'sealed' : null,
+          attached_at: null,
+          created_at: now(),
+          updated_at: null,
+        })
+        .execute();
+      return id;
+    },
+    begin: (kind, volume, input, attachment) =>
+      transact(db, (trx) =>
+        gateway.begin(trx, {
+          kind,
+          volumeId: volume,
+          ...(attachment === undefined ? {} : { attachmentId: attachment }),
+          projectId: asId('p1'),
+          userId: asId('u1'),
+          requestId: 'req-test',
+          input,
+        }),
+      ),
+    async state() {
+      return {
+        volumes: await db
+          .selectFrom('volumes')
+          .select(['id', 'status', 'size_gib', 'pool', 'operation_id'])
+          .orderBy('id')
+          .execute(),
+        attachments: await db
+          .selectFrom('attachments')
+          .select(['id', 'status', 'initiator', 'chap_username', 'mountpoint'])
+          .orderBy('id')
+          .execute(),
+        pools: await db
+          .selectFrom('pools')
+          .select(['name', 'allocated_gib', 'free_gib', 'volume_count'])
+          .execute(),
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await gateway.close();
+      await db.destroy();
+      await database.drop();
+    },
+  };
+}
