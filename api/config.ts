@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { readSettings, SETTINGS } from '#schema/settings.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { noAuthentication } from './auth/none.ts';
 import { createTokenAuthenticator } from './auth/tokens.ts';
@@ -15,43 +16,26 @@ export interface Config {
   readonly availabilityZone: string;
 }
 
-const url = (protocols: readonly string[]) =>
-  z
-    .string({ error: 'is not set' })
-    .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
-      error: `must be a URL that begins with ${protocols.map((name) => `${name}//`).join(' or ')}`,
-    });
-
-const environment = z.object({
-  DATABASE_URL: url(['mysql:', 'mariadb:']),
-  REDIS_URL: url(['redis:', 'rediss:']),
+const SETTINGS_OF_API = {
+  DATABASE_URL: SETTINGS.DATABASE_URL,
+  REDIS_URL: SETTINGS.REDIS_URL,
+  BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
+  BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
+  BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
   BLOCKYARD_LISTEN: z
     .string()
     .regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, { error: 'must be address:port' })
     .default('127.0.0.1:8776'),
   BLOCKYARD_AUTH: z.enum(['none', 'tokens'], { error: 'must be none or tokens' }),
   BLOCKYARD_TOKENS_FILE: z.string().min(1, { error: 'is empty' }).optional(),
-  BLOCKYARD_SECRET_KEY: z
-    .string({ error: 'is not set' })
-    .regex(/^[0-9a-f]{64}$/i, { error: 'must be 64 hexadecimal characters' }),
-  BLOCKYARD_QUEUE_PREFIX: z
-    .string()
-    .regex(/^[A-Za-z0-9_.{}-]{1,64}$/, { error: 'must be letters, digits, dot, dash or underscore' })
-    .default('blockyard'),
-  BLOCKYARD_AVAILABILITY_ZONE: z.string().min(1).max(255).default('nova'),
-});
+} as const;
 
 /**
  * Reads the API's configuration.
  * @throws Error that names the variable; never its value, which may hold a password.
  */
 export function readConfig(variables: NodeJS.ProcessEnv): Config {
-  const result = environment.safeParse(variables);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    throw new Error(`${String(issue?.path[0])} ${issue?.message ?? 'is wrong'}`);
-  }
-  const env = result.data;
+  const env = readSettings(SETTINGS_OF_API, variables);
   const colon = env.BLOCKYARD_LISTEN.lastIndexOf(':');
   const host = env.BLOCKYARD_LISTEN.slice(0, colon).replace(/^\[|\]$/g, '');
   if (env.BLOCKYARD_AUTH === 'none' && !isLoopback(host)) {

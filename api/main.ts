@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { openDatabase } from '#queues/database.ts';
 import { migrate } from '#queues/migrate.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
 import { createSecrets } from '#queues/secrets.ts';
+import { stopSignal, systemClock, systemIds } from '#queues/system.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createApi } from './server.ts';
@@ -14,23 +14,21 @@ const GRACE_MS = 10_000;
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
-  const clock = { now: () => performance.timeOrigin + performance.now() };
-  const ids = { uuid: () => randomUUID() };
   const db = openDatabase(config.databaseUrl);
   await migrate(db);
   const operations = createOperationGateway({
     db,
     redisUrl: config.redisUrl,
     prefix: config.queuePrefix,
-    clock,
-    ids,
+    clock: systemClock,
+    ids: systemIds,
   });
   const app = createApp({
     db,
     operations,
     secrets: createSecrets(config.secretKey),
-    clock,
-    ids,
+    clock: systemClock,
+    ids: systemIds,
     defaultAvailabilityZone: config.availabilityZone,
   });
   const server = createApi(app, { authenticator: config.authenticator, log: (line) => console.error(line) });
@@ -46,12 +44,6 @@ async function main(): Promise<void> {
   clearTimeout(deadline);
   await operations.close();
   await db.destroy();
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
 }
 
 try {
