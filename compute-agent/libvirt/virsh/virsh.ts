@@ -44,7 +44,7 @@ function environment(dir: string): Record<string, string> {
   return {
     VIRSH_HISTSIZE: '0',
     XDG_CACHE_HOME: dir,
-    VIRSH_DEBUG: '',
+    VIRSH_DEBUG: '4',
     VIRSH_LOG_FILE: '',
     INPUTRC: '/dev/null',
     TERM: 'dumb',

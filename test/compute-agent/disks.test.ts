@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { secretId } from '#compute-agent/connectors/secret-id.ts';
+import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
+import type { TaskErrorCode } from '#schema/tasks.ts';
+import type { GuestConsole } from '#stack/guest/console.ts';
+import { Lab, type LabVolume } from './support/lab.ts';
+
+const MIB = 2 ** 20;
+
+const withCode = (code: TaskErrorCode, message?: RegExp) => (error: Error & { code?: string }) => {
+  assert.equal(error.code, code, error.message);
+  if (message !== undefined) assert.match(error.message, message);
+  return true;
+};
+
+describe('disks of a real guest', function () {
+  this.timeout(180_000);
+  let lab: Lab;
+  let server: string;
+  let console: GuestConsole;
+
+  before(async () => {
+    lab = await Lab.open();
+    ({ id: server, console } = await lab.guest('guest'));
+  });
+  after(async () => {
+    await console?.[Symbol.asyncDispose]();
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  const attach = (volume: LabVolume, more = {}) =>
+    lab.handlers['disk.attach']({ ...lab.attachment(volume, server), ...more }, lab.context);
+  const detach = (volume: LabVolume) =>
+    lab.handlers['disk.detach'](
+      { volumeId: volume.id, serverId: server, connection: lab.connection(volume) },
+      lab.context,
+    );
+  const tune = (volume: LabVolume, iotune: object) =>
+    lab.handlers['disk.tune']({ volumeId: volume.id, serverId: server, iotune }, lab.context);
+  const disks = async () =>
+    (await lab.definitions(server)).map((xml) => listDisks(xml).map(({ serial, target }) => [serial, target]));
+  const secrets = async () => (await lab.run('secret-list')).match(/^ [0-9a-f-]{36}/gm)?.map((id) => id.trim()) ?? [];
+
+  it('come, obey limits, grow and go', async () => {
+    const volume = await lab.volume();
+    const [, before] = await lab.definitions(server);
+    const mark = console.mark;
+    const iotune = { read_iops_sec: 400, write_iops_sec: 200, read_bytes_sec: 80_000_000 };
+    assert.deepEqual(await attach(volume, { iotune }), { device: '/dev/vda' });
+    await console.waitFor(new RegExp(`disk vda added serial=${volume.id.slice(0, 20)} bytes=${64 * MIB}`), { mark });
+    assert.deepEqual(await disks(), [[[volume.id, 'vda']], [[volume.id, 'vda']]]);
+    for (const xml of await lab.definitions(server)) {
+      assert.deepEqual(listDisks(xml)[0]?.iotune, iotune);
+    }
+    assert.deepEqual(await secrets(), [secretId(volume.id)]);
+    assert.equal(await lab.sessions(volume), 1);
+
+    // Once more: nothing changes, and no program is started for it.
+    const spawns = lab.started.length;
+    assert.deepEqual(await attach(volume, { iotune }), { device: '/dev/vda' });
+    assert.deepEqual(await disks(), [[[volume.id, 'vda']], [[volume.id, 'vda']]]);
+    assert.equal(lab.started.length, spawns);
+    await assert.rejects(attach(volume, { device: '/dev/vdb' }), withCode('invalid', /attached already/));
+
+    await tune(volume, { total_iops_sec: 100 });
+    const read = (await console.command('read vda 300 4096'))[0] ?? '';
+    const milliseconds = Number(/ms=(\d+)$/.exec(read)?.[1]);
+    assert.ok(milliseconds >= 1_500, `300 reads at 100 per second took ${milliseconds} ms`);
+
+    await lab.grow(volume, 128);
+    await lab.handlers['disk.resize'](
+      { volumeId: volume.id, serverId: server, sizeBytes: 128 * MIB },
+      lab.context,
+    );
+    await console.waitFor(new RegExp(`disk vda resized bytes=${128 * MIB}`), { mark });
+
+    assert.deepEqual(await detach(volume), {});
+    await console.waitFor(/disk vda removed/, { mark });
+    assert.deepEqual(await disks(), [[], []]);
+    assert.deepEqual(await secrets(), []);
+    assert.equal(await lab.sessions(volume), 0);
+    assert.equal((await lab.definitions(server))[1], before);
+    assert.deepEqual(await detach(volume), {}, 'a disk that is gone is detached');
+    assert.equal(lab.started.length, spawns);
+  });
+
+  it('get the first name that is free in both definitions, or the one asked for', async () => {
+    const [one, two, three] = [await lab.volume(), await lab.volume(), await lab.volume()];
+    // Something of the operator's own that only the next start will bring.
+    await lab.virsh.run(['attach-device', server, '--config'], {
+      xml: `<disk type='file' device='disk'><source file='${two.image}'/><target dev='vda' bus='virtio'/></disk>`,
+    });
+    const devices = await Promise.all([attach(one), attach(three, { device: '/dev/vdf' })]);
+    assert.deepEqual(devices, [{ device: '/dev/vdb' }, { device: '/dev/vdf' }]);
+    await assert.rejects(attach(two, { device: 'vdf' }), withCode('invalid', /vdf is taken/));
+    await assert.rejects(attach(two, { device: 'vda' }), withCode('invalid', /vda is taken/));
+    await assert.rejects(attach(two, { device: 'sda' }), withCode('invalid', /does not fit/));
+    assert.deepEqual((await secrets()).toSorted(), [secretId(one.id), secretId(three.id)].toSorted());
+    await Promise.all([detach(one), detach(three)]);
+    await lab.run('detach-disk', server, 'vda', '--config');
+    assert.deepEqual(await disks(), [[], []]);
+  });
+
+  it('take any set of limits after any other, in both definitions', async () => {
+    const volume = await lab.volume();
+    await attach(volume);
+    const sets = [
+      { read_iops_sec: 100, write_iops_sec: 50, read_iops_sec_max: 300, read_iops_sec_max_length: 4 },
+      { total_iops_sec: 70, total_bytes_sec: 1_000_000, size_iops_sec: 8_192, group_name: "tenant's a" },
+      { total_iops_sec: 70, group_name: 'b' },
+      { write_bytes_sec: 5_000_000, write_bytes_sec_max: 6_000_000 },
+      {},
+      { read_bytes_sec: 1_000_000, group_name: 'b' },
+      {},
+    ];
+    for (const set of sets) {
+      await tune(volume, set);
+      for (const xml of await lab.definitions(server)) assert.deepEqual(listDisks(xml)[0]?.iotune, set);
+    }
+    await assert.rejects(tune(volume, { total_iops_sec: 5, read_iops_sec: 5 }), withCode('invalid'));
+    await detach(volume);
+  });
+
+  it('leave nothing behind when the target refuses the secret', async () => {
+    const volume = await lab.volume();
+    const [live, config] = await lab.definitions(server);
+    const stranger = { ...volume, secret: 'not-the-secret-1' };
+    await assert.rejects(attach(stranger), /iSCSI|[Aa]uth/);
+    assert.deepEqual(await lab.definitions(server), [live, config]);
+    assert.deepEqual(await secrets(), []);
+    // And the right one works afterwards.
+    assert.deepEqual(await attach(volume), { device: '/dev/vda' });
+    await detach(volume);
+  });
+
+  it('belong to servers and volumes that exist', async () => {
+    const volume = await lab.volume();
+    const missing = { ...lab.attachment(volume, randomUUID()) };
+    await assert.rejects(lab.handlers['disk.attach'](missing, lab.context), withCode('not-found'));
+    // virsh would take a name for a domain; a task may not.
+    await assert.rejects(attach(volume, { serverId: 'guest' }), withCode('not-found'));
+    await assert.rejects(tune(volume, {}), withCode('not-found'));
+    const resize = { volumeId: volume.id, serverId: server, sizeBytes: MIB };
+    await assert.rejects(lab.handlers['disk.resize'](resize, lab.context), withCode('not-found'));
+    const { id: volumeId } = volume;
+    const gone = { volumeId, serverId: randomUUID(), connection: null };
+    assert.deepEqual(await lab.handlers['disk.detach'](gone, lab.context), {});
+    assert.deepEqual(await secrets(), []);
+  });
+
+  it('keep their CHAP secret out of argv and off the disk', async () => {
+    const volume = await lab.volume();
+    await attach(volume);
+    await detach(volume);
+    const forms = [volume.secret, Buffer.from(volume.secret).toString('base64')];
+    for (const args of lab.started) assert.ok(!forms.some((form) => args.join(' ').includes(form)));
+    await lab.virsh.stop();
+    for (const entry of await readdir(lab.dir, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const text = await readFile(join(entry.parentPath, entry.name), 'latin1');
+      assert.ok(!forms.some((form) => text.includes(form)), entry.name);
+    }
+  });
+});
