@@ -1,9 +1,11 @@
+import { IOTUNE_KEYS, type Iotune } from '#schema/iotune.ts';
 import { type DiskBus, firstFreeName } from './device-name.ts';
 import { checkDiskSpec, DEFAULT_BUS, type DiskSpec } from './disk-spec.ts';
 import { diskXml } from './disk-xml.ts';
 import { aliasOf, type DomainDocument, isVolume, readDomain, targetOf } from './domain-document.ts';
 import { DomainXmlError } from './domain-xml-error.ts';
 import { planInsertion } from './insertion.ts';
+import { iotuneOf } from './list-disks.ts';
 import { applySplices, type Splice } from './splice.ts';
 
 /**
@@ -27,6 +29,7 @@ export function planAttach(
   checkDiskSpec(spec);
   const domain = readDomain(text);
   refuseKnownVolume(domain, spec.volumeId);
+  refuseUnequalGroup(domain, spec.iotune ?? {});
   const device = chooseDevice(domain, spec);
   const driver = driverOf(domain);
   const splices = planInsertion(domain, (layout) =>
@@ -50,6 +53,17 @@ function refuseKnownVolume(domain: DomainDocument, volumeId: string): void {
   const devices = domain.devices.flatMap((parent) => parent.children);
   if (devices.some((device) => aliasOf(device) === `ua-${volumeId}`)) {
     throw new DomainXmlError(`another device has the alias ua-${volumeId} already`);
+  }
+}
+
+/** Disks that share a budget by name must carry the same limits, or libvirt refuses the whole domain. */
+function refuseUnequalGroup({ disks }: DomainDocument, iotune: Iotune): void {
+  if (iotune.group_name === undefined) return;
+  for (const disk of disks) {
+    const other = iotuneOf(disk);
+    if (other.group_name !== iotune.group_name) continue;
+    if (IOTUNE_KEYS.every((key) => (other[key] ?? 0) === (iotune[key] ?? 0))) continue;
+    throw new DomainXmlError(`disk ${targetOf(disk) ?? '?'} has other limits in group ${iotune.group_name}`);
   }
 }
 

@@ -50,8 +50,8 @@ export async function domainXmlCommand(argv: readonly string[], streams: Command
   }
   try {
     const plan = planFrom(argv);
-    const { text, unicode, encode } = decodeXml(await readAll(streams.stdin));
-    await write(streams.stdout, encode(plan(text, { ascii: !unicode })));
+    const document = decodeXml(await readAll(streams.stdin));
+    await write(streams.stdout, document.encode(plan(document.text, { ascii: !document.unicode })));
     return 0;
   } catch (error) {
     const usage = error instanceof UsageError;
@@ -69,18 +69,15 @@ export async function domainXmlCommand(argv: readonly string[], streams: Command
 
 function planFrom(argv: readonly string[]): Plan {
   const [verb, ...rest] = argv;
-  switch (verb) {
-    case 'attach': {
-      const spec = specFrom(rest);
-      return (text, options) => planAttach(text, spec, options).splices;
-    }
-    case 'detach': {
-      const id = volumeId(optionsFrom(rest, ['id']));
-      return (text) => planDetach(text, id);
-    }
-    default:
-      throw new UsageError(verb === undefined ? 'attach or detach?' : 'expected attach or detach');
+  if (verb === 'attach') {
+    const spec = specFrom(rest);
+    return (text, options) => planAttach(text, spec, options).splices;
   }
+  if (verb === 'detach') {
+    const id = volumeId(optionsFrom(rest, ['id']));
+    return (text) => planDetach(text, id);
+  }
+  throw new UsageError('expected attach or detach');
 }
 
 function specFrom(args: readonly string[]): DiskSpec {

@@ -15,27 +15,35 @@ export interface Doctype {
   readonly incomplete: boolean;
 }
 
-const NAME = String.raw`[\p{L}\p{Nl}_:][^\s<>&;%'"=/[\]()|,*+?!]*`;
+const S = String.raw`[ \t\r\n]+`;
+const NAME_START = String.raw`:A-Z_a-z\xC0-\xD6\xD8-\xF6\xF8-\u02FF\u0370-\u037D\u037F-\u1FFF\u200C\u200D\u2070-\u218F\u2C00-\u2FEF\u3001-\uD7FF\uF900-\uFDCF\uFDF0-\uFFFD\u{10000}-\u{EFFFF}`;
+const NAME = String.raw`[${NAME_START}][${NAME_START}\-.0-9\xB7\u0300-\u036F\u203F\u2040]*`;
 const LITERAL = String.raw`(?:"[^"]*"|'[^']*')`;
-const EXTERNAL_ID = String.raw`(?:SYSTEM\s+${LITERAL}|PUBLIC\s+${LITERAL}\s+${LITERAL})`;
-const DECLARATION_BODY = String.raw`(?:[^<>"']|${LITERAL})*`;
+const EXTERNAL_ID = `(?:SYSTEM${S}${LITERAL}|PUBLIC${S}${LITERAL}${S}${LITERAL})`;
+const CHOICE = String.raw`\([^<>&"'()]*\)`;
+const ATTRIBUTE_TYPE = `(?:CDATA|IDREFS?|ID|ENTITY|ENTITIES|NMTOKENS?|(?:NOTATION${S})?${CHOICE})`;
+const ATTRIBUTE_DEFAULT = `(?:#REQUIRED|#IMPLIED|(?:#FIXED${S})?(?:"[^"<]*"|'[^'<]*'))`;
 
-const SPACE = /[ \t\r\n]+/y;
-const HEAD = new RegExp(String.raw`<!DOCTYPE\s+${NAME}(?:\s+(${EXTERNAL_ID}))?\s*`, 'uy');
-const ENTITY = new RegExp(
-  String.raw`<!ENTITY\s+(${NAME})\s+(?:(${LITERAL})|${EXTERNAL_ID}(\s+NDATA\s+${NAME})?)\s*>`,
-  'uy',
+const SPACE = sticky(S);
+const HEAD = sticky(`<!DOCTYPE${S}${NAME}(?:${S}(${EXTERNAL_ID}))?[ \t\r\n]*`);
+const ENTITY = sticky(
+  `<!ENTITY${S}(${NAME})${S}(?:(${LITERAL})|${EXTERNAL_ID}(${S}NDATA${S}${NAME})?)[ \t\r\n]*>`,
 );
-const PARAMETER_ENTITY = new RegExp(
-  String.raw`<!ENTITY\s+%\s+${NAME}\s+(?:${LITERAL}|${EXTERNAL_ID})\s*>`,
-  'uy',
-);
-const PARAMETER_REFERENCE = new RegExp(`%${NAME};`, 'uy');
-const OTHER_DECLARATION = new RegExp(
-  String.raw`<!(?:ELEMENT|ATTLIST|NOTATION)\s+${NAME}\s${DECLARATION_BODY}>`,
-  'uy',
-);
-const SUBSET_END = /\]\s*/y;
+const PARAMETER_ENTITY = sticky(`<!ENTITY${S}%${S}${NAME}${S}(?:${LITERAL}|${EXTERNAL_ID})[ \t\r\n]*>`);
+const PARAMETER_REFERENCE = sticky(`%${NAME};`);
+const OTHER_DECLARATIONS = [
+  sticky(`<!ELEMENT${S}${NAME}${S}(?:EMPTY|ANY|\\([^<>&"']*\\)[?*+]?)[ \t\r\n]*>`),
+  sticky(`<!ATTLIST${S}${NAME}(?:${S}${NAME}${S}${ATTRIBUTE_TYPE}${S}${ATTRIBUTE_DEFAULT})*[ \t\r\n]*>`),
+  sticky(`<!NOTATION${S}${NAME}${S}(?:${EXTERNAL_ID}|PUBLIC${S}${LITERAL})[ \t\r\n]*>`),
+];
+const SUBSET_END = sticky('\\][ \t\r\n]*');
+const ENTITY_VALUE = new RegExp(`^(?:[^%&]|&${NAME};|&#[0-9]+;|&#x[0-9a-fA-F]+;)*$`, 'u');
+const INSTRUCTION_TARGET = new RegExp(`^<\\?(?![xX][mM][lL][ \t\r\n?])${NAME}(?:[ \t\r\n]|\\?>)`, 'u');
+const NO_XML_CHARACTER = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u;
+
+function sticky(pattern: string): RegExp {
+  return new RegExp(pattern, 'uy');
+}
 
 /**
  * Finds the document type declaration of a document and reads its internal subset. Nothing external is ever opened.
@@ -45,6 +53,8 @@ const SUBSET_END = /\]\s*/y;
  */
 export function readDoctype(text: string): Doctype | null {
   const cursor = new Cursor(text, text.startsWith('\uFEFF') ? 1 : 0);
+  // The declaration of XML itself is the parser's to check; it ends as an instruction does.
+  if (text.startsWith('<?xml', cursor.at)) cursor.skipTo('?>');
   while (cursor.eatAside());
   const start = cursor.at;
   if (!text.startsWith('<!DOCTYPE', start)) return null;
@@ -55,7 +65,7 @@ export function readDoctype(text: string): Doctype | null {
     cursor.at += 1;
     while (!cursor.eat(SUBSET_END)) incomplete = readDeclaration(cursor, entities) || incomplete;
   }
-  if (text[cursor.at] !== '>') cursor.fail();
+  if (text[cursor.at] !== '>' || NO_XML_CHARACTER.test(text.slice(start, cursor.at))) cursor.fail();
   return { start, end: cursor.at + 1, entities, incomplete };
 }
 
@@ -64,13 +74,14 @@ function readDeclaration(cursor: Cursor, entities: Map<string, EntityDeclaration
   const entity = cursor.eat(ENTITY);
   if (entity !== null) {
     const [, name = '', literal, notation] = entity;
-    if (literal?.includes('%')) cursor.fail();
+    if (literal !== undefined && !ENTITY_VALUE.test(literal.slice(1, -1))) cursor.fail();
     // The first declaration of a name is the binding one.
     if (!entities.has(name)) entities.set(name, declarationOf(literal, notation));
     return false;
   }
   if (cursor.eat(PARAMETER_REFERENCE)) return true;
-  if (cursor.eatAside() || cursor.eat(PARAMETER_ENTITY) || cursor.eat(OTHER_DECLARATION)) return false;
+  if (cursor.eatAside() || cursor.eat(PARAMETER_ENTITY)) return false;
+  if (OTHER_DECLARATIONS.some((declaration) => cursor.eat(declaration))) return false;
   return cursor.fail();
 }
 
@@ -118,15 +129,25 @@ class Cursor {
 
   /** Moves past space, a comment or a processing instruction; false if none begins here. */
   eatAside(): boolean {
-    return this.eat(SPACE) !== null || this.#eatQuoted('<!--', '-->') || this.#eatQuoted('<?', '?>');
+    const from = this.at;
+    if (this.eat(SPACE) !== null) return true;
+    if (this.text.startsWith('<!--', from)) {
+      this.at += '<!--'.length;
+      this.skipTo('-->');
+      if (this.text.indexOf('--', from + '<!--'.length) !== this.at - '-->'.length) this.fail();
+      return true;
+    }
+    if (!this.text.startsWith('<?', from)) return false;
+    this.skipTo('?>');
+    if (!INSTRUCTION_TARGET.test(this.text.slice(from, this.at))) this.fail();
+    return true;
   }
 
-  #eatQuoted(opening: string, closing: string): boolean {
-    if (!this.text.startsWith(opening, this.at)) return false;
-    const close = this.text.indexOf(closing, this.at + opening.length);
+  /** Moves past the next occurrence of a closing mark. */
+  skipTo(closing: string): void {
+    const close = this.text.indexOf(closing, this.at);
     if (close === -1) this.fail();
     this.at = close + closing.length;
-    return true;
   }
 
   fail(): never {

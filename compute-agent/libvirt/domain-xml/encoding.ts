@@ -8,7 +8,7 @@ export interface DecodedXml {
   /** False if inserted text must be ASCII: other characters have to be written as character references. */
   readonly unicode: boolean;
   /** The original bytes with the splices carried out. */
-  encode(splices: readonly Splice[]): Uint8Array;
+  readonly encode: (splices: readonly Splice[]) => Uint8Array;
 }
 
 const MAX_BYTES = 64 * 1024 * 1024;

@@ -35,24 +35,19 @@ export class Entities {
     const predefined = PREDEFINED.get(name);
     if (predefined !== undefined) return predefined;
     const declaration = this.#doctype?.entities.get(name);
-    switch (declaration?.kind) {
-      case undefined:
-        if (this.#doctype?.incomplete) return '';
-        throw new DomainXmlError(`not well-formed XML: entity &${name}; is not defined`);
-      case 'unparsed':
-        throw new DomainXmlError(`not well-formed XML: entity &${name}; is not text`);
-      case 'external':
-        if (place === 'content') return '';
-        throw new DomainXmlError(`not well-formed XML: external entity &${name}; in an attribute`);
-      case 'internal':
-        return this.#within(name, declaration.value, () =>
-          place === 'attribute'
-            ? this.#expandAttribute(declaration.value)
-            : /[<&]/.test(declaration.value)
-              ? readMarkup(declaration.value)
-              : declaration.value,
-        );
+    if (declaration === undefined) {
+      if (this.#doctype?.incomplete) return '';
+      throw new DomainXmlError(`not well-formed XML: entity &${name}; is not defined`);
     }
+    if (declaration.kind === 'external' && place === 'content') return '';
+    if (declaration.kind !== 'internal') {
+      throw new DomainXmlError(`not well-formed XML: &${name}; cannot stand here, it is ${declaration.kind}`);
+    }
+    const { value } = declaration;
+    return this.#within(name, value, () => {
+      if (place === 'attribute') return this.#expandAttribute(value);
+      return /[<&]/.test(value) ? readMarkup(value) : value;
+    });
   }
 
   #within(name: string, value: string, expand: () => string): string {
