@@ -6,7 +6,7 @@ import { planDetach } from './detach.ts';
 import { DISK_BUSES, type DiskBus, deviceFitsBus } from './device-name.ts';
 import { DEFAULT_BUS, type DiskSpec, volumeIdProblem } from './disk-spec.ts';
 import { DomainXmlError } from './domain-xml-error.ts';
-import { decodeXml } from './encoding.ts';
+import { decodeXml, MAX_BYTES } from './encoding.ts';
 import { parseSource } from './parse-source.ts';
 import type { Splice } from './splice.ts';
 
@@ -148,7 +148,13 @@ function usage<T>(read: () => T): T {
 
 async function readAll(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  let size = 0;
+  for await (const chunk of stream) {
+    chunks.push(Buffer.from(chunk));
+    size += chunk.length;
+    // Decoding refuses it; reading on could only fill the memory.
+    if (size > MAX_BYTES) break;
+  }
   return Buffer.concat(chunks);
 }
 

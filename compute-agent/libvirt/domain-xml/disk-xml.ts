@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { IOTUNE_KEYS, type Iotune } from '#schema/iotune.ts';
 import { checkDiskSpec, DEFAULT_BUS, type DiskSource, type DiskSpec } from './disk-spec.ts';
 
@@ -92,7 +93,7 @@ function sourceLines(source: DiskSource, xml: Markup): Line[] {
     [
       2,
       xml.empty('host', [
-        ['name', host],
+        ['name', schemaHost(host)],
         ['port', String(port)],
       ]),
     ],
@@ -118,6 +119,11 @@ function sourceLines(source: DiskSource, xml: Markup): Line[] {
     );
   }
   return [...lines, [1, xml.close('source')]];
+}
+
+/** libvirt's schema knows only some of the IPv6 addresses that end in an IPv4 one, so these are written in hexadecimal. */
+function schemaHost(host: string): string {
+  return isIPv6(host) && host.includes('.') ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host;
 }
 
 function iotuneLines(iotune: Iotune, xml: Markup): Line[] {

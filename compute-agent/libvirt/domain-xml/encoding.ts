@@ -11,7 +11,8 @@ export interface DecodedXml {
   readonly encode: (splices: readonly Splice[]) => Uint8Array;
 }
 
-const MAX_BYTES = 64 * 1024 * 1024;
+/** No document is larger; libvirt's own limits are far lower. */
+export const MAX_BYTES = 64 * 1024 * 1024;
 const DECLARATION =
   /^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*["'][^"'<>]*["'][ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*["']([A-Za-z][A-Za-z0-9._-]*)["']/;
 

@@ -68,6 +68,11 @@ describe('diskXml', () => {
     assert.doesNotMatch(diskXml({ ...PLACED, iotune: { read_bytes_sec: 0 } }), /iotune/);
   });
 
+  it('writes an IPv6 address with an IPv4 tail as the schema wants it', () => {
+    const xml = diskXml({ ...PLACED, source: { ...ISCSI, host: '2001:db8::1:192.0.2.1' } });
+    assert.match(xml, /<host name='2001:db8::1:c000:201' port/);
+  });
+
   const refused: Readonly<Record<string, [Partial<PlacedDiskSpec>, RegExp]>> = {
     'an id that is no serial': [{ volumeId: "x'/>" }, /invalid volume id/],
     'an empty id': [{ volumeId: '' }, /invalid volume id/],
