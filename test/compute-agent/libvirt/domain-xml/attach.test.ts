@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { attachDisk, firstFreeDevice } from '#compute-agent/libvirt/domain-xml/attach.ts';
-import { BLOCK, fixture, VOLUME } from './documents.ts';
+import { attachBytes, BLOCK, fixture, fixtures, VOLUME } from './documents.ts';
 
 const DISK = (device: string): string => `<disk type='block' device='disk'>
       <driver name='qemu' type='raw' cache='none' io='native'/>
@@ -59,9 +59,11 @@ describe('attachDisk', () => {
     assert.equal(prefixed.device, 'vdb');
   });
 
-  it('writes ASCII where the encoding is none of Unicode', () => {
+  it('writes characters beyond ASCII as they are, and as references where the encoding is none of Unicode', () => {
     const spec = { ...BLOCK, source: { type: 'block', dev: '/dev/é' } } as const;
     assert.match(attachDisk(fixture('plain'), spec).xml, /dev='\/dev\/é'/);
+    const { bytes } = fixtures().find(({ name }) => name === 'koi8-r.xml') ?? assert.fail();
+    assert.match(Buffer.from(attachBytes(bytes, spec)).toString('latin1'), /dev='\/dev\/&#233;'/);
   });
 
   it('takes the first name of the bus that no disk of any kind uses', () => {
