@@ -1,0 +1,19 @@
+import { volumeName } from '../names.ts';
+import type { Backend } from './backend.ts';
+
+/**
+ * For benchmarks only: agrees to everything, keeps nothing, and claims that every volume exists. What remains is the
+ * cost of the control plane.
+ */
+export function createNoopBackend(totalGib: number): Backend {
+  return {
+    thin: true,
+    discard: false,
+    ensure: async (_volumeId, sizeBytes) => sizeBytes,
+    grow: async (_volumeId, sizeBytes) => sizeBytes,
+    absent: async () => {},
+    exists: async () => true,
+    devicePath: (volumeId) => `noop:${volumeName(volumeId)}`,
+    capacity: async () => ({ totalGib, freeGib: totalGib }),
+  };
+}

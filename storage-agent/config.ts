@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { asId, type HostName } from '#schema/ids.ts';
+import { readSettings, SETTINGS } from '#schema/settings.ts';
+import { type BackendConfig, backends } from './backends/config.ts';
+
+export interface StorageConfig {
+  readonly host: HostName;
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly stateDir: string;
+  readonly secretKey: string;
+  readonly availabilityZone: string;
+  readonly backends: readonly BackendConfig[];
+  readonly target: 'tgt' | 'none';
+  readonly tgtSocket: string;
+  readonly portals: readonly string[];
+  readonly iqnPrefix: string;
+}
+
+/** `address:port`; IPv6 in brackets. */
+const PORTAL = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
+
+const portals = z
+  .string({ error: 'is not set' })
+  .transform((text) => text.split(',').map((each) => each.trim()))
+  .refine((all) => all.every(isPortal), {
+    error: 'must be address:port, IPv6 in brackets, several with commas between',
+  });
+
+/** RFC 7143 4.2.7.3.1, in the characters that tgtd takes; with `:volume-<uuid>` it stays under 223. */
+const iqnPrefix = z
+  .string()
+  .regex(/^iqn\.\d{4}-\d{2}\.[a-z0-9.:-]{1,160}$/, { error: 'must be like iqn.2010-10.org.example' })
+  .default('iqn.2010-10.org.blockyard');
+
+/** @throws Error that names the variable. */
+export function readStorageConfig(variables: Readonly<Record<string, string | undefined>>): StorageConfig {
+  const env = readSettings(
+    {
+      BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
+      REDIS_URL: SETTINGS.REDIS_URL,
+      BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
+      BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR,
+      BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
+      BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
+      BLOCKYARD_BACKENDS: backends,
+      BLOCKYARD_TARGET: z.enum(['tgt', 'none'], { error: 'must be tgt or none' }).default('tgt'),
+      BLOCKYARD_TGT_SOCKET: z
+        .string()
+        .startsWith('/', { error: 'must be an absolute path' })
+        .default('/var/run/tgtd/socket.0'),
+      BLOCKYARD_ISCSI_PORTAL: portals,
+      BLOCKYARD_IQN_PREFIX: iqnPrefix,
+    },
+    variables,
+  );
+  if (env.BLOCKYARD_TARGET !== 'none' && env.BLOCKYARD_BACKENDS.some(({ kind }) => kind === 'noop'))
+    throw new Error('BLOCKYARD_TARGET must be none with a noop backend, which has nothing to export');
+  return {
+    host: asId(env.BLOCKYARD_HOST),
+    redisUrl: env.REDIS_URL,
+    prefix: env.BLOCKYARD_QUEUE_PREFIX,
+    stateDir: `${env.BLOCKYARD_STATE_DIR}/storage`,
+    secretKey: env.BLOCKYARD_SECRET_KEY,
+    availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
+    backends: env.BLOCKYARD_BACKENDS,
+    target: env.BLOCKYARD_TARGET,
+    tgtSocket: env.BLOCKYARD_TGT_SOCKET,
+    portals: env.BLOCKYARD_ISCSI_PORTAL,
+    iqnPrefix: env.BLOCKYARD_IQN_PREFIX,
+  };
+}
+
+function isPortal(text: string): boolean {
+  const port = Number(text.slice(text.lastIndexOf(':') + 1));
+  return PORTAL.test(text) && port >= 1 && port <= 65_535;
+}

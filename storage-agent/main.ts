@@ -1,0 +1,50 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { startAgent } from '#agent/agent.ts';
+import { createSecrets } from '#queues/secrets.ts';
+import packageJson from '../package.json' with { type: 'json' };
+import { openBackends } from './backends/open.ts';
+import { readStorageConfig } from './config.ts';
+import { createStorageHandlers } from './handlers.ts';
+import { storageReport } from './report.ts';
+import { openTarget } from './targets/open.ts';
+
+const log = (line: string): void => console.error(line);
+
+const config = readStorageConfig(process.env);
+const backends = await openBackends(config.backends);
+const { target, ...daemon } = openTarget(config);
+// A new id at each start, and at each start of the target: the conductor then has every export ensured again.
+const started = randomUUID();
+const bootId = async (): Promise<string> =>
+  createHash('sha256')
+    .update(`${started} ${await daemon.incarnation()}`)
+    .digest('hex')
+    .slice(0, 32);
+const agent = await startAgent({
+  kind: 'storage',
+  host: config.host,
+  redisUrl: config.redisUrl,
+  prefix: config.prefix,
+  stateDir: config.stateDir,
+  handlers: createStorageHandlers({
+    backends: new Map(backends.map(({ config, backend }) => [config.name, backend])),
+    target,
+    secrets: createSecrets(config.secretKey),
+  }),
+  report: async () => ({
+    kind: 'storage',
+    host: config.host,
+    bootId: await bootId(),
+    version: packageJson.version,
+    availabilityZone: config.availabilityZone,
+    pools: await storageReport(backends, log),
+  }),
+  log,
+});
+daemon.onRestart(() => void agent.reportNow());
+log(`storage agent ${config.host} is ready`);
+
+await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+await agent.stop();
+daemon.close();

@@ -1,0 +1,44 @@
+import type { Connection } from '#schema/tasks.ts';
+
+/** One initiator that may log in; the secret is in clear and must reach neither argv, logs nor errors. */
+export interface ClearAcl {
+  readonly initiator: string;
+  readonly username: string;
+  readonly secret: string;
+}
+
+/** What is exported. */
+export interface Device {
+  readonly path: string;
+  /** The guest's discard reaches it. */
+  readonly discard: boolean;
+}
+
+/** An export as it stands. */
+export interface ExportState {
+  readonly volumeId: string;
+  /** Initiators that may log in. */
+  readonly initiators: readonly string[];
+  /** Sessions that are alive, or still finishing their last commands. */
+  readonly sessions: number;
+}
+
+/**
+ * Offers volumes over iSCSI. Exports of other owners on the same host are never looked into or changed.
+ * Calls for one volume never overlap; calls for different volumes do.
+ */
+export interface Target {
+  /**
+   * Makes the export exist with exactly these ACLs (at least one). An initiator that is not among them is cut off: its sessions
+   * are gone when this resolves. The guest-visible identity depends on the volume id only, so that it survives a
+   * restart of the target.
+   * @throws TaskError `invalid` for names and secrets that the target cannot take; `refused` when it would harm others.
+   */
+  ensure(volumeId: string, device: Device, acls: readonly ClearAcl[]): Promise<Connection>;
+  /** Cuts off everybody and removes the export; one that is not there is success. */
+  absent(volumeId: string): Promise<void>;
+  /** Shows a volume's new size to those who are logged in; does nothing when it is not exported. */
+  grown(volumeId: string, device: Device, sizeBytes: number): Promise<void>;
+  find(volumeId: string): Promise<ExportState | null>;
+  list(): Promise<ExportState[]>;
+}
