@@ -41,8 +41,11 @@ describe('disks of a real guest', function () {
   const tune = (volume: LabVolume, iotune: object) =>
     lab.handlers['disk.tune']({ volumeId: volume.id, serverId: server, iotune }, lab.context);
   const disks = async () =>
-    (await lab.definitions(server)).map((xml) => listDisks(xml).map(({ serial, target }) => [serial, target]));
-  const secrets = async () => (await lab.run('secret-list')).match(/^ [0-9a-f-]{36}/gm)?.map((id) => id.trim()) ?? [];
+    (await lab.definitions(server)).map((xml) =>
+      listDisks(xml).map(({ serial, target }) => [serial, target]),
+    );
+  const secrets = async () =>
+    (await lab.run('secret-list')).match(/^ [0-9a-f-]{36}/gm)?.map((id) => id.trim()) ?? [];
 
   it('come, obey limits, grow and go', async () => {
     const volume = await lab.volume();
@@ -50,7 +53,9 @@ describe('disks of a real guest', function () {
     const mark = console.mark;
     const iotune = { read_iops_sec: 400, write_iops_sec: 200, read_bytes_sec: 80_000_000 };
     assert.deepEqual(await attach(volume, { iotune }), { device: '/dev/vda' });
-    await console.waitFor(new RegExp(`disk vda added serial=${volume.id.slice(0, 20)} bytes=${64 * MIB}`), { mark });
+    await console.waitFor(new RegExp(`disk vda added serial=${volume.id.slice(0, 20)} bytes=${64 * MIB}`), {
+      mark,
+    });
     assert.deepEqual(await disks(), [[[volume.id, 'vda']], [[volume.id, 'vda']]]);
     for (const xml of await lab.definitions(server)) {
       assert.deepEqual(listDisks(xml)[0]?.iotune, iotune);

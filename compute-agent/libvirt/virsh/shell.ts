@@ -2,7 +2,6 @@ import type { Companion } from '#agent/companion.ts';
 import { VirshError, virshError } from './virsh-error.ts';
 
 interface Pending {
-  readonly line: string;
   readonly marker: string;
   readonly done: (stdout: string) => void;
   readonly failed: (error: VirshError) => void;
@@ -32,10 +31,10 @@ export class VirshShell {
     companion.onStderr((text) => {
       this.#stderr += text;
       // Between commands virsh has one thing to say: that libvirtd has gone.
-      if (this.#pending === null && this.#count > 0) void this.#give(text);
+      if (this.#pending === null && this.#count > 0) void this.#give(virshError(text)?.message ?? text);
       this.#settle();
     });
-    void companion.ended.then((how) => this.#give(how));
+    void companion.ended.then((how) => this.#give(virshError(this.#stderr)?.message ?? how));
   }
 
   /** False once it must not be used again. */
@@ -57,7 +56,7 @@ export class VirshShell {
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<string>((done, failed) => {
-        this.#pending = { line, marker: `end${number}.`, done, failed };
+        this.#pending = { marker: `end${number}.`, done, failed };
         timer = setTimeout(() => void this.#give(`virsh did not answer within ${timeoutMs} ms`), timeoutMs);
         this.#companion.write(`${line}\necho --err e'n'd${number}.\necho e'n'd${number}.\n`);
       });
@@ -78,7 +77,7 @@ export class VirshShell {
     if (errorEnd < 0) return;
     const error = virshError(this.#stderr.slice(0, errorEnd));
     if (error === null) {
-      pending.done(answer(this.#stdout, pending));
+      pending.done(answer(this.#stdout, pending.marker));
       return;
     }
     if (error.failure === 'disconnected') void this.#give(error.message);
@@ -86,18 +85,23 @@ export class VirshShell {
   }
 
   async #give(why: string): Promise<void> {
-    this.#dead ??= why.replace(/^error: /, '').trim();
+    this.#dead ??= why.trim();
     this.#pending?.failed(new VirshError('disconnected', this.#dead));
     await this.#companion.stop();
   }
 }
 
 const PROMPT = /^virsh [#>] /;
-/** The repeated markers after the answer; without the repetition only the prompts. */
-const TRAILER = /virsh [#>] (echo --err [^\n]*\n)?virsh [#>] (echo [^\n]*\n)?$/;
+/** The end marker's prompts, with what the line editor repeats between them. */
+const TRAILER = /virsh [#>] (?<repeated>echo --err [^\n]*\n)?virsh [#>] (?:echo [^\n]*\n)?$/;
 
-/** What the command itself wrote, without prompts and repeated lines. */
-function answer(stdout: string, { line, marker }: Pending): string {
-  const text = stdout.slice(0, stdout.indexOf(marker)).replace(TRAILER, '').replace(PROMPT, '');
-  return text.startsWith(`${line}\n`) ? text.slice(line.length + 1) : text;
+/**
+ * What the command itself wrote. A virsh with a line editor has repeated the command before it, on one line, of which
+ * a narrow terminal (`dumb` has 80 columns) shows only the end; one without has not.
+ */
+function answer(stdout: string, marker: string): string {
+  const text = stdout.slice(0, stdout.indexOf(marker));
+  const trailer = TRAILER.exec(text);
+  const body = text.slice(0, trailer?.index).replace(PROMPT, '');
+  return trailer?.groups?.['repeated'] === undefined ? body : body.slice(body.indexOf('\n') + 1);
 }

@@ -46,7 +46,7 @@ const PATTERNS: readonly (readonly [VirshFailure, RegExp])[] = [
   ],
   [
     'unsupported',
-    /cannot be hotplugged|does not support hotplugging|[Nn]o more available PCI slots|unsupported configuration: (?!non unique alias)|total and read\/write of|burst length set without|cannot be smaller than/,
+    /cannot be hotplugged|Could not find \w+ controller|does not support hotplugging|[Nn]o more available PCI slots|unsupported configuration: (?!non unique alias)|total and read\/write of|burst length set without|cannot be smaller than/,
   ],
   ['exists', /non unique alias detected|target '?[^']*'? (already exists|duplicated)|already defined/],
 ];

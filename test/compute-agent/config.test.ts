@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { readComputeConfig } from '#compute-agent/config.ts';
+
+const GOOD = {
+  BLOCKYARD_HOST: 'Host_1',
+  REDIS_URL: 'redis://127.0.0.1:6379',
+  BLOCKYARD_STATE_DIR: '/var/lib/blockyard',
+  BLOCKYARD_SECRET_KEY: 'ab'.repeat(32),
+};
+
+describe('configuration of the compute agent', () => {
+  it('has defaults for all but host, Redis, folder and key', () => {
+    const config = readComputeConfig(GOOD, '1');
+    assert.equal(config.initiator, 'iqn.2010-10.org.blockyard:host:host-1');
+    assert.equal(config.libvirtUri, 'qemu:///system');
+    assert.equal(config.detachTimeoutMs, 160_000);
+    assert.equal(config.stateDir, '/var/lib/blockyard/compute');
+  });
+
+  for (const [name, value] of [
+    ['BLOCKYARD_HOST', 'a b'],
+    ['BLOCKYARD_HOST', undefined],
+    ['REDIS_URL', 'http://x'],
+    ['BLOCKYARD_SECRET_KEY', 'short'],
+    ['BLOCKYARD_STATE_DIR', 'relative'],
+    ['BLOCKYARD_HYPERVISOR', 'xen'],
+    ['BLOCKYARD_NOOP_SERVERS', '-1'],
+    ['BLOCKYARD_INITIATOR_NAME', 'me'],
+    ['BLOCKYARD_DETACH_TIMEOUT_S', '0'],
+    ['BLOCKYARD_IP', 'host'],
+  ] as const) {
+    it(`names ${name} when it is ${value}`, () => {
+      assert.throws(
+        () => readComputeConfig({ ...GOOD, [name]: value }, '1'),
+        (error: Error) => {
+          assert.ok(error.message.includes(`${name}: `));
+          if (name === 'BLOCKYARD_SECRET_KEY') assert.ok(!error.message.includes('short'));
+          return true;
+        },
+      );
+    });
+  }
+});
