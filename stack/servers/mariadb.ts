@@ -56,6 +56,7 @@ async function installOnce(dir: string, config: string): Promise<void> {
       `--datadir=${draft}`,
       `--auth-root-socket-user=${userInfo().username}`,
       '--skip-test-db',
+      '--force', // also where the host's own name does not resolve
     ],
     { timeoutMs: 120_000 },
   );

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { type Stack, startStack } from '#stack/environment.ts';
 import { gone } from '#test/support/alive.ts';
@@ -55,8 +54,11 @@ describe('the stack', function () {
     assert.equal((await stat(join(dir, 'run/stack.json'))).mode & 0o777, 0o600);
     await assert.rejects(start(), /another stack runs in/);
 
-    const { stdout } = await promisify(execFile)('ps', ['-eo', 'args']);
-    assert.doesNotMatch(stdout, new RegExp(stack.env['BLOCKYARD_SECRET_KEY']!));
+    for (const pid of pids) {
+      assert.ok(
+        !(await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes(stack.env['BLOCKYARD_SECRET_KEY']!),
+      );
+    }
     const client = new Redis(stack.env['REDIS_URL']!);
     await client.set('kept', 'yes');
     client.disconnect();
@@ -82,7 +84,7 @@ describe('the stack', function () {
        console.log([redis, mariadb, tgtd, libvirt, ...stack.processes.values()].map(({ pid }) => pid).join());`,
     );
     const killed = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [data] = (await once(killed.stdout, 'data')) as [Buffer];
+    const [data] = (await Promise.race([once(killed.stdout, 'data'), once(killed, 'exit')])) as [Buffer];
     const pids = data.toString().trim().split(',').map(Number);
     assert.equal(pids.length, 6);
     killed.kill('SIGKILL');
