@@ -1,5 +1,16 @@
 import type { IncomingMessage } from 'node:http';
+import { attachmentRoutes } from './block-storage/attachments/routes.ts';
+import { availabilityZoneRoutes } from './block-storage/availability-zones/routes.ts';
+import { extensionRoutes } from './block-storage/extensions/routes.ts';
+import { limitRoutes } from './block-storage/limits/routes.ts';
+import { operationRoutes } from './block-storage/operations/routes.ts';
+import { poolRoutes } from './block-storage/pools/routes.ts';
+import { qosRoutes } from './block-storage/qos-specs/routes.ts';
+import { serviceRoutes } from './block-storage/services/routes.ts';
+import { typeRoutes } from './block-storage/types/routes.ts';
 import { volumeRoutes } from './block-storage/volumes/routes.ts';
+import { serverRoutes } from './compute/servers/routes.ts';
+import { volumeAttachmentRoutes } from './compute/volume-attachments/routes.ts';
 import type { ApiRoot } from './http/dispatch.ts';
 import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS } from './http/microversion.ts';
 import type { Reply, Route } from './http/route.ts';
@@ -7,10 +18,21 @@ import { Router } from './http/router.ts';
 import { versionDocuments } from './versions/documents.ts';
 
 /** Cinder's API v3, and what we add to it. */
-export const blockStorageRoutes: readonly Route[] = [...volumeRoutes];
+export const blockStorageRoutes: readonly Route[] = [
+  ...volumeRoutes,
+  ...attachmentRoutes,
+  ...typeRoutes,
+  ...qosRoutes,
+  ...serviceRoutes,
+  ...poolRoutes,
+  ...limitRoutes,
+  ...availabilityZoneRoutes,
+  ...extensionRoutes,
+  ...operationRoutes,
+];
 
 /** The part of Nova's API v2.1 that attaches volumes. */
-export const computeRoutes: readonly Route[] = [];
+export const computeRoutes: readonly Route[] = [...serverRoutes, ...volumeAttachmentRoutes];
 
 export const apiRoots: readonly ApiRoot[] = [
   {

@@ -1,11 +1,10 @@
-import type { Kysely } from 'kysely';
 import type { App, RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
+import { isDangling } from '#api/http/sql-errors.ts';
 import { transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
-import type { Tables } from '#schema/tables.ts';
 import type { VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 import { detailView } from './view.ts';
@@ -15,7 +14,7 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
   const { app, caller } = context;
   const { volume } = body;
   const size = checkRequest(context, volume);
-  const type = await findType(app.db, volume.volume_type);
+  const type = await findType(context, volume.volume_type);
   const zone = await checkZone(app, volume.availability_zone);
   const row: VolumeRow = {
     id: asId<VolumeId>(app.ids.uuid()),
@@ -38,7 +37,14 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
   };
   const operation = await transact(app.db, async (trx) => {
     const { type_name: _, ...values } = row;
-    await trx.insertInto('volumes').values(values).execute();
+    await trx
+      .insertInto('volumes')
+      .values(values)
+      .execute()
+      .catch((error: unknown) => {
+        // The type was deleted since it was looked up.
+        throw isDangling(error) ? noSuchType(type?.name ?? '') : error;
+      });
     return app.operations.begin(trx, {
       kind: 'volume.create',
       volumeId: row.id,
@@ -106,20 +112,22 @@ interface ChosenType {
 }
 
 async function findType(
-  db: Kysely<Tables>,
+  { app: { db }, caller }: RequestContext,
   wanted: string | null | undefined,
 ): Promise<ChosenType | undefined> {
   if (wanted === undefined || wanted === null || wanted === '') return undefined;
-  const query = db.selectFrom('volume_types').select(['id', 'name', 'extra_specs']);
+  const query = db.selectFrom('volume_types').select(['id', 'name', 'is_public', 'extra_specs']);
   const byId = isUuid(wanted)
     ? await query.where('id', '=', asId<VolumeTypeId>(wanted.toLowerCase())).executeTakeFirst()
     : undefined;
   const type = byId ?? (await query.where('name', '=', wanted).executeTakeFirst());
-  if (type === undefined) {
-    throw new ApiError(404, `Volume type with name ${wanted} could not be found.`);
-  }
+  if (type === undefined || (type.is_public === 0 && !caller.isAdmin)) throw noSuchType(wanted);
   const specs = JSON.parse(type.extra_specs) as Record<string, string>;
   return { id: type.id, name: type.name, multiattach: specs['multiattach'] === '<is> True' };
+}
+
+function noSuchType(wanted: string): ApiError {
+  return new ApiError(404, `Volume type with name ${wanted} could not be found.`);
 }
 
 /** A zone exists when it is the default one or some service is in it. */

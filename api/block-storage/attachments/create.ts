@@ -1,0 +1,116 @@
+import type { Transaction } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest, invalidVolume, notFound } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { transact } from '#queues/database.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { type AttachmentId, asId, type OperationId, type ServerId } from '#schema/ids.ts';
+import type { Tables } from '#schema/tables.ts';
+import { findVolume, type VolumeRow } from '../volumes/rows.ts';
+import { carryOut, connectorColumns } from './export.ts';
+import { findAttachment } from './rows.ts';
+import type { NewAttachment } from './schema.ts';
+import { detailView } from './view.ts';
+
+/** Microversion that brought `mode`. */
+const MODE_SINCE = 54;
+
+/** Without a connector: reserves the volume. With one: exports it for that host too, and waits for that. */
+export async function createAttachment(context: RequestContext, wanted: NewAttachment): Promise<Reply> {
+  if (wanted.mode !== undefined && context.microversion < MODE_SINCE) {
+    throw badRequest("Additional properties are not allowed ('mode' was unexpected)");
+  }
+  const { app, caller } = context;
+  const volume = await findVolume(context, wanted.volume_uuid);
+  const id = asId<AttachmentId>(app.ids.uuid());
+  const operation = await transact(app.db, async (trx): Promise<OperationId | undefined> => {
+    await reserve(context, trx, volume, wanted);
+    const mode = wanted.mode ?? wanted.connector?.mode;
+    await trx
+      .insertInto('attachments')
+      .values({
+        id,
+        volume_id: volume.id,
+        project_id: volume.project_id,
+        server_id: asServer(wanted.instance_uuid),
+        status: 'reserved',
+        managed: 0,
+        mode: mode === 'ro' ? 'ro' : 'rw',
+        host: null,
+        mountpoint: null,
+        connector: null,
+        connection: null,
+        initiator: null,
+        chap_username: null,
+        chap_secret: null,
+        attached_at: null,
+        created_at: sqlTime(app.clock.now()),
+        updated_at: null,
+        ...(wanted.connector && connectorColumns(context, volume.id, wanted.connector)),
+      })
+      .execute();
+    if (!wanted.connector) return undefined;
+    return app.operations.begin(trx, {
+      kind: 'attachment.export',
+      volumeId: volume.id,
+      attachmentId: id,
+      projectId: volume.project_id,
+      userId: caller.userId,
+      requestId: context.requestId,
+      input: { createdHere: true },
+    });
+  });
+  if (operation !== undefined) await carryOut(context, operation, 'create attachment for volume');
+  const row = await findAttachment(context, id);
+  return { status: 200, body: { attachment: detailView(context, row) } };
+}
+
+function asServer(uuid: string | null | undefined): ServerId | null {
+  return uuid === undefined || uuid === null ? null : asId<ServerId>(uuid);
+}
+
+/**
+ * `available → reserved`. A volume that is reserved or in use already may be reserved once more for the same server
+ * (it is moving to another host), or by anybody when its type says so; its status stays.
+ */
+async function reserve(
+  context: RequestContext,
+  trx: Transaction<Tables>,
+  volume: VolumeRow,
+  wanted: NewAttachment,
+): Promise<void> {
+  const { numUpdatedRows } = await trx
+    .updateTable('volumes')
+    .set({ status: 'reserved', updated_at: sqlTime(context.app.clock.now()) })
+    .where('id', '=', volume.id)
+    .where('status', '=', 'available')
+    .executeTakeFirst();
+  if (numUpdatedRows > 0n) return;
+  const locked = await trx
+    .selectFrom('volumes')
+    .select('status')
+    .where('id', '=', volume.id)
+    .forUpdate()
+    .executeTakeFirst();
+  if (locked === undefined) throw notFound('Volume', volume.id);
+  const { status } = locked;
+  if (status.includes('error')) {
+    throw invalidVolume(
+      `Volume attachments can not be created if the volume is in an error state. The Volume ${volume.id} currently has a status of: ${status} `,
+    );
+  }
+  if (status === 'in-use' && volume.multiattach === 1) return;
+  const server = asServer(wanted.instance_uuid);
+  if (server !== null && (status === 'in-use' || status === 'reserved')) {
+    const same = await trx
+      .selectFrom('attachments')
+      .select('id')
+      .where('volume_id', '=', volume.id)
+      .where('server_id', '=', server)
+      .executeTakeFirst();
+    if (same !== undefined) return;
+  }
+  throw invalidVolume(
+    `Volume ${volume.id} status must be available to reserve, but the current status is ${status}.`,
+  );
+}

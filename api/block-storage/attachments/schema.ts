@@ -1,0 +1,74 @@
+/** Cinder's "Attachments (attachments)", microversions 3.27, 3.44 and 3.54. */
+import { z } from 'zod';
+import { time, uuid } from '#api/http/fields.ts';
+
+/** RFC 7143 (iqn, eui, naa), at most 223 bytes. */
+const initiator = z
+  .string()
+  .max(223, { error: 'is too long' })
+  .regex(/^(iqn\.[0-9]{4}-[0-9]{2}\.|eui\.|naa\.)[A-Za-z0-9.:_-]+$/, { error: 'is not an iSCSI name' });
+const word = z.string().max(255, { error: 'is too long' });
+
+/** What a client says of the host that will connect; os-brick sends more than we use. */
+const connector = z.looseObject({
+  initiator,
+  host: word.optional(),
+  ip: word.nullish(),
+  mountpoint: word.nullish(),
+  mode: z.enum(['rw', 'ro', 'null']).nullish(),
+  multipath: z.boolean().nullish(),
+  enforce_multipath: z.boolean().nullish(),
+});
+export type Connector = z.output<typeof connector>;
+
+export const createBody = z.strictObject({
+  attachment: z.strictObject({
+    volume_uuid: uuid,
+    instance_uuid: uuid.nullish(),
+    connector: connector.nullish(),
+    mode: z.enum(['rw', 'ro'], { error: "is not one of ['rw', 'ro']" }).optional(),
+  }),
+});
+export type NewAttachment = z.output<typeof createBody>['attachment'];
+
+export const updateBody = z.strictObject({ attachment: z.strictObject({ connector }) });
+export const completeBody = z.strictObject({ 'os-complete': z.unknown() });
+
+const connectionInfo = z.strictObject({
+  driver_volume_type: z.literal('iscsi'),
+  target_discovered: z.literal(false),
+  target_portal: z.string(),
+  target_iqn: z.string(),
+  target_lun: z.int(),
+  target_portals: z.array(z.string()).optional(),
+  target_iqns: z.array(z.string()).optional(),
+  target_luns: z.array(z.int()).optional(),
+  volume_id: z.string(),
+  attachment_id: z.string(),
+  auth_method: z.literal('CHAP').optional(),
+  auth_username: z.string().optional(),
+  auth_password: z.string().optional(),
+  encrypted: z.literal(false),
+  qos_specs: z.record(z.string(), z.string()).nullable(),
+  access_mode: z.enum(['rw', 'ro']),
+  discard: z.boolean(),
+  cacheable: z.literal(false),
+  enforce_multipath: z.boolean(),
+});
+export type ConnectionInfo = z.infer<typeof connectionInfo>;
+
+const summary = z.strictObject({
+  id: z.string(),
+  status: z.string(),
+  instance: z.string().nullable(),
+  volume_id: z.string(),
+});
+const detail = summary.extend({
+  attached_at: z.union([time, z.literal('')]),
+  detached_at: z.literal(''),
+  attach_mode: z.enum(['rw', 'ro']),
+  connection_info: z.union([connectionInfo, z.strictObject({})]),
+});
+export const attachmentReply = z.strictObject({ attachment: detail });
+export const attachmentsReply = z.strictObject({ attachments: z.array(summary) });
+export const attachmentsDetailReply = z.strictObject({ attachments: z.array(detail) });

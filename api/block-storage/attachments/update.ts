@@ -1,0 +1,103 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { conflict, notFound } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { transact } from '#queues/database.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import { carryOut, connectorColumns } from './export.ts';
+import { findAttachment, noAttachment } from './rows.ts';
+import type { Connector } from './schema.ts';
+import { detailView } from './view.ts';
+
+/** Exports the volume for the host that the connector names, and waits for that. The same connector again is fine. */
+export async function updateAttachment(
+  context: RequestContext,
+  id: string,
+  connector: Connector,
+): Promise<Reply> {
+  const { app, caller } = context;
+  const attachment = await findAttachment(context, id);
+  const exported = attachment.connection !== null && attachment.initiator === connector.initiator;
+  if (!exported) {
+    const operation = await transact(app.db, async (trx) => {
+      const volume = await trx
+        .selectFrom('volumes')
+        .select('status')
+        .where('id', '=', attachment.volume_id)
+        .forUpdate()
+        .executeTakeFirst();
+      if (volume === undefined) throw notFound('Volume', attachment.volume_id);
+      if (volume.status.includes('error')) {
+        throw conflict(
+          `Volume attachments can not be updated if the volume is in an error state. The Volume ${attachment.volume_id} currently has a status of: ${volume.status} `,
+        );
+      }
+      const { numUpdatedRows } = await trx
+        .updateTable('attachments')
+        .set({
+          ...connectorColumns(context, attachment.volume_id, connector),
+          ...((connector.mode === 'ro' || connector.mode === 'rw') && { mode: connector.mode }),
+          updated_at: sqlTime(app.clock.now()),
+        })
+        .where('id', '=', attachment.id)
+        .where('status', '=', 'reserved')
+        .where('initiator', 'is', null)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) {
+        throw conflict(`Attachment ${attachment.id} is ${attachment.status} and has a connector already.`);
+      }
+      return app.operations.begin(trx, {
+        kind: 'attachment.export',
+        volumeId: attachment.volume_id,
+        attachmentId: attachment.id,
+        projectId: attachment.project_id,
+        userId: caller.userId,
+        requestId: context.requestId,
+        input: { createdHere: false },
+      });
+    });
+    await carryOut(context, operation, 'update attachment');
+  }
+  const row = await findAttachment(context, id);
+  return { status: 200, body: { attachment: detailView(context, row) } };
+}
+
+/** The client has connected: attachment and volume are in use. Twice is as good as once. */
+export async function completeAttachment(context: RequestContext, id: string): Promise<Reply> {
+  const { app } = context;
+  const attachment = await findAttachment(context, id);
+  await transact(app.db, async (trx) => {
+    await trx.selectFrom('volumes').select('id').where('id', '=', attachment.volume_id).forUpdate().execute();
+    const row = await trx
+      .selectFrom('attachments')
+      .select(['status', 'managed'])
+      .where('id', '=', attachment.id)
+      .forUpdate()
+      .executeTakeFirst();
+    if (row === undefined) throw noAttachment(id);
+    if (row.status === 'attached') return;
+    const open = await trx
+      .selectFrom('operations')
+      .select('id')
+      .where('volume_id', '=', attachment.volume_id)
+      .where('attachment_id', '=', attachment.id)
+      .where('state', 'in', OPEN_OPERATION_STATES)
+      .executeTakeFirst();
+    if (open !== undefined || row.managed === 1 || !['reserved', 'attaching'].includes(row.status)) {
+      throw conflict(`Attachment ${attachment.id} cannot be completed while it is ${row.status}.`);
+    }
+    const now = sqlTime(app.clock.now());
+    await trx
+      .updateTable('attachments')
+      .set({ status: 'attached', attached_at: now, updated_at: now })
+      .where('id', '=', attachment.id)
+      .execute();
+    await trx
+      .updateTable('volumes')
+      .set({ status: 'in-use', updated_at: now })
+      .where('id', '=', attachment.volume_id)
+      .where('status', 'in', ['reserved', 'attaching'])
+      .execute();
+  });
+  return { status: 204 };
+}

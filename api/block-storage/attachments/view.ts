@@ -1,0 +1,69 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { isoTime } from '#api/http/fields.ts';
+import { resolveIotune } from '#queues/qos/resolve.ts';
+import type { Connection } from '#schema/tasks.ts';
+import type { AttachmentRow } from './rows.ts';
+import type { ConnectionInfo } from './schema.ts';
+
+export function summaryView(row: Pick<AttachmentRow, 'id' | 'status' | 'server_id' | 'volume_id'>) {
+  return { id: row.id, status: row.status, instance: row.server_id, volume_id: row.volume_id };
+}
+
+export function detailView(context: RequestContext, row: AttachmentRow) {
+  return {
+    ...summaryView(row),
+    attached_at: row.attached_at === null ? '' : isoTime(row.attached_at),
+    detached_at: '',
+    attach_mode: row.mode,
+    connection_info: connectionInfo(context, row) ?? {},
+  };
+}
+
+/** What os-brick connects with; undefined before the volume has been exported for this attachment. */
+function connectionInfo(context: RequestContext, row: AttachmentRow): ConnectionInfo | undefined {
+  const connection = row.connection === null ? null : (JSON.parse(row.connection) as Connection | null);
+  const [portal] = connection?.portals ?? [];
+  if (connection === null || portal === undefined) return undefined;
+  const { portals, iqn, lun } = connection;
+  const connector = row.connector === null ? {} : (JSON.parse(row.connector) as Record<string, unknown>);
+  return {
+    driver_volume_type: 'iscsi',
+    target_discovered: false,
+    target_portal: portal,
+    target_iqn: iqn,
+    target_lun: lun,
+    ...(portals.length > 1 && {
+      target_portals: portals,
+      target_iqns: portals.map(() => iqn),
+      target_luns: portals.map(() => lun),
+    }),
+    volume_id: row.volume_id,
+    attachment_id: row.id,
+    ...account(context, row),
+    encrypted: false,
+    qos_specs: qosSpecs(row),
+    access_mode: row.mode,
+    discard: false,
+    cacheable: false,
+    enforce_multipath: connector['enforce_multipath'] === true,
+  };
+}
+
+/** The CHAP account, for those who may connect: somebody who may only look gets none. */
+function account({ app, caller }: RequestContext, row: AttachmentRow) {
+  const mayConnect = caller.isAdmin || caller.roles.includes('member');
+  if (!mayConnect || row.chap_username === null || row.chap_secret === null) return {};
+  return {
+    auth_method: 'CHAP' as const,
+    auth_username: row.chap_username,
+    auth_password: app.secrets.decrypt(row.chap_secret, row.volume_id),
+  };
+}
+
+/** What the hypervisor is to enforce, already scaled to the volume's size; a back end's specs are not its business. */
+function qosSpecs(row: AttachmentRow): Record<string, string> | null {
+  if (row.consumer === null || row.consumer === 'back-end') return null;
+  const specs = JSON.parse(row.specs ?? '{}') as Record<string, string>;
+  const limits = resolveIotune({ consumer: row.consumer, specs }, row.size_gib);
+  return Object.fromEntries(Object.entries(limits).map(([key, value]) => [key, String(value)]));
+}

@@ -1,0 +1,160 @@
+/** Our own addition: what was asked for, how far it came and, when it failed, why. */
+import type { Selectable } from 'kysely';
+import { z } from 'zod';
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest, notFound } from '#api/http/errors.ts';
+import { anyQuery, idParams, isoTime, noParams, time } from '#api/http/fields.ts';
+import { nextLinks, readPage } from '#api/http/pagination.ts';
+import { type Reply, type Route, route } from '#api/http/route.ts';
+import { isUuid, type OperationId, type VolumeId } from '#schema/ids.ts';
+import { OPERATION_TRANSITIONS, type OperationState } from '#schema/states.ts';
+import type { OperationStepsTable, OperationsTable } from '#schema/tables.ts';
+
+const operation = z.strictObject({
+  id: z.string(),
+  kind: z.string(),
+  state: z.string(),
+  project_id: z.string(),
+  user_id: z.string(),
+  request_id: z.string(),
+  volume_id: z.string(),
+  attachment_id: z.string().nullable(),
+  error: z.string().nullable(),
+  created_at: time,
+  started_at: time.nullable(),
+  ended_at: time.nullable(),
+});
+const step = z.strictObject({
+  name: z.string(),
+  direction: z.enum(['do', 'undo']),
+  host: z.string(),
+  state: z.string(),
+  attempt: z.int(),
+  error: z.string().nullable(),
+  started_at: time,
+  ended_at: time.nullable(),
+});
+const links = z.array(z.strictObject({ rel: z.string(), href: z.string() }));
+
+export const operationRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/operations',
+    summary: 'List operations, newest first',
+    params: noParams,
+    query: anyQuery,
+    replies: {
+      200: z.strictObject({ operations: z.array(operation), operations_links: links.optional() }),
+    },
+    handle: (context, { query }) => listOperations(context, query),
+  }),
+  route({
+    method: 'GET',
+    path: '/operations/{id}',
+    summary: "Show an operation's timeline",
+    params: idParams,
+    query: anyQuery,
+    replies: { 200: z.strictObject({ operation: operation.extend({ steps: z.array(step) }) }) },
+    handle: async (context, { params }) => {
+      const row = await findOperation(context, params.id);
+      const steps = await context.app.db
+        .selectFrom('operation_steps')
+        .selectAll()
+        .where('operation_id', '=', row.id)
+        .orderBy('position')
+        .execute();
+      return { status: 200, body: { operation: { ...view(row), steps: steps.map(stepView) } } };
+    },
+  }),
+];
+
+async function listOperations(
+  context: RequestContext,
+  query: Readonly<Record<string, string>>,
+): Promise<Reply> {
+  const page = readPage(query);
+  const { caller, app } = context;
+  const all = caller.isAdmin && /^(1|t|true|on|y|yes)$/i.test(query['all_tenants'] ?? '');
+  let select = app.db.selectFrom('operations').selectAll();
+  if (!all) select = select.where('project_id', '=', caller.projectId);
+  const volume = query['volume_id'];
+  if (volume !== undefined) {
+    if (!isUuid(volume)) throw badRequest('volume_id is not a UUID');
+    select = select.where('volume_id', '=', volume.toLowerCase() as VolumeId);
+  }
+  const state = query['state'];
+  if (state !== undefined) select = select.where('state', '=', readState(state));
+  if (page.marker !== undefined) {
+    const marker = await findOperation(context, page.marker);
+    select = select.where((eb) =>
+      eb.or([
+        eb('created_at', '<', marker.created_at),
+        eb.and([eb('created_at', '=', marker.created_at), eb('id', '<', marker.id)]),
+      ]),
+    );
+  }
+  const rows = await select
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+    .offset(page.offset)
+    .execute();
+  const next = nextLinks(context, 'operations', page, rows.at(-1)?.id, rows.length);
+  return {
+    status: 200,
+    body: { operations: rows.map(view), ...(next.length > 0 && { operations_links: next }) },
+  };
+}
+
+function readState(text: string): OperationState {
+  if (!Object.hasOwn(OPERATION_TRANSITIONS, text)) {
+    throw badRequest(`state must be one of ${Object.keys(OPERATION_TRANSITIONS).join(', ')}`);
+  }
+  return text as OperationState;
+}
+
+async function findOperation(context: RequestContext, id: string): Promise<Selectable<OperationsTable>> {
+  const { app, caller } = context;
+  const row = isUuid(id)
+    ? await app.db
+        .selectFrom('operations')
+        .selectAll()
+        .where('id', '=', id.toLowerCase() as OperationId)
+        .executeTakeFirst()
+    : undefined;
+  if (row === undefined || (row.project_id !== caller.projectId && !caller.seesAllProjects)) {
+    throw notFound('Operation', id.slice(0, 255));
+  }
+  return row;
+}
+
+function view(row: Selectable<OperationsTable>) {
+  return {
+    id: row.id,
+    kind: row.kind,
+    state: row.state,
+    project_id: row.project_id,
+    user_id: row.user_id,
+    request_id: row.request_id,
+    volume_id: row.volume_id,
+    attachment_id: row.attachment_id,
+    error: row.error,
+    created_at: isoTime(row.created_at),
+    started_at: row.started_at === null ? null : isoTime(row.started_at),
+    ended_at: row.ended_at === null ? null : isoTime(row.ended_at),
+  };
+}
+
+/** A step's output stays inside: it may hold what only hosts need to know. */
+function stepView(row: Selectable<OperationStepsTable>) {
+  return {
+    name: row.name,
+    direction: row.direction,
+    host: row.host,
+    state: row.state,
+    attempt: row.attempt,
+    error: row.error,
+    started_at: isoTime(row.started_at),
+    ended_at: row.ended_at === null ? null : isoTime(row.ended_at),
+  };
+}

@@ -1,0 +1,62 @@
+/** Cinder's "Back-end storage pools (scheduler-stats)". */
+import type { Selectable } from 'kysely';
+import { z } from 'zod';
+import type { RequestContext } from '#api/http/context.ts';
+import { anyQuery, isoTime, noParams } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import type { PoolsTable } from '#schema/tables.ts';
+import { findType } from '../types/rows.ts';
+
+const pool = z.strictObject({ name: z.string(), capabilities: z.looseObject({}).optional() });
+
+export const poolRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/scheduler-stats/get_pools',
+    summary: 'List storage pools',
+    role: 'admin',
+    params: noParams,
+    query: anyQuery,
+    replies: { 200: z.strictObject({ pools: z.array(pool) }) },
+    handle: async (context, { query }) => {
+      const detail = /^(1|t|true|on|y|yes)$/i.test(query['detail'] ?? '');
+      const backend = await backendOf(context, query['volume_type']);
+      const rows = await context.app.db.selectFrom('pools').selectAll().orderBy('name').execute();
+      const pools = rows
+        .filter((row) => query['name'] === undefined || row.name === query['name'])
+        .filter((row) => backend === undefined || row.backend_name === backend)
+        .map((row) => ({ name: row.name, ...(detail && { capabilities: capabilities(row) }) }));
+      return { status: 200, body: { pools } };
+    },
+  }),
+];
+
+/** The `volume_backend_name` that a type asks for, when the list is to hold only what fits it. */
+async function backendOf(context: RequestContext, typeId: string | undefined): Promise<string | undefined> {
+  if (typeId === undefined) return undefined;
+  const specs = JSON.parse((await findType(context, typeId)).extra_specs) as Record<string, string>;
+  return specs['volume_backend_name'];
+}
+
+/** In Cinder's words; the agent's own come first, so that they can't stand in for ours. */
+function capabilities(row: Selectable<PoolsTable>) {
+  return {
+    ...(JSON.parse(row.capabilities) as Record<string, unknown>),
+    volume_backend_name: row.backend_name,
+    pool_name: row.backend_name,
+    vendor_name: 'Blockyard',
+    storage_protocol: 'iSCSI',
+    QoS_support: true,
+    total_capacity_gb: row.total_gib,
+    free_capacity_gb: row.free_gib,
+    allocated_capacity_gb: row.allocated_gib,
+    provisioned_capacity_gb: row.allocated_gib,
+    total_volumes: row.volume_count,
+    reserved_percentage: row.reserved_percentage,
+    max_over_subscription_ratio: row.max_over_subscription_ratio,
+    thin_provisioning_support: row.thin === 1,
+    thick_provisioning_support: row.thin === 0,
+    availability_zone: row.availability_zone,
+    timestamp: isoTime(row.reported_at),
+  };
+}

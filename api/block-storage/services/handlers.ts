@@ -1,0 +1,100 @@
+import type { Selectable } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import { ApiError, badRequest } from '#api/http/errors.ts';
+import { isoTime } from '#api/http/fields.ts';
+import type { Reply } from '#api/http/route.ts';
+import { type Clock, sqlTime, sqlTimeToMs } from '#schema/clock.ts';
+import { DOWN_AFTER_S } from '#schema/reports.ts';
+import type { ServicesTable } from '#schema/tables.ts';
+
+type ServiceRow = Selectable<ServicesTable>;
+
+/** What clients of Cinder call our storage agents; both names are understood. */
+const CINDER_NAMES: Readonly<Record<string, string>> = {
+  'cinder-volume': 'blockyard-storage',
+  'cinder-scheduler': 'blockyard-conductor',
+  'nova-compute': 'blockyard-compute',
+};
+
+export function isUp(row: Pick<ServiceRow, 'last_seen_at'>, clock: Clock): boolean {
+  return clock.now() - sqlTimeToMs(row.last_seen_at) <= DOWN_AFTER_S * 1_000;
+}
+
+export async function listServices(
+  context: RequestContext,
+  query: Readonly<Record<string, string>>,
+): Promise<Reply> {
+  const rows = await context.app.db.selectFrom('services').selectAll().orderBy('id').execute();
+  const wanted = rows.filter(
+    (row) =>
+      (query['host'] === undefined || row.host === query['host'] || row.agent === query['host']) &&
+      (query['binary'] === undefined || row.binary === ourName(query['binary'])),
+  );
+  return { status: 200, body: { services: wanted.map((row) => view(context, row)) } };
+}
+
+function view({ app, microversion }: RequestContext, row: ServiceRow) {
+  const state = isUp(row, app.clock) ? 'up' : 'down';
+  const storage = row.binary === 'blockyard-storage';
+  return {
+    binary: row.binary,
+    host: row.host,
+    zone: row.availability_zone,
+    status: row.disabled === 1 ? 'disabled' : 'enabled',
+    state,
+    updated_at: isoTime(row.last_seen_at),
+    disabled_reason: row.disabled_reason,
+    ...(storage && microversion >= 49 && { backend_state: state }),
+    ...(microversion >= 7 && { cluster: null }),
+    ...(storage && { replication_status: 'disabled', active_backend_id: null, frozen: false }),
+  };
+}
+
+interface Named {
+  readonly host: string;
+  readonly binary?: string | undefined;
+  readonly service?: string | undefined;
+}
+
+interface Wanted {
+  readonly disabled: boolean;
+  readonly reason?: string | null;
+}
+
+/** A disabled service gets no new volumes and no new attachments; what it has goes on. */
+export async function setService(context: RequestContext, named: Named, wanted: Wanted): Promise<Reply> {
+  const { host, binary = '', service = '' } = named;
+  const name = binary === '' ? service : binary;
+  if (name === '') throw badRequest("'binary' is a required property");
+  const values = {
+    disabled: wanted.disabled ? (1 as const) : (0 as const),
+    disabled_reason: wanted.reason ?? null,
+    updated_at: sqlTime(context.app.clock.now()),
+  };
+  const { numUpdatedRows } = await context.app.db
+    .updateTable('services')
+    .set(values)
+    .where('binary', '=', ourName(name) as ServiceRow['binary'])
+    .where('host', '=', host)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) {
+    throw new ApiError(404, `Service ${name} could not be found on host ${host}.`);
+  }
+  return {
+    status: 200,
+    body: {
+      host,
+      service,
+      binary,
+      status: wanted.disabled ? 'disabled' : 'enabled',
+      disabled: wanted.disabled,
+      ...(wanted.reason !== undefined && { disabled_reason: wanted.reason }),
+    },
+  };
+}
+
+/** Names are ASCII in the database; another kind of text is compared as one that no service has. */
+function ourName(name: string): string {
+  const known = Object.hasOwn(CINDER_NAMES, name) ? CINDER_NAMES[name] : undefined;
+  return known ?? (/^[\x20-\x7e]*$/.test(name) ? name : '');
+}

@@ -1,0 +1,86 @@
+/** Cinder's "Services (os-services)". */
+import { z } from 'zod';
+import { anyQuery, noParams } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { listServices, setService } from './handlers.ts';
+
+const host = z.string().regex(/^[a-zA-Z0-9\-._#@:/+[\]]{1,255}$/, { error: 'does not name a host' });
+const binary = z.string().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
+const body = z.strictObject({
+  host,
+  binary: binary.optional(),
+  service: binary.optional(),
+  cluster: z.string().nullish(),
+});
+const bodyWithReason = body.extend({
+  disabled_reason: z
+    .string()
+    .trim()
+    .min(1, { error: 'is too short' })
+    .max(255, { error: 'is too long' })
+    .optional(),
+});
+
+const service = z.strictObject({
+  binary: z.string(),
+  host: z.string(),
+  zone: z.string(),
+  status: z.enum(['enabled', 'disabled']),
+  state: z.enum(['up', 'down']),
+  updated_at: z.string(),
+  disabled_reason: z.string().nullable(),
+  backend_state: z.enum(['up', 'down']).optional(),
+  cluster: z.null().optional(),
+  replication_status: z.literal('disabled').optional(),
+  active_backend_id: z.null().optional(),
+  frozen: z.literal(false).optional(),
+});
+
+const switched = z.strictObject({
+  host: z.string(),
+  service: z.string(),
+  binary: z.string(),
+  status: z.enum(['enabled', 'disabled']),
+  disabled: z.boolean(),
+  disabled_reason: z.string().nullable().optional(),
+});
+
+const put = { method: 'PUT', role: 'admin', params: noParams, query: anyQuery } as const;
+
+export const serviceRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/os-services',
+    summary: 'List services',
+    role: 'admin',
+    params: noParams,
+    query: anyQuery,
+    replies: { 200: z.strictObject({ services: z.array(service) }) },
+    handle: (context, { query }) => listServices(context, query),
+  }),
+  route({
+    ...put,
+    path: '/os-services/enable',
+    summary: 'Enable a service',
+    body,
+    replies: { 200: switched },
+    handle: (context, input) => setService(context, input.body, { disabled: false }),
+  }),
+  route({
+    ...put,
+    path: '/os-services/disable',
+    summary: 'Disable a service',
+    body,
+    replies: { 200: switched },
+    handle: (context, input) => setService(context, input.body, { disabled: true }),
+  }),
+  route({
+    ...put,
+    path: '/os-services/disable-log-reason',
+    summary: 'Disable a service and say why',
+    body: bodyWithReason,
+    replies: { 200: switched },
+    handle: (context, input) =>
+      setService(context, input.body, { disabled: true, reason: input.body.disabled_reason ?? null }),
+  }),
+];

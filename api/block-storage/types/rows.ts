@@ -1,0 +1,57 @@
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import { ApiError } from '#api/http/errors.ts';
+import { isUuid, type VolumeTypeId } from '#schema/ids.ts';
+import type { Tables, VolumeTypesTable } from '#schema/tables.ts';
+
+export type TypeRow = Selectable<VolumeTypesTable>;
+
+export const noType = (id: string): ApiError =>
+  new ApiError(404, `Volume type ${id.slice(0, 255)} could not be found.`);
+
+/** @throws ApiError 404 when there is none, or it is private and the caller no administrator. */
+export async function findType(context: RequestContext, id: string): Promise<TypeRow> {
+  const row = await readType(context.app.db, id);
+  if (row === undefined || (row.is_public === 0 && !context.caller.isAdmin)) throw noType(id);
+  return row;
+}
+
+/** Locks the row when read inside a transaction that will change it. */
+export async function readType(
+  db: Kysely<Tables> | Transaction<Tables>,
+  id: string,
+  lock = false,
+): Promise<TypeRow | undefined> {
+  if (!isUuid(id)) return undefined;
+  return db
+    .selectFrom('volume_types')
+    .selectAll()
+    .where('id', '=', id.toLowerCase() as VolumeTypeId)
+    .$if(lock, (query) => query.forUpdate())
+    .executeTakeFirst();
+}
+
+/** Extra specs that everybody may see; the others tell of the storage behind (Cinder's own list). */
+const VISIBLE_TO_ALL: ReadonlySet<string> = new Set([
+  'RESKEY:availability_zones',
+  'multiattach',
+  'replication_enabled',
+]);
+
+export function visibleSpecs(context: RequestContext, row: TypeRow): Record<string, string> {
+  const specs = JSON.parse(row.extra_specs) as Record<string, string>;
+  if (context.caller.isAdmin) return specs;
+  return Object.fromEntries(Object.entries(specs).filter(([key]) => VISIBLE_TO_ALL.has(key)));
+}
+
+export function typeView(context: RequestContext, row: TypeRow) {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    is_public: row.is_public === 1,
+    'os-volume-type-access:is_public': row.is_public === 1,
+    extra_specs: visibleSpecs(context, row),
+    ...(context.caller.isAdmin && { qos_specs_id: row.qos_specs_id }),
+  };
+}

@@ -1,0 +1,67 @@
+/** Cinder's volume types on the wire (its API reference, "Volume types (types)"). */
+import { z } from 'zod';
+import { flag, keyOf255, links, text255 } from '#api/http/fields.ts';
+
+const name = z
+  .string()
+  .max(255, { error: 'is too long' })
+  .refine((text) => text.trim() !== '', { error: "The 'name' can not be empty." });
+const description = z
+  .string()
+  .max(255, { error: 'is too long' })
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
+  .nullish();
+
+/** Null counts as an empty value. */
+const extraSpecs = z.record(
+  keyOf255,
+  text255.nullable().transform((value) => value ?? ''),
+);
+
+export const createBody = z.strictObject({
+  volume_type: z.strictObject({
+    name,
+    description,
+    extra_specs: extraSpecs.optional(),
+    'os-volume-type-access:is_public': flag.optional(),
+  }),
+});
+export type NewType = z.output<typeof createBody>['volume_type'];
+
+export const updateBody = z.strictObject({
+  volume_type: z.strictObject({
+    name: z.string().min(1, { error: 'is too short' }).max(255, { error: 'is too long' }).nullish(),
+    description,
+    is_public: flag.optional(),
+  }),
+});
+export type TypeChanges = z.output<typeof updateBody>['volume_type'];
+
+const type = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  is_public: z.boolean(),
+  'os-volume-type-access:is_public': z.boolean(),
+  extra_specs: z.record(z.string(), z.string()),
+  qos_specs_id: z.string().nullable().optional(),
+});
+export const typeReply = z.strictObject({ volume_type: type });
+export const typesReply = z.strictObject({
+  volume_types: z.array(type),
+  volume_type_links: links.optional(),
+});
+
+const specKey = z.string().regex(/^[a-zA-Z0-9\-_:.]{1,255}$/, {
+  error: "does not match any of the regexes: '^[a-zA-Z0-9-_:.]{1,255}$'",
+});
+const specs = z.record(
+  specKey,
+  text255.nullable().transform((value) => value ?? ''),
+);
+export const specsBody = z.strictObject({ extra_specs: specs });
+export const specBody = specs.refine((body) => Object.keys(body).length === 1, {
+  error: 'must have exactly one property',
+});
+export const specsReply = z.strictObject({ extra_specs: z.record(z.string(), z.string()) });
+export const specReply = z.record(z.string(), z.string());

@@ -1,0 +1,47 @@
+import type { Selectable } from 'kysely';
+import type { Caller, RequestContext } from '#api/http/context.ts';
+import { ApiError } from '#api/http/errors.ts';
+import { isUuid, type ServerId } from '#schema/ids.ts';
+import type { ServersTable } from '#schema/tables.ts';
+
+export type ServerRow = Selectable<ServersTable>;
+
+/** @throws ApiError 404 when there is none, or it is another project's. */
+export async function findServer({ app, caller }: RequestContext, id: string): Promise<ServerRow> {
+  const row = isUuid(id)
+    ? await app.db
+        .selectFrom('servers')
+        .selectAll()
+        .where('id', '=', id.toLowerCase() as ServerId)
+        .executeTakeFirst()
+    : undefined;
+  if (row === undefined || !isVisible(caller, row)) throw noServer(id);
+  return row;
+}
+
+export const noServer = (id: string): ApiError =>
+  new ApiError(404, `Instance ${id.slice(0, 255)} could not be found.`);
+
+/** A domain that names no project is the administrators'. */
+function isVisible(caller: Caller, row: ServerRow): boolean {
+  if (row.project_id === null) return caller.isAdmin;
+  return row.project_id === caller.projectId || caller.seesAllProjects;
+}
+
+/** The servers a list holds: the project's, for administrators also those without one; all of them on demand. */
+export async function readServers(
+  { app, caller }: RequestContext,
+  allProjects: boolean,
+): Promise<ServerRow[]> {
+  return app.db
+    .selectFrom('servers')
+    .selectAll()
+    .$if(!allProjects, (select) =>
+      select.where((eb) =>
+        caller.isAdmin
+          ? eb.or([eb('project_id', '=', caller.projectId), eb('project_id', 'is', null)])
+          : eb('project_id', '=', caller.projectId),
+      ),
+    )
+    .execute();
+}

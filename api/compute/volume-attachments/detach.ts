@@ -1,0 +1,59 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { conflict, invalidVolume } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { transact } from '#queues/database.ts';
+import { sqlTime } from '#schema/clock.ts';
+import type { AttachmentId, VolumeId } from '#schema/ids.ts';
+import type { AttachmentStatus } from '#schema/states.ts';
+import { findServer } from '../servers/rows.ts';
+import { findAttached } from './show.ts';
+
+/** Also from an attach or detach that was handed to a person: detaching again is how that person clears it. */
+const DETACHABLE: readonly AttachmentStatus[] = ['attached', 'error_attaching', 'error_detaching'];
+
+/** `in-use → detaching` and the operation in one transaction; answers at once. */
+export async function detach(context: RequestContext, serverId: string, volumeId: string): Promise<Reply> {
+  const { app, caller } = context;
+  const server = await findServer(context, serverId);
+  const attachment = await findAttached(context, server.id, volumeId);
+  if (attachment.managed === 0) {
+    throw conflict(
+      `Attachment ${attachment.id} was made by a client that connects by itself; delete it with the block storage API.`,
+    );
+  }
+  const operation = await transact(app.db, async (trx) => {
+    const now = sqlTime(app.clock.now());
+    const volume = await trx
+      .updateTable('volumes')
+      .set((eb) => ({
+        // A volume in error stays so until the detach has succeeded.
+        status: eb.case().when('status', '=', 'in-use').then('detaching').else(eb.ref('status')).end(),
+        updated_at: now,
+      }))
+      .where('id', '=', attachment.volume_id as VolumeId)
+      .where('status', 'in', ['in-use', 'error'])
+      .executeTakeFirst();
+    const changed = await trx
+      .updateTable('attachments')
+      .set({ status: 'detaching', updated_at: now })
+      .where('id', '=', attachment.id as AttachmentId)
+      .where('status', 'in', DETACHABLE)
+      .executeTakeFirst();
+    if (volume.numUpdatedRows === 0n || changed.numUpdatedRows === 0n) {
+      throw invalidVolume(
+        `volume ${attachment.volume_id} must be in-use to be detached; its attachment is ${attachment.status}`,
+      );
+    }
+    return app.operations.begin(trx, {
+      kind: 'volume.detach',
+      volumeId: attachment.volume_id,
+      attachmentId: attachment.id,
+      projectId: attachment.project_id,
+      userId: caller.userId,
+      requestId: context.requestId,
+      input: {},
+    });
+  });
+  app.operations.submit(operation);
+  return { status: 202 };
+}
