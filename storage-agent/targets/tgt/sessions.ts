@@ -4,7 +4,9 @@ import type { TgtClient } from './client.ts';
 import type { TgtTarget } from './show.ts';
 import { TGT_ERRNO } from './wire.ts';
 
-const POLL_MS = 10;
+/** Milliseconds between looks: doubled from the first to the last, as most sessions end at once. */
+const FIRST_LOOK_MS = 1;
+const LAST_LOOK_MS = 64;
 
 /**
  * Closes the sessions of every initiator that `stays` says no to, and resolves when tgtd has forgotten them, which
@@ -19,7 +21,7 @@ export async function cutSessions(
 ): Promise<void> {
   const cut = new Set<number>();
   const deadline = performance.now() + deadlineMs;
-  for (;;) {
+  for (let pause = FIRST_LOOK_MS; ; pause = Math.min(pause * 2, LAST_LOOK_MS)) {
     const open = (await client.connections(tid)).filter(({ initiator }) => !stays(initiator));
     for (const connection of open) {
       cut.add(connection.sid);
@@ -31,7 +33,7 @@ export async function cutSessions(
     }
     if (open.length === 0 && !(await anyLeft(client, tid, cut))) return;
     if (performance.now() > deadline) throw new Error('sessions are still finishing commands');
-    await sleep(POLL_MS);
+    await sleep(pause);
   }
 }
 

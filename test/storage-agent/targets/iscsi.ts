@@ -7,79 +7,90 @@ import { systemRunner } from '#agent/run.ts';
 import type { Connection } from '#schema/tasks.ts';
 import type { ClearAcl } from '#storage-agent/targets/target.ts';
 
-/** `--object` and `--image-opts` for QEMU's tools; the secret lies in a file, not in argv. */
-async function qemuArgs(
-  folder: string,
-  { portals, iqn, lun }: Connection,
-  { initiator, username, secret }: ClearAcl,
-): Promise<string[]> {
-  const file = join(folder, 'secret');
-  await writeFile(file, secret, { mode: 0o600 });
-  const source = {
-    driver: 'iscsi',
-    transport: 'tcp',
-    portal: portals[0],
-    target: iqn,
-    lun,
-    'initiator-name': initiator,
-    ...(username === '' ? {} : { user: username, 'password-secret': 'chap' }),
-  };
-  const options = Object.entries(source).map(([key, value]) => `file.${key}=${value}`);
-  return ['--object', `secret,id=chap,file=${file}`, '--image-opts', ['driver=raw', ...options].join(',')];
+/** How a guest's side logs in; without `username` it offers no CHAP. */
+export type Login = Pick<ClearAcl, 'initiator'> & Partial<ClearAcl>;
+
+interface Source extends AsyncDisposable {
+  /** For QEMU's tools; the secret lies in a file, not in argv. */
+  readonly object: readonly string[];
+  readonly image: string;
 }
 
-async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+async function sourceOf({ portals, iqn, lun }: Connection, login: Login): Promise<Source> {
   const folder = await mkdtemp(join(tmpdir(), 'by-iscsi-'));
-  try {
-    return await work(folder);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  const file = join(folder, 'secret');
+  await writeFile(file, login.secret ?? '', { mode: 0o600 });
+  const options = {
+    driver: 'raw',
+    'file.driver': 'iscsi',
+    'file.transport': 'tcp',
+    'file.portal': portals[0],
+    'file.target': iqn,
+    'file.lun': lun,
+    'file.initiator-name': login.initiator,
+    ...(login.username === undefined ? {} : { 'file.user': login.username, 'file.password-secret': 'chap' }),
+  };
+  return {
+    object: ['--object', `secret,id=chap,file=${file}`],
+    image: Object.entries(options)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
+  };
 }
 
 /** Logs in with QEMU's own initiator, runs qemu-io commands and gives what they print. */
-export function qemuIo(connection: Connection, acl: ClearAcl, ...commands: string[]): Promise<string> {
-  return withFolder(async (folder) => {
-    const args = [...(await qemuArgs(folder, connection, acl)), ...commands.flatMap((each) => ['-c', each])];
-    return (await systemRunner.run('qemu-io', args, { timeoutMs: 15_000 })).stdout;
-  });
+export async function qemuIo(connection: Connection, login: Login, ...commands: string[]): Promise<string> {
+  await using source = await sourceOf(connection, login);
+  const args = [...source.object, ...commands.flatMap((each) => ['-c', each]), '--image-opts', source.image];
+  return (await systemRunner.run('qemu-io', args, { timeoutMs: 15_000 })).stdout;
 }
 
-/** Writes this many 4 KiB blocks, 16 at a time; rejects at the first error that reaches the guest's side. */
-export function qemuBench(connection: Connection, acl: ClearAcl, count: number): Promise<string> {
-  return withFolder(async (folder) => {
-    const args = ['bench', ...(await qemuArgs(folder, connection, acl)), '-w', '-n', '-t', 'none'];
-    const last = args.pop();
-    args.push(last ?? '', '-c', String(count), '-d', '16', '--flush-interval', '64');
-    args.splice(1, 0);
-    return (await systemRunner.run('qemu-img', reorder(args), { timeoutMs: 60_000 })).stdout;
-  });
+/**
+ * Writes this many 4 KiB blocks without waiting for each, flushes now and then, and reads all of them back. Rejects when any error
+ * reaches the guest's side or a block is not what was written.
+ */
+export async function qemuLoad(connection: Connection, login: Login, blocks: number): Promise<void> {
+  await using source = await sourceOf(connection, login);
+  const lines: string[] = [];
+  for (let block = 0; block < blocks; block += 1) {
+    lines.push(`aio_write -q -P ${pattern(block)} ${block * 4}k 4k`);
+    if (block % 64 === 63) lines.push('aio_flush', 'flush');
+  }
+  lines.push('aio_flush', 'flush');
+  for (let block = 0; block < blocks; block += 1) lines.push(`read -q -P ${pattern(block)} ${block * 4}k 4k`);
+  const args = [...source.object, '--image-opts', source.image];
+  const input = `${lines.join('\n')}\n`;
+  const { stdout } = await systemRunner.run('qemu-io', args, { timeoutMs: 60_000, input });
+  const complaints = stdout.replaceAll(/(?:qemu-io> )+/g, '').trim();
+  if (complaints !== '') throw new Error(complaints.slice(0, 2_000));
 }
 
-/** qemu-img wants the image last. */
-function reorder(args: readonly string[]): string[] {
-  const at = args.indexOf('--image-opts');
-  return [...args.slice(0, at), '--image-opts', ...args.slice(at + 2), args[at + 1] ?? ''];
+function pattern(block: number): number {
+  return (block % 250) + 1;
 }
 
-/** A guest's side that stays logged in: write qemu-io commands, end it at the end. */
+/** A guest's side that stays logged in. */
 export interface Held {
-  /** Sends a command and gives what was printed until the next prompt. */
+  /** Sends a qemu-io command and gives what was printed until the next prompt. */
   say(command: string): Promise<string>;
   end(): Promise<void>;
 }
 
+const PROMPT = 'qemu-io> ';
+
 /** Logs in and stays. */
-export async function holdSession(connection: Connection, acl: ClearAcl): Promise<Held> {
-  const folder = await mkdtemp(join(tmpdir(), 'by-iscsi-'));
-  const child = spawn('qemu-io', await qemuArgs(folder, connection, acl), {
-    stdio: ['pipe', 'pipe', 'inherit'],
+export async function holdSession(connection: Connection, login: Login): Promise<Held> {
+  const source = await sourceOf(connection, login);
+  const child = spawn('qemu-io', [...source.object, '--image-opts', source.image], {
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   const closed = once(child, 'close');
   let printed = '';
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (printed = `${chunk.toString()}${printed}`));
   const prompt = async (): Promise<string> => {
-    while (!printed.endsWith('qemu-io> ')) {
+    while (!printed.endsWith(PROMPT)) {
       if (child.exitCode !== null) throw new Error(`qemu-io ended: ${printed}`);
       await Promise.race([once(child.stdout, 'data'), closed]);
     }
@@ -96,7 +107,7 @@ export async function holdSession(connection: Connection, acl: ClearAcl): Promis
     async end() {
       child.kill('SIGKILL');
       await closed;
-      await rm(folder, { recursive: true });
+      await source[Symbol.asyncDispose]();
     },
   };
 }

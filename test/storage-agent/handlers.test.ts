@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Handlers } from '#agent/handlers.ts';
+import { createSecrets } from '#queues/secrets.ts';
+import type { Acl } from '#schema/tasks.ts';
+import { GIB } from '#storage-agent/backends/backend.ts';
+import { createStorageHandlers } from '#storage-agent/handlers.ts';
+import type { Target } from '#storage-agent/targets/target.ts';
+import { createTgtClient } from '#storage-agent/targets/tgt/client.ts';
+import { createTgtTarget } from '#storage-agent/targets/tgt/target.ts';
+import { holdSession, qemuIo } from './targets/iscsi.ts';
+import { IQN_PREFIX, startTgtFixture, type TgtFixture } from './targets/tgt/fixture.ts';
+
+const SECRET = 'planted-secret-1';
+const context = { requestId: 'req-test', signal: new AbortController().signal };
+
+describe('storage handlers', () => {
+  const secrets = createSecrets(randomBytes(32).toString('hex'));
+  let fixture: TgtFixture;
+  let target: Target;
+  let handlers: Handlers<'storage'>;
+  before(async () => {
+    fixture = await startTgtFixture();
+    target = createTgtTarget({
+      client: createTgtClient(fixture.socket),
+      portals: [fixture.tgtd.portal],
+      iqnPrefix: IQN_PREFIX,
+    });
+    handlers = createStorageHandlers({ backends: new Map([['files', fixture.backend]]), target, secrets });
+  });
+  after(() => fixture[Symbol.asyncDispose]());
+
+  const login = () => ({
+    initiator: 'iqn.2010-10.org.blockyard:host:a',
+    username: `user-${randomUUID()}`,
+    secret: SECRET,
+  });
+  const sealed = (volumeId: string, { initiator, username, secret }: ReturnType<typeof login>): Acl => ({
+    initiator,
+    chap: { username, secret: secrets.encrypt(secret, volumeId) },
+  });
+
+  it('carry a volume through its life, each step twice', async () => {
+    const place = { volumeId: randomUUID(), backend: 'files' };
+    const a = login();
+    for (let round = 0; round < 2; round += 1)
+      assert.deepEqual(await handlers['volume.ensure']({ ...place, sizeGib: 1 }, context), {
+        sizeBytes: GIB,
+      });
+    const acls = [sealed(place.volumeId, a)];
+    const { connection } = await handlers['export.ensure']({ ...place, acls }, context);
+    assert.ok(connection);
+    assert.deepEqual((await handlers['export.ensure']({ ...place, acls }, context)).connection, connection);
+    await qemuIo(connection, a, 'write -P 9 512M 4k');
+    for (let round = 0; round < 2; round += 1)
+      assert.deepEqual(await handlers['volume.grow']({ ...place, sizeGib: 2 }, context), {
+        sizeBytes: 2 * GIB,
+      });
+    assert.match(await qemuIo(connection, a, 'length', 'read -P 9 512M 4k'), /2 GiB/);
+    for (let round = 0; round < 2; round += 1)
+      assert.deepEqual(await handlers['export.ensure']({ ...place, acls: [] }, context), {
+        connection: null,
+      });
+    for (let round = 0; round < 2; round += 1)
+      assert.deepEqual(await handlers['volume.absent'](place, context), {});
+    assert.deepEqual(await target.list(), []);
+    assert.deepEqual(await readdir(dirname(fixture.backend.devicePath(place.volumeId))), []);
+  });
+
+  it('do not remove a volume that somebody may log in to, or is logged in to', async () => {
+    const place = { volumeId: randomUUID(), backend: 'files' };
+    const a = login();
+    await handlers['volume.ensure']({ ...place, sizeGib: 1 }, context);
+    const { connection } = await handlers['export.ensure'](
+      { ...place, acls: [sealed(place.volumeId, a)] },
+      context,
+    );
+    assert.ok(connection);
+    const refused = { name: 'TaskError', code: 'refused' };
+    await assert.rejects(handlers['volume.absent'](place, context), refused);
+    const held = await holdSession(connection, a);
+    await assert.rejects(handlers['volume.absent'](place, context), refused);
+    assert.equal(await fixture.backend.exists(place.volumeId), true);
+    assert.match(await held.say('read 0 4k'), /read 4096/);
+    await held.end();
+    await handlers['export.ensure']({ ...place, acls: [] }, context);
+    await handlers['volume.absent'](place, context);
+  });
+
+  it('say what is wrong in a word', async () => {
+    const volumeId = randomUUID();
+    const acls = [sealed(volumeId, login())];
+    const invalid = { name: 'TaskError', code: 'invalid' };
+    await assert.rejects(
+      handlers['volume.ensure']({ volumeId, backend: 'nope', sizeGib: 1 }, context),
+      invalid,
+    );
+    await assert.rejects(
+      handlers['volume.ensure']({ volumeId: '../etc', backend: 'files', sizeGib: 1 }, context),
+      invalid,
+    );
+    await assert.rejects(handlers['export.ensure']({ volumeId, backend: 'files', acls }, context), {
+      name: 'TaskError',
+      code: 'not-found',
+    });
+    await assert.rejects(handlers['volume.grow']({ volumeId, backend: 'files', sizeGib: 1 }, context), {
+      name: 'TaskError',
+      code: 'not-found',
+    });
+  });
+
+  it('refuse a secret that was sealed for another volume or with another key', async () => {
+    const place = { volumeId: randomUUID(), backend: 'files' };
+    await handlers['volume.ensure']({ ...place, sizeGib: 1 }, context);
+    const others = createSecrets(randomBytes(32).toString('hex'));
+    for (const secret of [
+      secrets.encrypt(SECRET, randomUUID()),
+      others.encrypt(SECRET, place.volumeId),
+      SECRET,
+    ])
+      await assert.rejects(
+        handlers['export.ensure'](
+          { ...place, acls: [{ initiator: login().initiator, chap: { username: 'u', secret } }] },
+          context,
+        ),
+        (error: Error) => /BLOCKYARD_SECRET_KEY/.test(error.message) && !error.message.includes(SECRET),
+      );
+    assert.equal(await target.find(place.volumeId), null);
+    await handlers['volume.absent'](place, context);
+  });
+});

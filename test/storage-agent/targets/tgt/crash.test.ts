@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { truncate } from 'node:fs/promises';
+import type { ClearAcl, Target } from '#storage-agent/targets/target.ts';
+import { createTgtClient, type TgtClient } from '#storage-agent/targets/tgt/client.ts';
+import { createTgtTarget } from '#storage-agent/targets/tgt/target.ts';
+import { holdSession, qemuIo } from '../iscsi.ts';
+import { IQN_PREFIX, startTgtFixture, type TgtFixture } from './fixture.ts';
+
+const MIB = 1024 ** 2;
+const acl = (name: string): ClearAcl => ({
+  initiator: `iqn.2010-10.org.blockyard:host:${name}`,
+  username: `user-${randomUUID()}`,
+  secret: 'secret-secret-1',
+});
+
+class Crash extends Error {}
+
+/** The real client, which dies at its n-th call: before tgtd hears of it, or after tgtd has carried it out. */
+function dyingClient(client: TgtClient, at: number, when: 'before' | 'after'): TgtClient {
+  let calls = 0;
+  return new Proxy(client, {
+    get(real, name: keyof TgtClient) {
+      return async (...args: unknown[]) => {
+        calls += 1;
+        if (calls > at) throw new Crash();
+        if (calls === at && when === 'before') throw new Crash();
+        const answer = await (real[name] as (...args: unknown[]) => Promise<unknown>)(...args);
+        if (calls === at) throw new Crash();
+        return answer;
+      };
+    },
+  });
+}
+
+describe('tgt target, crashing at every step', () => {
+  let fixture: TgtFixture;
+  let client: TgtClient;
+  before(async () => {
+    fixture = await startTgtFixture();
+    client = createTgtClient(fixture.socket);
+  });
+  after(() => fixture[Symbol.asyncDispose]());
+
+  const targetOver = (over: TgtClient): Target =>
+    createTgtTarget({ client: over, portals: [fixture.tgtd.portal], iqnPrefix: IQN_PREFIX });
+
+  const make = async () => {
+    const volume = randomUUID();
+    await fixture.backend.ensure(volume, 16 * MIB);
+    return { volume, device: { path: fixture.backend.devicePath(volume), discard: true } };
+  };
+
+  /** Whoever may log in must need CHAP, at every moment. */
+  const assertClosed = async (volume: string): Promise<void> => {
+    const found = (await client.targets()).find(({ name }) => name.endsWith(volume));
+    if (found === undefined || found.initiators.length === 0) return;
+    assert.match(found.accounts[0] ?? '', /^guard:/);
+  };
+
+  /** Runs `work` with a crash at every call in turn, then once more with a new agent; ends when it gets through. */
+  const crashEverywhere = async (
+    prepare: () => Promise<{ volume: string }>,
+    work: (target: Target) => Promise<unknown>,
+    check: () => Promise<void>,
+  ): Promise<void> => {
+    for (const when of ['before', 'after'] as const) {
+      for (let at = 1; ; at += 1) {
+        assert.ok(at < 100, 'never got through');
+        const { volume } = await prepare();
+        let crashed = false;
+        try {
+          await work(targetOver(dyingClient(client, at, when)));
+        } catch (error) {
+          if (!(error instanceof Crash)) throw error;
+          crashed = true;
+        }
+        await assertClosed(volume);
+        const again = targetOver(client);
+        await work(again);
+        await check();
+        await again.absent(volume);
+        assert.equal(await again.find(volume), null);
+        if (!crashed) break;
+      }
+    }
+    assert.deepEqual(await client.targets(), []);
+  };
+
+  it('makes an export', async () => {
+    let made = await make();
+    const [a, b] = [acl('a'), acl('b')];
+    await crashEverywhere(
+      async () => (made = await make()),
+      (target) => target.ensure(made.volume, made.device, [a, b]),
+      async () => {
+        const connection = await targetOver(client).ensure(made.volume, made.device, [a, b]);
+        await qemuIo(connection, a, 'length');
+        await qemuIo(connection, b, 'length');
+      },
+    );
+  }).timeout(60_000);
+
+  it('changes an export’s initiators', async () => {
+    let made = await make();
+    const [a, b, c, d] = [acl('a'), acl('b'), acl('c'), acl('d')];
+    await crashEverywhere(
+      async () => {
+        made = await make();
+        await targetOver(client).ensure(made.volume, made.device, [a, b, c]);
+        return made;
+      },
+      (target) => target.ensure(made.volume, made.device, [b, d]),
+      async () => {
+        const found = (await client.targets()).find(({ name }) => name.endsWith(made.volume));
+        assert.deepEqual(new Set(found?.initiators), new Set([b.initiator, d.initiator]));
+        assert.deepEqual(new Set(found?.accounts.slice(1)), new Set([b.username, d.username]));
+      },
+    );
+  }).timeout(60_000);
+
+  it('removes an export', async () => {
+    let made = await make();
+    await crashEverywhere(
+      async () => {
+        made = await make();
+        await targetOver(client).ensure(made.volume, made.device, [acl('a'), acl('b')]);
+        return made;
+      },
+      (target) => target.absent(made.volume),
+      async () => assert.equal(await targetOver(client).find(made.volume), null),
+    );
+  }).timeout(60_000);
+
+  it('grows an export', async () => {
+    let made = await make();
+    const a = acl('a');
+    await crashEverywhere(
+      async () => {
+        made = await make();
+        await targetOver(client).ensure(made.volume, made.device, [a]);
+        await truncate(made.device.path, 32 * MIB);
+        return made;
+      },
+      (target) => target.grown(made.volume, made.device, 32 * MIB),
+      async () => {
+        const connection = await targetOver(client).ensure(made.volume, made.device, [a]);
+        assert.match(await qemuIo(connection, a, 'length'), /32 MiB/);
+      },
+    );
+  }).timeout(60_000);
+
+  it('grows an export under a session', async () => {
+    const made = await make();
+    const a = acl('a');
+    const connection = await targetOver(client).ensure(made.volume, made.device, [a]);
+    const held = await holdSession(connection, a);
+    try {
+      await held.say('write -P 3 0 64k');
+      // Offline; sessions being closed; device swapped.
+      for (const at of [2, 4, 7]) {
+        const size = (16 + at * 16) * MIB;
+        await truncate(made.device.path, size);
+        await targetOver(dyingClient(client, at, 'after'))
+          .grown(made.volume, made.device, size)
+          .catch((error: unknown) => assert.ok(error instanceof Crash));
+        await targetOver(client).grown(made.volume, made.device, size);
+        assert.match(await held.say('read -P 3 0 64k'), /read 65536/);
+      }
+    } finally {
+      await held.end();
+    }
+    await targetOver(client).absent(made.volume);
+  }).timeout(60_000);
+});
