@@ -7,6 +7,7 @@ import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemClock, systemIds } from '#queues/system.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
+import { createDashboard } from './dashboard/dashboard.ts';
 import { createApi } from './server.ts';
 
 /** How long requests under way may take to end once the process is told to stop. */
@@ -31,7 +32,13 @@ async function main(): Promise<void> {
     ids: systemIds,
     defaultAvailabilityZone: config.availabilityZone,
   });
-  const server = createApi(app, { authenticator: config.authenticator, log: (line) => console.error(line) });
+  const { authenticator, redisUrl, queuePrefix: prefix } = config;
+  const dashboard = createDashboard({ db, redisUrl, prefix, authenticator });
+  const server = createApi(app, {
+    authenticator,
+    dashboard: dashboard.middleware,
+    log: (line) => console.error(line),
+  });
   server.listen(config.port, config.host);
   await once(server, 'listening');
   console.log(`api listens on ${config.host}:${config.port}`);
@@ -42,6 +49,7 @@ async function main(): Promise<void> {
   const deadline = setTimeout(() => server.closeAllConnections(), GRACE_MS);
   await closed;
   clearTimeout(deadline);
+  await dashboard.close();
   await operations.close();
   await db.destroy();
 }

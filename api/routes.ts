@@ -13,6 +13,7 @@ import { serverRoutes } from './compute/servers/routes.ts';
 import { volumeAttachmentRoutes } from './compute/volume-attachments/routes.ts';
 import type { ApiRoot } from './http/dispatch.ts';
 import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS } from './http/microversion.ts';
+import { describeApis } from './http/openapi.ts';
 import type { Reply, Route } from './http/route.ts';
 import { Router } from './http/router.ts';
 import { versionDocuments } from './versions/documents.ts';
@@ -50,5 +51,26 @@ export const apiRoots: readonly ApiRoot[] = [
   },
 ];
 
+/** The document is made when it is first asked for, and then kept. */
+let openApi: string | undefined;
+
+function openApiDocument(): Reply {
+  openApi ??= JSON.stringify(
+    describeApis([
+      {
+        prefix: '/v3/{project_id}',
+        tag: 'Block storage',
+        versions: BLOCK_STORAGE_VERSIONS,
+        routes: blockStorageRoutes,
+      },
+      { prefix: '/compute/v2.1', tag: 'Compute', versions: COMPUTE_VERSIONS, routes: computeRoutes },
+    ]),
+  );
+  return { status: 200, json: openApi };
+}
+
 /** What answers on one exact path, without a token. */
-export const documents: ReadonlyMap<string, (request: IncomingMessage) => Reply> = versionDocuments;
+export const documents: ReadonlyMap<string, (request: IncomingMessage) => Reply> = new Map([
+  ...versionDocuments,
+  ['/openapi.json', openApiDocument],
+]);

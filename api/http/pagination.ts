@@ -74,17 +74,11 @@ function requested(query: Readonly<Record<string, string>>): [string, string][] 
   });
 }
 
+/** What every list reads from its query. */
+export const LIST_QUERY = ['limit', 'offset', 'marker', 'sort', 'sort_key', 'sort_dir'] as const;
+
 /** The query's names that page and sort; everything else is a filter. */
-export const PAGING_KEYS: ReadonlySet<string> = new Set([
-  'limit',
-  'offset',
-  'marker',
-  'sort',
-  'sort_key',
-  'sort_dir',
-  'all_tenants',
-  'with_count',
-]);
+export const PAGING_KEYS: ReadonlySet<string> = new Set([...LIST_QUERY, 'all_tenants', 'with_count']);
 
 /**
  * The `next` link, when a page is full and there may be more.

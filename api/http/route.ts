@@ -39,6 +39,8 @@ export interface Route<
   readonly since?: number;
   readonly params: P;
   readonly query: Q;
+  /** Further names that the handler reads from the query, for the document. */
+  readonly queryNames?: readonly string[];
   /** Absent: the route takes no body. */
   readonly body?: B;
   /** Status → schema of the reply; null for an empty body. Parsed in tests, documented in OpenAPI. */

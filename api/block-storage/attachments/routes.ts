@@ -1,6 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { pageOf } from '#api/http/paged.ts';
+import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { createAttachment } from './create.ts';
 import { deleteAttachment } from './delete.ts';
@@ -19,6 +20,8 @@ const SORT_COLUMNS = {
   updated_at: 'updated_at',
 } as const;
 
+const FILTERS = ['volume_id', 'status', 'attach_status', 'instance_id'] as const;
+
 /** Attachments of this shape exist from 3.27, and can be completed from 3.44. */
 const SINCE = 27;
 const COMPLETE_SINCE = 44;
@@ -31,6 +34,7 @@ export const attachmentRoutes: readonly Route[] = [
     since: SINCE,
     params: noParams,
     query: anyQuery,
+    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTERS],
     replies: { 200: schema.attachmentsReply },
     handle: async (context, { query }) => {
       const rows = await list(context, query);
@@ -55,6 +59,7 @@ export const attachmentRoutes: readonly Route[] = [
     since: SINCE,
     params: noParams,
     query: anyQuery,
+    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTERS],
     replies: { 200: schema.attachmentsDetailReply },
     handle: async (context, { query }) => {
       const rows = await list(context, query);

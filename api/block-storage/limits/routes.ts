@@ -63,6 +63,7 @@ export const limitRoutes: readonly Route[] = [
     summary: 'Show limits and usage',
     params: noParams,
     query: anyQuery,
+    queryNames: ['project_id'],
     replies: { 200: z.strictObject({ limits: z.strictObject({ rate: z.tuple([]), absolute }) }) },
     handle: async (context, { query }) => {
       const asked = query['project_id'] ?? query['tenant_id'];
@@ -89,6 +90,7 @@ export const limitRoutes: readonly Route[] = [
     summary: "Show a project's quotas",
     params: projectParams,
     query: anyQuery,
+    queryNames: ['usage'],
     replies: { 200: quotaReply },
     handle: async (context, { params: { project }, query }) => {
       if (project !== context.caller.projectId && !context.caller.isAdmin) {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
 import { anyQuery, idParams, isoTime, noParams, time } from '#api/http/fields.ts';
-import { nextLinks, readPage } from '#api/http/pagination.ts';
+import { LIST_QUERY, nextLinks, readPage } from '#api/http/pagination.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { isUuid, type OperationId, type VolumeId } from '#schema/ids.ts';
 import { OPERATION_TRANSITIONS, type OperationState } from '#schema/states.ts';
@@ -43,6 +43,7 @@ export const operationRoutes: readonly Route[] = [
     summary: 'List operations, newest first',
     params: noParams,
     query: anyQuery,
+    queryNames: [...LIST_QUERY, 'all_tenants', 'volume_id', 'state'],
     replies: {
       200: z.strictObject({ operations: z.array(operation), operations_links: links.optional() }),
     },

@@ -17,6 +17,7 @@ export const poolRoutes: readonly Route[] = [
     role: 'admin',
     params: noParams,
     query: anyQuery,
+    queryNames: ['detail', 'name', 'volume_type'],
     replies: { 200: z.strictObject({ pools: z.array(pool) }) },
     handle: async (context, { query }) => {
       const detail = /^(1|t|true|on|y|yes)$/i.test(query['detail'] ?? '');

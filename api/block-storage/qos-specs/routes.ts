@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { anyQuery, idParams, noParams, queryFlag } from '#api/http/fields.ts';
+import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { associate, disassociate, disassociateAll, listAssociations } from './associations.ts';
 import { createQos, deleteQos, listQos, showQos, unsetKeys, updateQos } from './handlers.ts';
@@ -16,6 +17,7 @@ export const qosRoutes: readonly Route[] = [
     path: '/qos-specs',
     summary: 'List QoS specs',
     params: noParams,
+    queryNames: [...LIST_QUERY, 'id', 'name', 'consumer'],
     replies: { 200: schema.qosListReply },
     handle: (context, { query }) => listQos(context, query),
   }),

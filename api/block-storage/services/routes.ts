@@ -55,6 +55,7 @@ export const serviceRoutes: readonly Route[] = [
     role: 'admin',
     params: noParams,
     query: anyQuery,
+    queryNames: ['host', 'binary'],
     replies: { 200: z.strictObject({ services: z.array(service) }) },
     handle: (context, { query }) => listServices(context, query),
   }),

@@ -1,4 +1,5 @@
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
+import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { extraSpecRoutes } from './extra-specs.ts';
 import { createType, deleteType, listTypes, showType, updateType } from './handlers.ts';
@@ -11,6 +12,7 @@ export const typeRoutes: readonly Route[] = [
     summary: 'List volume types',
     params: noParams,
     query: anyQuery,
+    queryNames: [...LIST_QUERY, 'is_public'],
     replies: { 200: schema.typesReply },
     handle: (context, { query }) => listTypes(context, query),
   }),

@@ -48,6 +48,9 @@ const ADMIN_FILTERS: Readonly<Record<string, Reader>> = {
   description: equals('v.description'),
 };
 
+/** Everybody's filters, for the document. */
+export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS);
+
 /** Filters that did not exist before a microversion are ignored there. */
 const SINCE: Readonly<Record<string, number>> = {
   group_id: 10,

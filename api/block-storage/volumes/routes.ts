@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import { anyQuery, idParams, noParams, queryFlag } from '#api/http/fields.ts';
+import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { extendVolume, forceDelete, resetStatus } from './actions.ts';
 import { createVolume } from './create.ts';
 import { deleteVolume } from './delete.ts';
+import { FILTER_NAMES } from './filters.ts';
 import { listVolumes, listVolumesDetail, summariseVolumes } from './list.ts';
 import { metadataRoutes } from './metadata.ts';
 import * as schema from './schema.ts';
 import { showVolume } from './show.ts';
 import { updateVolume } from './update.ts';
 
+const VOLUME_LIST_QUERY = [...LIST_QUERY, 'all_tenants', 'with_count', ...FILTER_NAMES];
 const deleteQuery = z.looseObject({ cascade: queryFlag, force: queryFlag });
 
 export const volumeRoutes: readonly Route[] = [
@@ -19,6 +22,7 @@ export const volumeRoutes: readonly Route[] = [
     summary: 'List volumes',
     params: noParams,
     query: anyQuery,
+    queryNames: VOLUME_LIST_QUERY,
     replies: { 200: schema.volumesReply },
     handle: (context, { query }) => listVolumes(context, query),
   }),
@@ -38,6 +42,7 @@ export const volumeRoutes: readonly Route[] = [
     summary: 'List volumes with details',
     params: noParams,
     query: anyQuery,
+    queryNames: VOLUME_LIST_QUERY,
     replies: { 200: schema.volumesDetailReply },
     handle: (context, { query }) => listVolumesDetail(context, query),
   }),
@@ -48,6 +53,7 @@ export const volumeRoutes: readonly Route[] = [
     since: 12,
     params: noParams,
     query: anyQuery,
+    queryNames: ['all_tenants', ...FILTER_NAMES],
     replies: { 200: schema.summaryReply },
     handle: (context, { query }) => summariseVolumes(context, query),
   }),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { anyQuery, idParams, links, noParams } from '#api/http/fields.ts';
 import { pageOf } from '#api/http/paged.ts';
+import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { findServer, noServer, readServers, type ServerRow } from './rows.ts';
 
@@ -15,6 +16,8 @@ const SORT_COLUMNS = {
   host: 'host',
   vm_state: 'status',
 } as const;
+
+const FILTERS = ['name', 'status', 'host', 'all_tenants'] as const;
 
 const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 const summary = z.strictObject({ id: z.string(), name: z.string(), links });
@@ -143,6 +146,7 @@ export const serverRoutes: readonly Route[] = [
     summary: 'List servers',
     params: noParams,
     query: anyQuery,
+    queryNames: [...LIST_QUERY, ...FILTERS],
     replies: { 200: z.strictObject({ servers: z.array(summary), ...ending }) },
     handle: async (context, { query }) => {
       const { rows, ending } = await list(context, query, 'servers');
@@ -155,6 +159,7 @@ export const serverRoutes: readonly Route[] = [
     summary: 'List servers with details',
     params: noParams,
     query: anyQuery,
+    queryNames: [...LIST_QUERY, ...FILTERS],
     replies: { 200: z.strictObject({ servers: z.array(detail), ...ending }) },
     handle: async (context, { query }) => {
       const { rows, ending } = await list(context, query, 'servers/detail');

@@ -1,10 +1,10 @@
+import { sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { conflict, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
-import type { AttachmentId, VolumeId } from '#schema/ids.ts';
-import type { AttachmentStatus } from '#schema/states.ts';
+import type { AttachmentStatus, VolumeStatus } from '#schema/states.ts';
 import { findServer } from '../servers/rows.ts';
 import { findAttached } from './show.ts';
 
@@ -25,18 +25,18 @@ export async function detach(context: RequestContext, serverId: string, volumeId
     const now = sqlTime(app.clock.now());
     const volume = await trx
       .updateTable('volumes')
-      .set((eb) => ({
+      .set({
         // A volume in error stays so until the detach has succeeded.
-        status: eb.case().when('status', '=', 'in-use').then('detaching').else(eb.ref('status')).end(),
+        status: sql<VolumeStatus>`IF(status = 'in-use', 'detaching', status)`,
         updated_at: now,
-      }))
-      .where('id', '=', attachment.volume_id as VolumeId)
+      })
+      .where('id', '=', attachment.volume_id)
       .where('status', 'in', ['in-use', 'error'])
       .executeTakeFirst();
     const changed = await trx
       .updateTable('attachments')
       .set({ status: 'detaching', updated_at: now })
-      .where('id', '=', attachment.id as AttachmentId)
+      .where('id', '=', attachment.id)
       .where('status', 'in', DETACHABLE)
       .executeTakeFirst();
     if (volume.numUpdatedRows === 0n || changed.numUpdatedRows === 0n) {

@@ -50,6 +50,7 @@ export const volumeAttachmentRoutes: readonly Route[] = [
     summary: "List a server's volumes",
     params: serverParams,
     query: anyQuery,
+    queryNames: ['limit', 'offset'],
     replies: { 200: z.strictObject({ volumeAttachments: z.array(shown) }) },
     handle: (context, { params, query }) => listAttached(context, params.server_id, query),
   }),

@@ -1,0 +1,48 @@
+import type Koa from 'koa';
+import type { Authenticator } from '#api/auth/authenticator.ts';
+import type { Board, BoardOptions } from './board.ts';
+
+export interface Dashboard {
+  readonly middleware: Koa.Middleware;
+  close(): Promise<void>;
+}
+
+const PATH = '/dashboard';
+
+/**
+ * The queues in a browser, for administrators: HTTP Basic with an administrator's token as the password, whatever the
+ * name. The board is loaded at its first use; an API that nobody looks at doesn't carry it.
+ */
+export function createDashboard(
+  options: Omit<BoardOptions, 'path'> & { readonly authenticator: Authenticator },
+): Dashboard {
+  let board: Promise<Board> | undefined;
+  const load = async (): Promise<Board> =>
+    (await import('./board.ts')).createBoard({ ...options, path: PATH });
+  return {
+    async middleware(ctx, next) {
+      if (ctx.path !== PATH && !ctx.path.startsWith(`${PATH}/`)) return next();
+      if (!options.authenticator.isAdminToken(passwordOf(ctx.get('authorization')))) {
+        ctx.status = 401;
+        ctx.set('WWW-Authenticate', 'Basic realm="Blockyard dashboard", charset="UTF-8"');
+        ctx.body = "Any user name, and an administrator's token as the password.\n";
+        return undefined;
+      }
+      ctx.set('X-Frame-Options', 'DENY');
+      ctx.set('Cache-Control', 'no-store');
+      const loaded = await (board ??= load());
+      await loaded.refresh();
+      return loaded.middleware(ctx, next);
+    },
+    async close() {
+      await (await board)?.close();
+    },
+  };
+}
+
+function passwordOf(authorization: string): string {
+  const [scheme, encoded = ''] = authorization.split(' ', 2);
+  if (scheme?.toLowerCase() !== 'basic') return '';
+  const pair = Buffer.from(encoded, 'base64').toString('utf8');
+  return pair.slice(pair.indexOf(':') + 1);
+}
