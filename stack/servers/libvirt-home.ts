@@ -43,11 +43,11 @@ export async function prepareLibvirtHome(dir: string, cacheDir: string): Promise
 }
 
 /**
- * libvirtd takes session mode only from a user that isn't root. In a user namespace of its own it is user 1000 to
- * itself while the kernel sees the same user outside as before. `setpriv` comes after it: entering the namespace
+ * libvirtd takes session mode only from a user that isn't root. In a user namespace of its own it is user 1
+ * (`daemon`, it must be in the user database) to itself while the kernel sees the same user outside as before. `setpriv` comes after it: entering the namespace
  * clears the death signal.
  */
-const AS_A_USER = ['--user', '--map-user=1000', '--map-group=1000'];
+const AS_A_USER = ['--user', '--map-user=1', '--map-group=1'];
 const DIE_WITH_PARENT = ['setpriv', '--pdeathsig', 'TERM'];
 const NO_DBUS = {
   DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent',

@@ -22,7 +22,7 @@ export interface ServerOptions {
    * of the error when the server does not come up.
    */
   readonly dir: string;
-  /** Asked every 20 ms until true; a throw means "not yet". */
+  /** Asked until true, after 20 ms and then ever more slowly; a throw means "not yet". */
   readonly ready: () => Promise<boolean>;
   /** Milliseconds. Default 30,000. */
   readonly deadlineMs?: number;
@@ -62,13 +62,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
   if (child.pid !== undefined) await rememberProcess(pidFile, child.pid);
   const deadline = performance.now() + (options.deadlineMs ?? 30_000);
+  let pauseMs = 20;
   while (!(await options.ready().catch(() => false))) {
     if (gone || performance.now() > deadline) {
       const what = gone ? 'ended while starting' : 'was not ready in time';
       await stop();
       throw new Error(`${name} ${what}; its log ends:\n${await lastLines(logFile)}`);
     }
-    await Promise.race([sleep(20), exited]);
+    await Promise.race([sleep(pauseMs), exited]);
+    pauseMs = Math.min(pauseMs * 1.2, 500);
   }
   return { pid: child.pid!, stop, [Symbol.asyncDispose]: stop };
 }
