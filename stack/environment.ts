@@ -135,6 +135,8 @@ async function environment(
     BLOCKYARD_QUEUE_PREFIX: 'blockyard',
     BLOCKYARD_STATE_DIR: join(runDir, 'state'),
     BLOCKYARD_BACKENDS: `file:name=files,path=${volumes}`,
+    // Read also where nothing is exported.
+    BLOCKYARD_ISCSI_PORTAL: '127.0.0.1:3260',
     BLOCKYARD_TARGET: options.target ?? 'tgt',
     BLOCKYARD_HYPERVISOR: options.hypervisor ?? 'libvirt',
     BLOCKYARD_INITIATOR_NAME: state.initiatorName,

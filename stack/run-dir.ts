@@ -7,7 +7,9 @@ import { join, resolve } from 'node:path';
 
 /** A folder that one stack at a time owns. */
 export interface RunDir {
-  /** Short enough for the Unix sockets below it; may be a symbolic link to the folder asked for. */
+  /**
+   * Short enough for the Unix sockets below it and without spaces; may be a symbolic link to the folder asked for.
+   */
   readonly path: string;
   release(): Promise<void>;
 }
@@ -31,11 +33,12 @@ export async function claimRunDir(folder: string): Promise<RunDir> {
   lock.unref();
   await mkdir(real, { recursive: true, mode: 0o700 });
   const link = join(tmpdir(), `by-${hash}`);
-  if (real.length > LONGEST) await linkTo(real, link);
+  const needsLink = real.length > LONGEST || !/^[\w./-]+$/.test(real);
+  if (needsLink) await linkTo(real, link);
   return {
-    path: real.length > LONGEST ? link : real,
+    path: needsLink ? link : real,
     release: async () => {
-      if (real.length > LONGEST) await rm(link, { force: true });
+      if (needsLink) await rm(link, { force: true });
       lock.close();
     },
   };

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { signalGroup } from './servers/server.ts';
+import { signalGroup, signalProcess } from './servers/server.ts';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
@@ -60,7 +60,8 @@ export class SupervisedProcess {
     const pid = this.pid;
     if (pid === undefined) return;
     const exited = this.#exited;
-    signalGroup(pid, signal);
+    // Only the program itself at first: it ends its own helpers in its own order.
+    signalProcess(pid, signal);
     const expired = new AbortController();
     const hard = sleep(TERM_DEADLINE_MS, 'late', { signal: expired.signal }).catch(() => '');
     if ((await Promise.race([exited, hard])) === 'late') this.#say('did not end, killing it');
@@ -75,10 +76,10 @@ export class SupervisedProcess {
     this.start();
   }
 
-  /** Sends a deadly signal and resolves when the process is gone; the supervisor starts it again. */
+  /** Sends a deadly signal to the program alone and resolves when it is gone; the supervisor starts it again. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const exited = this.#exited;
-    if (this.pid !== undefined) signalGroup(this.pid, signal);
+    if (this.pid !== undefined) signalProcess(this.pid, signal);
     await exited;
   }
 

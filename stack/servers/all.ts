@@ -78,7 +78,7 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   const found = {
     REDIS_URL: redis?.url ?? process.env['REDIS_URL'],
     DATABASE_URL: mariadb?.url ?? process.env['DATABASE_URL'],
-    BLOCKYARD_TGT_SOCKET: tgtd?.socket,
+    BLOCKYARD_TGT_SOCKET: tgtd?.managementSocket,
     BLOCKYARD_ISCSI_PORTAL: tgtd?.portal,
     BLOCKYARD_LIBVIRT_URI: libvirt?.uri,
   };

@@ -77,8 +77,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
 /** Signals a whole process group; one that is gone already is fine. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  signalProcess(-pid, signal);
+}
+
+/** Signals one process; one that is gone already is fine. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

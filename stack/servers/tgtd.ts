@@ -14,6 +14,8 @@ export interface TgtdOptions {
 export interface TgtdServer extends Server {
   /** What `tgtadm` wants as `TGT_IPC_SOCKET`; the control number is the default, 0. */
   readonly socket: string;
+  /** The same as a file, which the storage agent speaks to: `BLOCKYARD_TGT_SOCKET`. */
+  readonly managementSocket: string;
   /** The iSCSI portal, `127.0.0.1:port`. */
   readonly portal: string;
 }
@@ -43,5 +45,5 @@ export async function startTgtd(options: TgtdOptions): Promise<TgtdServer> {
     await server.stop();
     await forget();
   };
-  return { ...server, socket, portal, stop, [Symbol.asyncDispose]: stop };
+  return { ...server, socket, managementSocket: `${socket}.0`, portal, stop, [Symbol.asyncDispose]: stop };
 }
