@@ -5,7 +5,7 @@ import type { Ids, OperationId } from '#schema/ids.ts';
 import { SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { Tables } from '#schema/tables.ts';
 import { endedChannel, OPERATIONS_QUEUE } from '../names.ts';
-import { openRedis, openRedisFailFast } from '../redis.ts';
+import { openRedis } from '../redis.ts';
 import type { EndedOperation, OperationGateway } from './gateway.ts';
 
 export interface GatewayOptions {
@@ -32,8 +32,8 @@ export function createOperationGateway(
   options: GatewayOptions,
 ): OperationGateway & { close(): Promise<void> } {
   const { db, clock, ids, prefix } = options;
-  const commands = openRedisFailFast(options.redisUrl);
-  const queue = new Queue(OPERATIONS_QUEUE, { connection: commands, prefix, skipWaitingForReady: true });
+  const commands = openRedis(options.redisUrl);
+  const queue = new Queue(OPERATIONS_QUEUE, { connection: commands, prefix });
   queue.on('error', () => undefined);
   const waiters = new Map<OperationId, Set<() => void>>();
   const messages = openRedis(options.redisUrl);
@@ -81,6 +81,8 @@ export function createOperationGateway(
     },
 
     submit(id) {
+      // While Redis is away nothing is piled up here: MySQL has the operation, the sweeper submits it.
+      if (commands.status !== 'ready') return;
       queue.add('run', {}, operationJobOptions(id)).catch(() => undefined);
     },
 
