@@ -36,6 +36,8 @@ export interface StackOptions {
 
 /** Servers and processes, running. */
 export interface Stack extends AsyncDisposable {
+  /** When its processes were started. */
+  readonly since: Date;
   /** Without a slash at the end. */
   readonly apiUrl: string;
   /** What the API's process got; what tools and tests connect with. */
@@ -81,6 +83,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     undo.push(() => servers.stop());
     await saveState(runDir, { ...state, iscsiPort: servers.iscsiPort });
     const env = await environment(options, runDir, state, servers);
+    const since = new Date();
     const procfile = await startProcfile({
       file: options.procfile ?? 'Procfile',
       env: (name) => environmentOf(name, env),
@@ -89,6 +92,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     undo.push(() => procfile.stop());
     const stack: Stack = {
+      since,
       apiUrl: `http://${env['BLOCKYARD_LISTEN']}`,
       env,
       adminToken: state.adminToken,

@@ -11,7 +11,7 @@ export async function answers(stack: Stack): Promise<void> {
   await until(stack, 'the API did not answer', async () => (await fetch(stack.apiUrl)).status < 500);
 }
 
-/** Resolves when the API answers and lists the services of all other processes as up. */
+/** Resolves when the API answers, and all other processes have reported to it since this stack started. */
 export async function servicesUp(stack: Stack): Promise<void> {
   await answers(stack);
   const url = `${stack.apiUrl}/v3/${stack.project}/os-services`;
@@ -20,9 +20,18 @@ export async function servicesUp(stack: Stack): Promise<void> {
     .map((name) => `blockyard-${name}`);
   await until(stack, `not all of ${wanted.join(', ')} came up`, async () => {
     const response = await fetch(url, { headers: { 'X-Auth-Token': stack.adminToken } });
-    const { services } = (await response.json()) as { services: { binary: string; state: string }[] };
-    return wanted.every((name) => services.some(({ binary, state }) => binary === name && state === 'up'));
+    const { services } = (await response.json()) as { services: Service[] };
+    // A service of an earlier run counts as up for a minute: it must have been heard since.
+    const fresh = services.filter(({ updated_at }) => new Date(`${updated_at}Z`) >= stack.since);
+    return wanted.every((name) => fresh.some(({ binary, state }) => binary === name && state === 'up'));
   });
+}
+
+/** The part of an os-services entry that counts here; times are UTC without saying so. */
+interface Service {
+  readonly binary: string;
+  readonly state: string;
+  readonly updated_at: string;
 }
 
 async function until(stack: Stack, failure: string, holds: () => Promise<boolean>): Promise<void> {
