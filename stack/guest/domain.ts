@@ -11,18 +11,27 @@ export interface GuestDomain extends Guest {
   readonly memoryMiB?: number;
   /** XML that is put among the devices as it is, for disks present at boot. */
   readonly devices?: string;
+  /** Project that the compute agent reports this server for. */
+  readonly project?: string;
   /** XML that is put into `<metadata>` as it is. */
   readonly metadata?: string;
 }
+
+/** The compute agent looks for this namespace. */
+const METADATA_URI = 'https://blockyard.dev/xmlns/1';
 
 /** Domain XML of the test guest: plain emulation (works without /dev/kvm), a PC whose root bus hot-plugs disks. */
 export function guestDomainXml(domain: GuestDomain): string {
   const text = (value: string) =>
     value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll("'", '&apos;');
+  const instance =
+    domain.project === undefined
+      ? ''
+      : `<by:instance xmlns:by='${METADATA_URI}' project='${text(domain.project)}'/>`;
   return `<domain type='qemu'>
   <name>${text(domain.name)}</name>
   <uuid>${domain.uuid}</uuid>
-  ${domain.metadata === undefined ? '' : `<metadata>${domain.metadata}</metadata>`}
+  <metadata>${instance}${domain.metadata ?? ''}</metadata>
   <memory unit='MiB'>${domain.memoryMiB ?? 96}</memory>
   <vcpu>1</vcpu>
   <os>
