@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
-import { HOST_NAME } from '#queues/names.ts';
 import { asId, type HostName } from '#schema/ids.ts';
+import { readSettings, SETTINGS } from '#schema/settings.ts';
 
 export interface ComputeConfig {
   readonly host: HostName;
@@ -15,62 +15,60 @@ export interface ComputeConfig {
   readonly libvirtUri: string;
   /** The IQN this host logs in as. */
   readonly initiator: string;
-  /** Where other hosts reach this one; told in connector facts only. */
+  /** This host's address, for the connector facts that clients see. */
   readonly ip: string;
   readonly detachTimeoutMs: number;
-  readonly version: string;
 }
 
-const ISCSI_NAME = /^iqn\.\d{4}-\d{2}\.[a-z0-9.:-]+$/;
-
-const environment = z.object({
-  BLOCKYARD_HOST: z.string().regex(HOST_NAME, 'expected letters, digits, ".", "_", "-"'),
-  REDIS_URL: z.string().regex(/^rediss?:\/\//, 'expected redis://…'),
-  BLOCKYARD_QUEUE_PREFIX: z.string().min(1).default('blockyard'),
-  BLOCKYARD_STATE_DIR: z.string().startsWith('/', 'expected an absolute path'),
-  BLOCKYARD_SECRET_KEY: z.string().regex(/^[0-9a-f]{64}$/i, 'expected 64 hexadecimal characters'),
-  BLOCKYARD_AVAILABILITY_ZONE: z.string().min(1).default('nova'),
-  BLOCKYARD_HYPERVISOR: z.enum(['libvirt', 'noop']).default('libvirt'),
-  BLOCKYARD_NOOP_SERVERS: z.coerce.number().int().min(0).max(100_000).default(1),
-  BLOCKYARD_LIBVIRT_URI: z.string().min(1).default('qemu:///system'),
-  BLOCKYARD_INITIATOR_NAME: z.string().max(223).regex(ISCSI_NAME, 'expected an IQN').optional(),
-  BLOCKYARD_IP: z.union([z.ipv4(), z.ipv6()]).optional(),
+const shape = {
+  BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
+  REDIS_URL: SETTINGS.REDIS_URL,
+  BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
+  BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR,
+  BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
+  BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
+  BLOCKYARD_HYPERVISOR: z.enum(['libvirt', 'noop'], { error: 'must be libvirt or noop' }).default('libvirt'),
+  BLOCKYARD_NOOP_SERVERS: z.coerce
+    .number({ error: 'must be a number' })
+    .int({ error: 'must be a whole number' })
+    .min(0, { error: 'must not be negative' })
+    .max(100_000, { error: 'must be at most 100000' })
+    .default(1),
+  BLOCKYARD_LIBVIRT_URI: z.string().min(1, { error: 'is empty' }).default('qemu:///system'),
+  // RFC 7143 4.2.7.3.1, in lower case as RFC 3722 has it.
+  BLOCKYARD_INITIATOR_NAME: z
+    .string()
+    .regex(/^iqn\.\d{4}-\d{2}\.[a-z0-9.:-]{1,211}$/, { error: 'must be like iqn.2010-10.org.example:host' })
+    .optional(),
+  BLOCKYARD_IP: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).optional(),
   // Nova's: eight requests, twenty seconds each.
-  BLOCKYARD_DETACH_TIMEOUT_S: z.coerce.number().positive().max(86_400).default(160),
-});
+  BLOCKYARD_DETACH_TIMEOUT_S: z.coerce
+    .number({ error: 'must be a number of seconds' })
+    .positive({ error: 'must be more than 0' })
+    .max(86_400, { error: 'must be at most a day' })
+    .default(160),
+};
 
-/**
- * Reads the agent's configuration.
- * @throws Error naming each variable that is missing or wrong, and what is expected of it.
- */
-export function readComputeConfig(
-  env: Readonly<Record<string, string | undefined>>,
-  version: string,
-): ComputeConfig {
-  const parsed = environment.safeParse(env);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-    throw new Error(`Configuration: ${problems.join('; ')}`);
-  }
-  const { data } = parsed;
+/** @throws Error that names the variable. */
+export function readComputeConfig(variables: Readonly<Record<string, string | undefined>>): ComputeConfig {
+  const env = readSettings(shape, variables);
   return {
-    host: asId(data.BLOCKYARD_HOST),
-    redisUrl: data.REDIS_URL,
-    prefix: data.BLOCKYARD_QUEUE_PREFIX,
-    stateDir: `${data.BLOCKYARD_STATE_DIR}/compute`,
-    secretKey: data.BLOCKYARD_SECRET_KEY,
-    availabilityZone: data.BLOCKYARD_AVAILABILITY_ZONE,
-    hypervisor: data.BLOCKYARD_HYPERVISOR,
-    noopServers: data.BLOCKYARD_NOOP_SERVERS,
-    libvirtUri: data.BLOCKYARD_LIBVIRT_URI,
-    initiator: data.BLOCKYARD_INITIATOR_NAME ?? initiatorOf(data.BLOCKYARD_HOST),
-    ip: data.BLOCKYARD_IP ?? firstAddress(),
-    detachTimeoutMs: data.BLOCKYARD_DETACH_TIMEOUT_S * 1_000,
-    version,
+    host: asId(env.BLOCKYARD_HOST),
+    redisUrl: env.REDIS_URL,
+    prefix: env.BLOCKYARD_QUEUE_PREFIX,
+    stateDir: `${env.BLOCKYARD_STATE_DIR}/compute`,
+    secretKey: env.BLOCKYARD_SECRET_KEY,
+    availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
+    hypervisor: env.BLOCKYARD_HYPERVISOR,
+    noopServers: env.BLOCKYARD_NOOP_SERVERS,
+    libvirtUri: env.BLOCKYARD_LIBVIRT_URI,
+    initiator: env.BLOCKYARD_INITIATOR_NAME ?? initiatorOf(env.BLOCKYARD_HOST),
+    ip: env.BLOCKYARD_IP ?? firstAddress(),
+    detachTimeoutMs: env.BLOCKYARD_DETACH_TIMEOUT_S * 1_000,
   };
 }
 
-/** RFC 3722: iSCSI names are lower case, and know no underscore. */
+/** iSCSI names know no capitals and no underscore. */
 function initiatorOf(host: string): string {
   return `iqn.2010-10.org.blockyard:host:${host.toLowerCase().replaceAll('_', '-')}`;
 }

@@ -1,16 +1,14 @@
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { startAgent } from '#agent/agent.ts';
 import { systemCompanion } from '#agent/companion.ts';
-import packageJson from '../package.json' with { type: 'json' };
+import { stopSignal, systemIds } from '#queues/system.ts';
 import { readComputeConfig } from './config.ts';
 import { libvirtHypervisor, noopHypervisor } from './hypervisor.ts';
 import { computeReporter } from './report/report.ts';
 
 const log = (line: string): void => console.error(line);
 
-const config = readComputeConfig(process.env, packageJson.version);
-const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+const stop = stopSignal();
+const config = readComputeConfig(process.env);
 const hypervisor =
   config.hypervisor === 'noop' ? noopHypervisor(config) : libvirtHypervisor(config, systemCompanion, log);
 const agent = await startAgent({
@@ -20,12 +18,12 @@ const agent = await startAgent({
   prefix: config.prefix,
   stateDir: config.stateDir,
   handlers: hypervisor.handlers,
-  report: computeReporter(config, bootId, hypervisor.servers),
+  report: computeReporter(config, systemIds.uuid(), hypervisor.servers),
   log,
 });
 hypervisor.onChange(() => void agent.reportNow());
 log(`compute agent ${config.host} is ready`);
 
-await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+await stop;
 await agent.stop();
 await hypervisor.stop();

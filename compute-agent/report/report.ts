@@ -1,3 +1,4 @@
+import { VERSION } from '#queues/system.ts';
 import type { ComputeReport, ServerReport } from '#schema/reports.ts';
 import type { ComputeConfig } from '../config.ts';
 
@@ -11,7 +12,7 @@ export function computeReporter(
     kind: 'compute',
     host: config.host,
     bootId,
-    version: config.version,
+    version: VERSION,
     availabilityZone: config.availabilityZone,
     initiator: config.initiator,
     ip: config.ip,

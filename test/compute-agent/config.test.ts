@@ -10,7 +10,7 @@ const GOOD = {
 
 describe('configuration of the compute agent', () => {
   it('has defaults for all but host, Redis, folder and key', () => {
-    const config = readComputeConfig(GOOD, '1');
+    const config = readComputeConfig(GOOD);
     assert.equal(config.initiator, 'iqn.2010-10.org.blockyard:host:host-1');
     assert.equal(config.libvirtUri, 'qemu:///system');
     assert.equal(config.detachTimeoutMs, 160_000);
@@ -18,25 +18,20 @@ describe('configuration of the compute agent', () => {
   });
 
   for (const [name, value] of [
-    ['BLOCKYARD_HOST', 'a b'],
     ['BLOCKYARD_HOST', undefined],
-    ['REDIS_URL', 'http://x'],
     ['BLOCKYARD_SECRET_KEY', 'short'],
-    ['BLOCKYARD_STATE_DIR', 'relative'],
     ['BLOCKYARD_HYPERVISOR', 'xen'],
     ['BLOCKYARD_NOOP_SERVERS', '-1'],
+    ['BLOCKYARD_NOOP_SERVERS', 'many'],
+    ['BLOCKYARD_LIBVIRT_URI', ''],
     ['BLOCKYARD_INITIATOR_NAME', 'me'],
     ['BLOCKYARD_DETACH_TIMEOUT_S', '0'],
     ['BLOCKYARD_IP', 'host'],
   ] as const) {
     it(`names ${name} when it is ${value}`, () => {
       assert.throws(
-        () => readComputeConfig({ ...GOOD, [name]: value }, '1'),
-        (error: Error) => {
-          assert.ok(error.message.includes(`${name}: `));
-          if (name === 'BLOCKYARD_SECRET_KEY') assert.ok(!error.message.includes('short'));
-          return true;
-        },
+        () => readComputeConfig({ ...GOOD, [name]: value }),
+        new RegExp(`^Error: ${name} (must|is) `),
       );
     });
   }

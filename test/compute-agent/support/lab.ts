@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type StartCompanion, systemCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
@@ -164,6 +166,20 @@ export class Lab implements AsyncDisposable {
   async tgtadm(...args: string[]): Promise<string> {
     const env = { TGT_IPC_SOCKET: this.tgtd.socket };
     return (await systemRunner.run('tgtadm', ['--lld', 'iscsi', ...args], { env })).stdout;
+  }
+
+  /** Process ids of a process's children. */
+  async children(pid: number): Promise<number[]> {
+    const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return text
+      .split(' ')
+      .filter((each) => each.trim() !== '')
+      .map(Number);
+  }
+
+  /** Resolves when none of these processes is left. */
+  async gone(pids: readonly number[]): Promise<void> {
+    while (pids.some((pid) => existsSync(`/proc/${pid}`))) await sleep(20);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
