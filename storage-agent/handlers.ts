@@ -59,7 +59,7 @@ export function createStorageHandlers({ backends, target, secrets }: StorageDeps
         await target.absent(volumeId);
         return { connection: null };
       }
-      if (!(await backend.exists(volumeId)))
+      if (!(await backend.activate(volumeId)))
         throw new TaskError('not-found', 'the volume does not exist on this backend');
       const opened = acls.map((acl) => open(volumeId, acl));
       return { connection: await target.ensure(volumeId, deviceOf(backend, volumeId), opened) };

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { startAgent } from '#agent/agent.ts';
+import { systemRunner } from '#agent/run.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { openBackends } from './backends/open.ts';
@@ -12,7 +13,7 @@ import { openTarget } from './targets/open.ts';
 const log = (line: string): void => console.error(line);
 
 const config = readStorageConfig(process.env);
-const backends = await openBackends(config.backends);
+const backends = await openBackends(config.backends, systemRunner);
 const { target, ...daemon } = openTarget(config);
 // A new id at each start, and at each start of the target: the conductor then has every export ensured again.
 const started = randomUUID();

@@ -16,7 +16,7 @@ export interface Backend {
   /** A guest's discard gives space back. */
   readonly discard: boolean;
   /**
-   * Makes sure that the volume exists and has at least this size; a new volume reads as zeroes.
+   * Makes sure that the volume exists and has at least this size; a new one shows nothing of any other volume.
    * @returns the true size.
    */
   ensure(volumeId: string, sizeBytes: number): Promise<number>;
@@ -28,7 +28,8 @@ export interface Backend {
   grow(volumeId: string, sizeBytes: number): Promise<number>;
   /** Removes the volume so that nobody can read its data later; a volume that is not there is success. */
   absent(volumeId: string): Promise<void>;
-  exists(volumeId: string): Promise<boolean>;
+  /** Makes the device ready to be opened; false when there is no such volume. */
+  activate(volumeId: string): Promise<boolean>;
   /** What a target opens. */
   devicePath(volumeId: string): string;
   capacity(): Promise<Capacity>;

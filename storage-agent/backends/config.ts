@@ -1,5 +1,10 @@
 import { z } from 'zod';
 
+/** LVM's own rule for names (lvm(8), VALID NAMES), without a leading dash. */
+const lvmName = z
+  .string({ error: 'is not set' })
+  .regex(/^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}$/, { error: 'is not an LVM name' });
+
 const gib = z.coerce.number({ error: 'must be a number of GiB' }).positive({ error: 'must be positive' });
 
 const common = {
@@ -33,6 +38,8 @@ const backend = z.discriminatedUnion('kind', [
       .string({ error: 'is not set' })
       .regex(/^\/[^\s,]*$/, { error: 'must be an absolute path without spaces' }),
   }),
+  z.strictObject({ kind: z.literal('lvm'), ...common, vg: lvmName }),
+  z.strictObject({ kind: z.literal('lvm-thin'), ...common, vg: lvmName, pool: lvmName }),
   z.strictObject({ kind: z.literal('noop'), ...common, total_gib: gib.default(1_000_000) }),
 ]);
 export type BackendConfig = z.output<typeof backend>;

@@ -41,7 +41,7 @@ export async function createFileBackend(folder: string): Promise<Backend> {
       // Also when it was gone already: an earlier run may have died between the two.
       await syncFolder(folder);
     },
-    async exists(volumeId) {
+    async activate(volumeId) {
       try {
         return (await lstat(pathOf(volumeId))).isFile();
       } catch (error) {

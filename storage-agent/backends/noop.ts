@@ -12,7 +12,7 @@ export function createNoopBackend(totalGib: number): Backend {
     ensure: async (_volumeId, sizeBytes) => sizeBytes,
     grow: async (_volumeId, sizeBytes) => sizeBytes,
     absent: async () => {},
-    exists: async () => true,
+    activate: async () => true,
     devicePath: (volumeId) => `noop:${volumeName(volumeId)}`,
     capacity: async () => ({ totalGib, freeGib: totalGib }),
   };

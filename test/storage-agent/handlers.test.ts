@@ -82,7 +82,7 @@ describe('storage handlers', () => {
     await assert.rejects(handlers['volume.absent'](place, context), refused);
     const held = await holdSession(connection, a);
     await assert.rejects(handlers['volume.absent'](place, context), refused);
-    assert.equal(await fixture.backend.exists(place.volumeId), true);
+    assert.equal(await fixture.backend.activate(place.volumeId), true);
     assert.match(await held.say('read 0 4k'), /read 4096/);
     await held.end();
     await handlers['export.ensure']({ ...place, acls: [] }, context);

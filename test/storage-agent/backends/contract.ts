@@ -15,10 +15,10 @@ export function itIsABackend(make: () => Promise<Backend>): void {
 
   it('makes a volume of the size asked for, and makes it only once', async () => {
     const volume = id();
-    assert.equal(await backend.exists(volume), false);
+    assert.equal(await backend.activate(volume), false);
     assert.equal(await backend.ensure(volume, 64 * MIB), 64 * MIB);
     assert.equal(await backend.ensure(volume, 64 * MIB), 64 * MIB);
-    assert.equal(await backend.exists(volume), true);
+    assert.equal(await backend.activate(volume), true);
   });
 
   it('grows, and never shrinks', async () => {
@@ -38,7 +38,7 @@ export function itIsABackend(make: () => Promise<Backend>): void {
     const volume = id();
     await backend.ensure(volume, 64 * MIB);
     await backend.absent(volume);
-    assert.equal(await backend.exists(volume), false);
+    assert.equal(await backend.activate(volume), false);
     await backend.absent(volume);
     await backend.absent(id());
   });
@@ -48,7 +48,7 @@ export function itIsABackend(make: () => Promise<Backend>): void {
     await Promise.all(volumes.map((volume) => backend.ensure(volume, 64 * MIB)));
     assert.equal(new Set(volumes.map((volume) => backend.devicePath(volume))).size, volumes.length);
     await Promise.all(volumes.slice(1).map((volume) => backend.absent(volume)));
-    assert.equal(await backend.exists(volumes[0] ?? ''), true);
+    assert.equal(await backend.activate(volumes[0] ?? ''), true);
   });
 
   for (const bad of ['', '..', '../x', 'x/../../y', `${id()}/..`, `${id()}\n`, '-h', `${id()}x`]) {
@@ -57,7 +57,7 @@ export function itIsABackend(make: () => Promise<Backend>): void {
       await assert.rejects(backend.ensure(bad, MIB), invalid);
       await assert.rejects(backend.grow(bad, MIB), invalid);
       await assert.rejects(backend.absent(bad), invalid);
-      await assert.rejects(backend.exists(bad), invalid);
+      await assert.rejects(backend.activate(bad), invalid);
       assert.throws(() => backend.devicePath(bad), invalid);
     });
   }

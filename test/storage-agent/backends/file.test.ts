@@ -60,7 +60,7 @@ describe('file backend', () => {
     await symlink(elsewhere, backend.devicePath(volume));
     await assert.rejects(backend.ensure(volume, MIB), { code: 'refused' });
     await assert.rejects(backend.grow(volume, MIB), { code: 'refused' });
-    assert.equal(await backend.exists(volume), false);
+    assert.equal(await backend.activate(volume), false);
     await backend.absent(volume);
     assert.equal(await readFile(elsewhere, 'utf8'), 'precious');
     assert.deepEqual(await readdir(join(folder, 'volumes')), []);

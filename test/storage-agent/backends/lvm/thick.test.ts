@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { Runner } from '#agent/run.ts';
+import type { Backend } from '#storage-agent/backends/backend.ts';
+import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
+import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
+import { thick } from '#storage-agent/backends/lvm/provisioning.ts';
+import { itIsABackend } from '../contract.ts';
+import { type Group, makeGroup } from './group.ts';
+
+const MIB = 1024 ** 2;
+
+describe('lvm backend, on real metadata', () => {
+  let group: Group;
+  let backend: Backend;
+  const over = (runner: Runner): Backend => {
+    const door = createLvmDoor(runner, group.name);
+    return createLvmBackend(door, thick(door));
+  };
+  before(async function () {
+    this.timeout(60_000);
+    const made = await makeGroup();
+    if (made === null) this.skip();
+    else {
+      group = made;
+      backend = over(group.runner);
+    }
+  });
+  after(() => group?.[Symbol.asyncDispose]());
+
+  const names = async (): Promise<string[]> =>
+    (await group.lvm('lvs', '--noheadings', '-o', 'lv_name', group.name)).split('\n').flatMap((line) => {
+      const name = line.trim();
+      return name === '' ? [] : [name];
+    });
+
+  describe('contract', () => itIsABackend(async () => backend)).timeout(60_000);
+
+  it('says no-space as a refusal, and leaves nothing', async () => {
+    const volume = randomUUID();
+    await assert.rejects(backend.ensure(volume, 64 * 1024 * MIB), { code: 'refused', message: /no space/ });
+    assert.equal(await backend.activate(volume), false);
+    await backend.ensure(volume, 64 * MIB);
+    await assert.rejects(backend.grow(volume, 64 * 1024 * MIB), { code: 'refused', message: /no space/ });
+    await backend.absent(volume);
+  });
+
+  it('wipes a volume under its other name before its blocks go back', async () => {
+    const volume = randomUUID();
+    await backend.ensure(volume, 64 * MIB);
+    await backend.absent(volume);
+    assert.equal(group.wiped.at(-1), `-z /dev/${group.name}/deleting-${volume}`);
+  });
+
+  it('keeps its hands off a volume that carries its name but not its tag', async () => {
+    const volume = randomUUID();
+    await group.lvm('lvcreate', '-y', '-Wn', '-L', '64m', '-n', `volume-${volume}`, group.name);
+    const refused = { name: 'TaskError', code: 'refused' };
+    await assert.rejects(backend.ensure(volume, 64 * MIB), refused);
+    await assert.rejects(backend.grow(volume, 128 * MIB), refused);
+    await assert.rejects(backend.absent(volume), refused);
+    await assert.rejects(backend.activate(volume), refused);
+    assert.ok((await names()).includes(`volume-${volume}`));
+    await group.lvm('lvremove', '-y', `${group.name}/volume-${volume}`);
+  });
+
+  it('says which volume group is missing', async () => {
+    const door = createLvmDoor(group.runner, 'nosuchgroup');
+    await assert.rejects(createLvmBackend(door, thick(door)).capacity(), /nosuchgroup/);
+  });
+
+  for (const when of ['before', 'after'] as const)
+    it(`removes a volume for good although it crashes ${when} every command in turn`, async () => {
+      const volume = randomUUID();
+      for (let at = 1; at < 10; at += 1) {
+        await backend.ensure(volume, 64 * MIB);
+        const wipes = group.wiped.length;
+        let calls = 0;
+        const crashed = await over({
+          async run(program, args, options) {
+            calls += 1;
+            if (calls > at || (calls === at && when === 'before')) throw new Error('crash');
+            const result = await group.runner.run(program, args, options);
+            if (calls === at) throw new Error('crash');
+            return result;
+          },
+        })
+          .absent(volume)
+          .then(
+            () => false,
+            () => true,
+          );
+        // Whatever still has its name has never been touched.
+        if ((await names()).includes(`volume-${volume}`)) assert.equal(group.wiped.length, wipes);
+        // Made again before the deletion is over: two removals then, and both wiped.
+        if (at % 2 === 0) await backend.ensure(volume, 64 * MIB);
+        await backend.absent(volume);
+        assert.ok(group.wiped.length > wipes);
+        assert.deepEqual(await names(), []);
+        if (!crashed) return;
+      }
+      assert.fail('never got through');
+    }).timeout(60_000);
+});

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { ProgramError } from '#agent/program-error.ts';
+import type { Runner } from '#agent/run.ts';
+import type { Backend } from '#storage-agent/backends/backend.ts';
+import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
+import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
+import { thin } from '#storage-agent/backends/lvm/provisioning.ts';
+
+const GIB = 1024 ** 3;
+
+/** Command line (without the report options) → what it prints, or how it fails. */
+type Transcript = readonly (readonly [
+  string,
+  string | { readonly exitCode: number; readonly stderr: string },
+])[];
+
+const rows = (kind: string, ...list: Record<string, string>[]): string =>
+  JSON.stringify({ report: [{ [kind]: list }] });
+
+const PVS: Transcript[number] = [
+  'pvs --config devices{scan_lvs=0} -o pv_name,vg_uuid -S vg_name=vg0',
+  rows('pv', { pv_name: '/dev/sdb', vg_uuid: 'u1' }, { pv_name: '/dev/sdc', vg_uuid: 'u1' }),
+];
+const ONLY = '--devices /dev/sdb,/dev/sdc';
+
+/** Plays a transcript: each command must be the next line. */
+function play(transcript: Transcript): Runner & { readonly rest: () => number } {
+  const left = [...transcript];
+  return {
+    rest: () => left.length,
+    async run(program, args) {
+      const line = `${program} ${args.join(' ')}`.replace(' --reportformat json --units b --nosuffix', '');
+      const [expected, answer] = left.shift() ?? ['nothing more', ''];
+      assert.equal(line, expected);
+      if (typeof answer === 'string') return { exitCode: 0, stdout: answer, stderr: '' };
+      throw new ProgramError({
+        program,
+        args,
+        exitCode: answer.exitCode,
+        signal: undefined,
+        timedOut: false,
+        code: undefined,
+        stdout: '',
+        stderr: answer.stderr,
+      });
+    },
+  };
+}
+
+/**
+ * A thin pool can't be made without a kernel that has device-mapper, so these transcripts stand for the real thing: the JSON's
+ * shape and the failures' words are as recorded in fixtures/lvm, the pool's fields are written after lvs(8) and
+ * lvmthin(7). The lab runs the same backend on a real pool.
+ */
+describe('lvm-thin backend, on transcripts', () => {
+  const volume = randomUUID();
+  const live = `volume-${volume}`;
+  const leaving = `deleting-${volume}`;
+  const select = (...names: string[]): string =>
+    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active -S ${names.map((name) => `lv_name=${name}`).join('||')} vg0`;
+  const row = (name: string, gib: number, active = 'active'): string =>
+    rows('lv', { lv_name: name, lv_size: String(gib * GIB), lv_tags: 'blockyard', lv_active: active });
+  const create = `lvcreate ${ONLY} -y -Wn -n ${live} --addtag blockyard -V ${GIB}b --thinpool thin vg0`;
+
+  const cases: [string, Transcript, (backend: Backend) => Promise<void>][] = [
+    [
+      'makes a volume with one command',
+      [PVS, [create, '']],
+      async (backend) => assert.equal(await backend.ensure(volume, GIB), GIB),
+    ],
+    [
+      'finds the volume that an earlier run has made, and lets it grow',
+      [
+        PVS,
+        [
+          create,
+          { exitCode: 5, stderr: `  Logical Volume "${live}" already exists in volume group "vg0"\n` },
+        ],
+        PVS,
+        [select(live), row(live, 0.5)],
+        [`lvextend ${ONLY} -y -L ${GIB}b vg0/${live}`, ''],
+        [select(live), row(live, 1)],
+      ],
+      async (backend) => assert.equal(await backend.ensure(volume, GIB), GIB),
+    ],
+    [
+      'removes a volume: other name, discard, remove',
+      [
+        PVS,
+        [select(live, leaving), row(live, 1)],
+        [`lvrename ${ONLY} vg0 ${live} ${leaving}`, ''],
+        [`blkdiscard /dev/vg0/${leaving}`, ''],
+        [`lvremove ${ONLY} -y vg0/${leaving}`, ''],
+      ],
+      (backend) => backend.absent(volume),
+    ],
+    [
+      'goes on without discard where the disk has none',
+      [
+        PVS,
+        [select(live, leaving), row(leaving, 1, '')],
+        [`lvchange ${ONLY} -ay -K vg0/${leaving}`, ''],
+        [
+          `blkdiscard /dev/vg0/${leaving}`,
+          {
+            exitCode: 1,
+            stderr: `blkdiscard: /dev/vg0/${leaving}: BLKDISCARD ioctl failed: Operation not supported\n`,
+          },
+        ],
+        [`lvremove ${ONLY} -y vg0/${leaving}`, ''],
+      ],
+      (backend) => backend.absent(volume),
+    ],
+    [
+      'does not remove a volume that is still open',
+      [
+        PVS,
+        [select(live, leaving), row(leaving, 1)],
+        [
+          `blkdiscard /dev/vg0/${leaving}`,
+          { exitCode: 1, stderr: `blkdiscard: cannot open /dev/vg0/${leaving}: Device or resource busy\n` },
+        ],
+      ],
+      (backend) => assert.rejects(backend.absent(volume), { name: 'ProgramError', message: /busy/ }),
+    ],
+    [
+      'makes an inactive volume ready',
+      [PVS, [select(live), row(live, 1, '')], [`lvchange ${ONLY} -ay -K vg0/${live}`, '']],
+      async (backend) => assert.equal(await backend.activate(volume), true),
+    ],
+    [
+      'counts a pool as full as the fuller of its data and metadata',
+      [
+        PVS,
+        [
+          `lvs ${ONLY} -o lv_size,data_percent,metadata_percent,zero -S lv_name=thin vg0`,
+          rows('lv', {
+            lv_size: String(100 * GIB),
+            data_percent: '25.00',
+            metadata_percent: '50.00',
+            zero: 'zero',
+          }),
+        ],
+      ],
+      async (backend) => assert.deepEqual(await backend.capacity(), { totalGib: 100, freeGib: 50 }),
+    ],
+    [
+      'has nothing to offer from a pool that does not zero',
+      [
+        PVS,
+        [
+          `lvs ${ONLY} -o lv_size,data_percent,metadata_percent,zero -S lv_name=thin vg0`,
+          rows('lv', { lv_size: String(GIB), data_percent: '1.00', metadata_percent: '1.00', zero: '' }),
+        ],
+      ],
+      (backend) => assert.rejects(backend.capacity(), /does not zero/),
+    ],
+    [
+      'refuses when two groups have its name',
+      [[PVS[0], rows('pv', { pv_name: '/dev/sdb', vg_uuid: 'u1' }, { pv_name: '/dev/sdx', vg_uuid: 'u2' })]],
+      (backend) =>
+        assert.rejects(backend.ensure(volume, GIB), { code: 'refused', message: /two volume groups/ }),
+    ],
+  ];
+
+  for (const [what, transcript, work] of cases)
+    it(what, async () => {
+      const runner = play(transcript);
+      const door = createLvmDoor(runner, 'vg0');
+      await work(createLvmBackend(door, thin(door, 'thin')));
+      assert.equal(runner.rest(), 0);
+    });
+});

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Queue, QueueEvents } from 'bullmq';
+import { Redis } from 'ioredis';
+import { agentQueue, reportKey } from '#queues/names.ts';
+import { createSecrets } from '#queues/secrets.ts';
+import { asId, type HostName } from '#schema/ids.ts';
+import { storageReport } from '#schema/reports.ts';
+import { TASKS, type TaskInput, type TaskName, type TaskOutput } from '#schema/tasks.ts';
+import { createRedis } from '../support/redis.ts';
+import { qemuIo } from './targets/iscsi.ts';
+import { startTgtFixture, type TgtFixture } from './targets/tgt/fixture.ts';
+
+const HOST: HostName = asId('storage-1');
+const SECRET = 'planted-secret-1';
+
+describe('storage agent process', () => {
+  const key = randomBytes(32).toString('hex');
+  const secrets = createSecrets(key);
+  let fixture: TgtFixture;
+  let folder: string;
+  let redis: { readonly url: string; readonly prefix: string };
+  let commands: Redis;
+  let queue: Queue;
+  let events: QueueEvents;
+  let agent: ChildProcess;
+  let log = '';
+  let seq = 0;
+
+  before(async function () {
+    this.timeout(60_000);
+    fixture = await startTgtFixture();
+    folder = await mkdtemp(join(tmpdir(), 'by-agent-'));
+    redis = await createRedis();
+    commands = new Redis(redis.url);
+    const options = { connection: { url: redis.url, maxRetriesPerRequest: null }, prefix: redis.prefix };
+    queue = new Queue(agentQueue('storage', HOST), options);
+    events = new QueueEvents(queue.name, options);
+    await events.waitUntilReady();
+    agent = spawn(process.execPath, ['storage-agent/main.ts'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env['PATH'],
+        BLOCKYARD_HOST: HOST,
+        REDIS_URL: redis.url,
+        BLOCKYARD_QUEUE_PREFIX: redis.prefix,
+        BLOCKYARD_STATE_DIR: folder,
+        BLOCKYARD_SECRET_KEY: key,
+        BLOCKYARD_BACKENDS: `file:name=files,path=${join(folder, 'volumes')},reserved_percentage=5`,
+        BLOCKYARD_TGT_SOCKET: fixture.socket,
+        BLOCKYARD_ISCSI_PORTAL: fixture.tgtd.portal,
+      },
+    });
+    for (const stream of [agent.stdout, agent.stderr])
+      stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    while (!log.includes('is ready')) {
+      assert.equal(agent.exitCode, null, log);
+      await sleep(20);
+    }
+  });
+
+  after(async () => {
+    agent?.kill('SIGKILL');
+    await events?.close();
+    await queue?.close();
+    commands?.disconnect();
+    await fixture?.[Symbol.asyncDispose]();
+    if (folder !== undefined) await rm(folder, { recursive: true });
+  });
+
+  const ask = async <N extends TaskName>(name: N, input: TaskInput<N> & { volumeId: string }) => {
+    seq += 1;
+    const job = await queue.add(name, { volumeId: input.volumeId, seq, requestId: 'req-test', input });
+    const answer: unknown = await job.waitUntilFinished(events, 20_000);
+    return TASKS[name].output.parse(answer) as TaskOutput<N>;
+  };
+  const report = async () =>
+    storageReport.parse(JSON.parse((await commands.get(reportKey(redis.prefix, 'storage', HOST))) ?? 'null'));
+  const argvs = async (): Promise<string> => {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const all = await Promise.all(
+      pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+    );
+    return all.join('\n');
+  };
+
+  it('tells of its pools', async () => {
+    const { host, pools, availabilityZone } = await report();
+    assert.equal(host, HOST);
+    assert.equal(availabilityZone, 'nova');
+    assert.deepEqual(
+      pools.map(({ backend, backendName, reservedPercentage, thin }) => [
+        backend,
+        backendName,
+        reservedPercentage,
+        thin,
+      ]),
+      [['files', 'files', 5, true]],
+    );
+  });
+
+  it('carries out tasks from its queue, and shows no secret in argv or its log', async () => {
+    const place = { volumeId: randomUUID(), backend: 'files' };
+    const login = { initiator: 'iqn.2010-10.org.blockyard:host:a', username: 'u1', secret: SECRET };
+    await ask('volume.ensure', { ...place, sizeGib: 1 });
+    const acls = [
+      {
+        initiator: login.initiator,
+        chap: { username: 'u1', secret: secrets.encrypt(SECRET, place.volumeId) },
+      },
+    ];
+    let seen = '';
+    const looking = { on: true };
+    const look = (async () => {
+      while (looking.on) {
+        seen += await argvs();
+        await sleep(1);
+      }
+    })();
+    const { connection } = await ask('export.ensure', { ...place, acls });
+    looking.on = false;
+    await look;
+    assert.ok(connection);
+    assert.ok(seen.includes('tgtd'));
+    assert.ok(!seen.includes(SECRET));
+    await qemuIo(connection, login, 'write 0 4k');
+    await assert.rejects(ask('volume.absent', place), /^Error: refused: /);
+    await ask('export.ensure', { ...place, acls: [] });
+    await ask('volume.absent', place);
+    assert.ok(!log.includes(SECRET));
+    assert.deepEqual(await readdir(join(folder, 'volumes')), []);
+  });
+
+  it('reports a new boot at once when the target has lost its exports', async () => {
+    const before = (await report()).bootId;
+    await fixture.restart();
+    const deadline = performance.now() + 5_000;
+    while ((await report()).bootId === before) {
+      assert.ok(performance.now() < deadline, 'not within five seconds');
+      await sleep(20);
+    }
+  });
+
+  it('ends when asked to', async () => {
+    agent.kill('SIGTERM');
+    const [code] = (await once(agent, 'exit')) as [number | null];
+    assert.equal(code, 0, log);
+  });
+});
