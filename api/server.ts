@@ -28,8 +28,10 @@ export function createApi(app: App, options: ApiOptions): Server {
     await answer(ctx.req, ctx.res);
   });
 
+  const newRequestId = (): string => `req-${app.ids.uuid()}`;
+
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const exchange = { request, response, requestId: `req-${app.ids.uuid()}` };
+    const exchange = { request, response, requestId: newRequestId() };
     let reply: Reply;
     try {
       reply = await reach(exchange);
@@ -52,7 +54,7 @@ export function createApi(app: App, options: ApiOptions): Server {
 
   function failure(error: unknown, { request, requestId }: Exchange): Reply {
     const told = error instanceof ApiError ? error : ours(error);
-    if (told.status === 500) {
+    if (!(error instanceof ApiError)) {
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
       options.log(`${requestId} ${request.method ?? ''} failed: ${reason}`);
     }
@@ -64,7 +66,7 @@ export function createApi(app: App, options: ApiOptions): Server {
     { keepAliveTimeout: 65_000, requestTimeout: 60_000, maxHeaderSize: 16_384 },
     (request, response) => void handle(request, response),
   );
-  server.on('clientError', refuse);
+  server.on('clientError', (error, socket: Socket) => refuse(error, socket, newRequestId()));
   return server;
 }
 
@@ -82,14 +84,20 @@ function ours(error: unknown): ApiError {
 const DATABASE_GONE = new Set(['ECONNREFUSED', 'PROTOCOL_CONNECTION_LOST', 'ETIMEDOUT', 'ECONNRESET']);
 
 /** What is not HTTP gets an answer that is, in the API's shape. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+function refuse(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return;
   const [status, reason] =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? ['431 Request Header Fields Too Large', 'The request header is too large.']
       : ['400 Bad Request', 'The request is not valid HTTP.'];
-  const body = JSON.stringify({ badRequest: { code: Number.parseInt(status, 10), message: reason } });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const fault = { code: Number.parseInt(status, 10), message: reason, request_id: requestId };
+  const body = JSON.stringify({ badRequest: fault });
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    `x-openstack-request-id: ${requestId}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

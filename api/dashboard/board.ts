@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { KoaAdapter } from '@bull-board/koa';
@@ -5,7 +6,7 @@ import { Queue } from 'bullmq';
 import type Koa from 'koa';
 import type { Kysely } from 'kysely';
 import { agentQueue, OPERATIONS_QUEUE } from '#queues/names.ts';
-import { openRedisFailFast } from '#queues/redis.ts';
+import { openRedis } from '#queues/redis.ts';
 import type { Tables } from '#schema/tables.ts';
 import { redact } from './redact.ts';
 
@@ -19,14 +20,20 @@ export interface BoardOptions {
 
 export interface Board {
   readonly middleware: Koa.Middleware;
-  /** Looks for queues of agents that have appeared since. */
-  refresh(): Promise<void>;
+  /**
+   * Looks for queues of agents that have appeared since.
+   * @returns false while Redis does not answer.
+   */
+  refresh(): Promise<boolean>;
   close(): Promise<void>;
 }
 
+/** How long a browser waits for a Redis that is away. */
+const PATIENCE_MS = 2_000;
+
 /** Bull-board over every queue of this installation. It only shows: what failed is tried again by the conductor. */
 export function createBoard({ db, redisUrl, prefix, path }: BoardOptions): Board {
-  const connection = openRedisFailFast(redisUrl);
+  const connection = openRedis(redisUrl);
   const queues = new Map<string, Queue>();
   const serverAdapter = new KoaAdapter();
   serverAdapter.setBasePath(path);
@@ -49,6 +56,8 @@ export function createBoard({ db, redisUrl, prefix, path }: BoardOptions): Board
   return {
     middleware: serverAdapter.registerPlugin(),
     async refresh() {
+      const answered = connection.ping().then(() => true);
+      if (!(await Promise.race([answered, setTimeout(PATIENCE_MS, false, { ref: false })]))) return false;
       show(OPERATIONS_QUEUE);
       const agents = await db
         .selectFrom('services')
@@ -58,6 +67,7 @@ export function createBoard({ db, redisUrl, prefix, path }: BoardOptions): Board
       for (const { binary, agent } of agents) {
         show(agentQueue(binary === 'blockyard-storage' ? 'storage' : 'compute', agent));
       }
+      return true;
     },
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.close()));

@@ -31,7 +31,11 @@ export function createDashboard(
       ctx.set('X-Frame-Options', 'DENY');
       ctx.set('Cache-Control', 'no-store');
       const loaded = await (board ??= load());
-      await loaded.refresh();
+      if (!(await loaded.refresh())) {
+        ctx.status = 503;
+        ctx.body = 'Redis does not answer.\n';
+        return undefined;
+      }
       return loaded.middleware(ctx, next);
     },
     async close() {

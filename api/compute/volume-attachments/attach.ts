@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { newAccount } from '#api/block-storage/attachments/export.ts';
 import { isUp } from '#api/block-storage/services/handlers.ts';
 import { findVolume, type VolumeRow } from '#api/block-storage/volumes/rows.ts';
@@ -131,12 +131,8 @@ function checkService(app: App, service: Health, what: string): void {
 /** A change of the type's QoS spec waits until this attach has begun, and then retunes it; see changeQos. */
 async function holdType(trx: Transaction<Tables>, volume: VolumeRow): Promise<void> {
   if (volume.volume_type_id === null) return;
-  await trx
-    .selectFrom('volume_types')
-    .select('id')
-    .where('id', '=', volume.volume_type_id)
-    .forShare()
-    .execute();
+  // MariaDB knows no FOR SHARE.
+  await sql`SELECT id FROM volume_types WHERE id = ${volume.volume_type_id} LOCK IN SHARE MODE`.execute(trx);
 }
 
 async function reserve({ app }: RequestContext, trx: Transaction<Tables>, volume: VolumeRow): Promise<void> {

@@ -105,6 +105,7 @@ export async function startApi(): Promise<TestApi> {
       headers: response.headers,
       body: parseText(await response.text()),
     };
+    assert.deepEqual(log, []);
     checkAnswer(method, `${prefix}${path}`, answer, options.body);
     return answer;
   };

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { startApi, type TestApi } from '../support/api.ts';
+import { availableVolume, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
+
+const CONNECTOR = { initiator: 'iqn.1993-08.org.debian:01:abc', host: 'client1', mountpoint: '/dev/vdc' };
+
+describe('attachments of clients that connect by themselves', () => {
+  let api: TestApi;
+  let hosts: Hosts;
+  before(async () => {
+    api = await startApi();
+    hosts = await startHosts(api);
+  });
+  after(async () => {
+    await hosts[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+
+  const create = (attachment: Record<string, unknown>) =>
+    api.call('POST', '/attachments', { body: { attachment } });
+
+  it('reserve, connect, complete, delete', async () => {
+    const volume = await availableVolume(api);
+    const reserved = await create({ volume_uuid: volume });
+    assert.equal(reserved.body.attachment.status, 'reserved');
+    assert.deepEqual(reserved.body.attachment.connection_info, {});
+    await volumeBecomes(api, volume, 'reserved');
+    const path = `/attachments/${reserved.body.attachment.id}`;
+
+    const updated = await api.call('PUT', path, { body: { attachment: { connector: CONNECTOR } } });
+    assert.equal(updated.status, 200, JSON.stringify(updated.body));
+    const info = updated.body.attachment.connection_info;
+    assert.equal(info.driver_volume_type, 'iscsi');
+    assert.equal(info.target_portal, '127.0.0.1:3260');
+    assert.equal(info.auth_method, 'CHAP');
+    assert.match(info.auth_password, /^[\w-]{16}$/);
+    assert.deepEqual(hosts.model.exports.get(volume), [`${CONNECTOR.initiator} ${info.auth_username}`]);
+
+    const seenByReader = await api.call('GET', path, { as: 'reader' });
+    assert.equal(seenByReader.body.attachment.connection_info.auth_password, undefined);
+
+    assert.equal((await api.call('POST', `${path}/action`, { body: { 'os-complete': null } })).status, 204);
+    const { body } = await api.call('GET', `/volumes/${volume}`);
+    assert.equal(body.volume.status, 'in-use');
+    assert.equal(body.volume.attachments[0].device, '/dev/vdc');
+    assert.equal((await api.call('DELETE', `/volumes/${volume}`)).status, 400);
+
+    const deleted = await api.call('DELETE', path);
+    assert.deepEqual(deleted.body, { attachments: [] });
+    assert.equal(hosts.model.exports.has(volume), false);
+    await volumeBecomes(api, volume, 'available');
+  });
+
+  it('with a connector at once', async () => {
+    const volume = await availableVolume(api);
+    const { status, body } = await create({ volume_uuid: volume, connector: CONNECTOR, mode: 'ro' });
+    assert.equal(status, 200);
+    assert.equal(body.attachment.connection_info.access_mode, 'ro');
+    await volumeBecomes(api, volume, 'attaching');
+    assert.equal((await api.call('DELETE', `/attachments/${body.attachment.id}`)).status, 200);
+    await volumeBecomes(api, volume, 'available');
+  });
+
+  it('a reservation can be given back, and made once', async () => {
+    const volume = await availableVolume(api);
+    const first = await create({ volume_uuid: volume });
+    const second = await create({ volume_uuid: volume });
+    assert.equal(second.status, 400);
+    assert.match(second.body.badRequest.message, /status must be available to reserve/);
+    assert.equal((await api.call('DELETE', `/attachments/${first.body.attachment.id}`)).status, 200);
+    await volumeBecomes(api, volume, 'available');
+  });
+
+  it("a failed export leaves nothing behind and says why; another project's does not exist", async () => {
+    const volume = await availableVolume(api);
+    hosts.model.volumes.delete(volume);
+    const failed = await fetch(`${api.url}/v3/attachments`, {
+      method: 'POST',
+      headers: {
+        'X-Auth-Token': 'token-of-member',
+        'Content-Type': 'application/json',
+        'OpenStack-API-Version': 'volume 3.67',
+      },
+      body: JSON.stringify({ attachment: { volume_uuid: volume, connector: CONNECTOR } }),
+    });
+    assert.equal(failed.status, 500);
+    assert.match(await failed.text(), /no volume/);
+    await volumeBecomes(api, volume, 'available');
+    const rows = await api.db.selectFrom('attachments').select('id').execute();
+    assert.deepEqual(rows, []);
+    const { status } = await api.call('POST', '/attachments', {
+      as: 'stranger',
+      body: { attachment: { volume_uuid: volume } },
+    });
+    assert.equal(status, 404);
+  });
+
+  it('exist from microversion 3.27, their mode from 3.54', async () => {
+    const volume = await availableVolume(api);
+    assert.equal((await api.call('GET', '/attachments', { version: 26 })).status, 404);
+    const body = { attachment: { volume_uuid: volume, mode: 'ro' } };
+    assert.equal((await api.call('POST', '/attachments', { version: 53, body })).status, 400);
+    const made = await api.call('POST', '/attachments', { version: 54, body });
+    const list = await api.call('GET', `/attachments/detail?volume_id=${volume}`);
+    assert.deepEqual(
+      list.body.attachments.map((item: { id: string }) => item.id),
+      [made.body.attachment.id],
+    );
+  });
+});
