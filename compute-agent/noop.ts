@@ -4,7 +4,7 @@ import type { ServerReport } from '#schema/reports.ts';
 /** Carries out nothing, at once: what is left is the control plane, which the benchmark measures. */
 export function noopHandlers(): Handlers<'compute'> {
   return {
-    'disk.attach': async ({ device }) => ({ device: device ?? '/dev/vdb' }),
+    'disk.attach': async ({ device }) => ({ device: `/dev/${device?.replace(/^\/dev\//, '') ?? 'vdb'}` }),
     'disk.detach': async () => ({}),
     'disk.tune': async () => ({}),
     'disk.resize': async () => ({}),

@@ -74,14 +74,20 @@ async function guestLetsGo(
     if (event.domain !== name) return false;
     return event.kind === 'lifecycle' || (event.kind === 'device-removed' && event.alias === alias);
   });
+  // While libvirtd restarts the guest goes on, and so does the wait.
+  const unlessRestarting = (error: unknown): boolean => {
+    if (isVirshFailure(error, 'disconnected')) return false;
+    throw error;
+  };
   const gone = async (): Promise<boolean> =>
     diskOf((await findDomain(virsh, serverId))?.live ?? null, volumeId) === undefined;
   for (let request = 0; request < REQUESTS; request += 1) {
-    if (!(await remove(virsh, serverId, disk, '--live'))) return true;
+    const asked = remove(virsh, serverId, disk, '--live').then((found) => !found);
+    if (await asked.catch(unlessRestarting)) return true;
     const until = performance.now() + detachTimeoutMs / REQUESTS;
     for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
       await gate.wait(left, signal);
-      if (await gone()) return true;
+      if (await gone().catch(unlessRestarting)) return true;
     }
   }
   return false;

@@ -96,6 +96,39 @@ describe('a guest that does not answer', function () {
     assert.deepEqual((await serials(server))[1], []);
   });
 
+  it('is waited for while libvirtd restarts', async () => {
+    const [server, volume] = [await lab.deafGuest('meanwhile'), await lab.volume()];
+    await lab.run('start', server);
+    await attach(volume, server);
+    const before = await lab.definitions(server);
+    const outcome = assert.rejects(detach(volume, server), { code: 'guest-busy' });
+    await sleep(200);
+    await lab.restartLibvirt();
+    await outcome;
+    assert.deepEqual((await lab.definitions(server)).map(listDisks), before.map(listDisks));
+    await lab.run('destroy', server);
+  });
+
+  it('takes disks of other buses', async () => {
+    const [server, scsi, sata] = [await lab.deafGuest('buses'), await lab.volume(), await lab.volume()];
+    const on = async (volume: LabVolume, bus: 'scsi' | 'sata') =>
+      await lab.handlers['disk.attach']({ ...lab.attachment(volume, server), bus }, lab.context);
+    assert.deepEqual(await on(scsi, 'scsi'), { device: '/dev/sda' });
+    assert.deepEqual(await on(sata, 'sata'), { device: '/dev/sdb' });
+    await lab.run('start', server);
+    assert.deepEqual(await serials(server), [
+      [scsi.id, sata.id],
+      [scsi.id, sata.id],
+    ]);
+    const late = await lab.volume();
+    await assert.rejects(on(late, 'sata'), { code: 'invalid', message: /hotplug/ });
+    assert.deepEqual((await serials(server))[1], [scsi.id, sata.id]);
+    assert.equal(await hasSecret(late), false);
+    await lab.run('destroy', server);
+    await Promise.all([detach(scsi, server), detach(sata, server)]);
+    assert.deepEqual((await serials(server))[1], []);
+  });
+
   it('takes disks although it will be forgotten when it stops', async () => {
     const [server, volume] = [await lab.deafGuest('transient'), await lab.volume()];
     await lab.run('start', server);

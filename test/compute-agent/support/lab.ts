@@ -168,6 +168,13 @@ export class Lab implements AsyncDisposable {
     return (await systemRunner.run('tgtadm', ['--lld', 'iscsi', ...args], { env })).stdout;
   }
 
+  /** Ends the daemon and starts it again on the same files; guests go on. */
+  async restartLibvirt(): Promise<void> {
+    process.kill(-this.libvirt.pid, 'SIGKILL');
+    await this.gone([this.libvirt.pid]);
+    this.libvirt = await startLibvirt({ dir: join(this.dir, 'l'), cacheDir: '.data/cache/libvirt' });
+  }
+
   /** Process ids of a process's children. */
   async children(pid: number): Promise<number[]> {
     const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
