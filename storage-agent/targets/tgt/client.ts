@@ -1,3 +1,4 @@
+import { limited, shared } from './share.ts';
 import { parseConnections, parseTargets, type TgtConnection, type TgtTarget } from './show.ts';
 import { exchange, MODE, OP, type TgtRequest } from './wire.ts';
 
@@ -26,15 +27,20 @@ export interface TgtClient {
 }
 
 const DEADLINE_MS = 10_000;
+/** tgtd serves one request at a time and lets 32 wait (usr/mgmt.c); beyond that connecting fails. */
+const MOST_AT_ONCE = 8;
 
 /** @param socketPath tgtd's management socket, for example `/var/run/tgtd/socket.0`. */
 export function createTgtClient(socketPath: string): TgtClient {
-  const ask = (request: TgtRequest): Promise<string> => exchange(socketPath, request, DEADLINE_MS);
+  const inTurn = limited(MOST_AT_ONCE);
+  const ask = (request: TgtRequest): Promise<string> =>
+    inTurn(() => exchange(socketPath, request, DEADLINE_MS));
   const tell = async (request: TgtRequest): Promise<void> => {
     await ask(request);
   };
   return {
-    targets: async () => parseTargets(await ask({ mode: MODE.target, op: OP.show })),
+    // tgtd can only show all targets at once: at hundreds of exports that is most of the work.
+    targets: shared(async () => parseTargets(await ask({ mode: MODE.target, op: OP.show }))),
     connections: async (tid) => parseConnections(await ask({ mode: MODE.connection, op: OP.show, tid })),
     closeConnection: (tid, { sid, cid }) => tell({ mode: MODE.connection, op: OP.delete, tid, sid, cid }),
     createTarget: (tid, name) =>

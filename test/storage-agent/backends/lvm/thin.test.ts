@@ -77,7 +77,6 @@ describe('lvm-thin backend, on transcripts', () => {
           create,
           { exitCode: 5, stderr: `  Logical Volume "${live}" already exists in volume group "vg0"\n` },
         ],
-        PVS,
         [select(live), row(live, 0.5)],
         [`lvextend ${ONLY} -y -L ${GIB}b vg0/${live}`, ''],
         [select(live), row(live, 1)],
