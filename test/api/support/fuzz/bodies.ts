@@ -1,0 +1,138 @@
+import * as fc from 'fast-check';
+import type { Route } from '#api/http/route.ts';
+import { json, mostly, text, word } from './values.ts';
+
+const name = mostly(9, fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' }), json);
+const number = mostly(9, fc.constantFrom<unknown>(2, '3', 5), json);
+const flag = mostly(6, fc.constantFrom<unknown>(true, 'False', 'on'), json);
+const volumeId = mostly(9, fc.constantFrom<unknown>('@volume0', '@volume1', '@volume2', '@foreign'), json);
+const map = mostly(
+  8,
+  fc.dictionary(fc.constantFrom('key', 'colour', 'toString', 'a b:c'), fc.string({ maxLength: 9 }), {
+    maxKeys: 4,
+  }),
+  fc.dictionary(fc.oneof(word, text), json, { maxKeys: 4 }),
+) as fc.Arbitrary<unknown>;
+
+/** What is there, or nothing at all. */
+const typeName = mostly(6, fc.constantFrom<unknown>('@type', null), name);
+const zone = mostly(6, fc.constantFrom<unknown>('nova', null), name);
+
+function some(fields: Record<string, fc.Arbitrary<unknown>>, ...required: string[]): fc.Arbitrary<unknown> {
+  return fc.record(fields, { requiredKeys: required });
+}
+
+const volumeFields = { name, description: name, metadata: map };
+const service = some(
+  {
+    host: fc.constantFrom<unknown>('comp1', 'x'),
+    binary: mostly(4, fc.constant<unknown>('blockyard-compute'), name),
+    service: name,
+    disabled_reason: name,
+  },
+  'host',
+);
+
+/** Bodies near to right, by what they are sent to. Without agents an export is waited for: no good connector. */
+const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  'POST /volumes': fc.record({
+    volume: some(
+      {
+        ...volumeFields,
+        size: number,
+        volume_type: typeName,
+        availability_zone: zone,
+        multiattach: mostly(6, fc.constant<unknown>(false), flag),
+      },
+      'size',
+    ),
+  }),
+  'PUT /volumes/{id}': fc.record({ volume: some({ ...volumeFields, display_name: name }) }),
+  'os-extend': fc.record({ 'os-extend': some({ new_size: number }, 'new_size') }),
+  'os-reset_status': fc.record({
+    'os-reset_status': some({
+      status: mostly(3, fc.constantFrom<unknown>('available', 'error', 'in-use'), json),
+    }),
+  }),
+  'os-force_delete': fc.constant({ 'os-force_delete': {} }),
+  'os-complete': fc.constant({ 'os-complete': null }),
+  'POST /volumes/{id}/metadata': fc.record({ metadata: map }),
+  'PUT /volumes/{id}/metadata': fc.record({ metadata: map }),
+  'PUT /volumes/{id}/metadata/{key}': fc.record({ meta: some({ key: name, other: name }, 'key') }),
+  'POST /attachments': fc.record({
+    attachment: some(
+      {
+        volume_uuid: volumeId,
+        instance_uuid: volumeId,
+        mode: mostly(6, fc.constantFrom<unknown>('ro', 'rw'), name),
+      },
+      'volume_uuid',
+    ),
+  }),
+  'PUT /attachments/{id}': fc.record({
+    attachment: fc.record({
+      connector: some({ host: name, initiator: fc.constantFrom<unknown>('x', 5, null) }),
+    }),
+  }),
+  'POST /types': fc.record({
+    volume_type: some(
+      { name, description: name, extra_specs: map, 'os-volume-type-access:is_public': flag },
+      'name',
+    ),
+  }),
+  'PUT /types/{id}': fc.record({ volume_type: some({ name, description: name, is_public: flag }) }),
+  'POST /types/{type_id}/extra_specs': fc.record({ extra_specs: map }),
+  'PUT /types/{type_id}/extra_specs/{key}': some({ key: name, other: name }, 'key'),
+  'POST /qos-specs': fc.record({
+    qos_specs: some(
+      {
+        name,
+        consumer: mostly(6, fc.constantFrom<unknown>('both', 'front-end'), name),
+        total_iops_sec: number,
+        read_iops_sec: number,
+      },
+      'name',
+    ),
+  }),
+  'PUT /qos-specs/{id}': fc.record({
+    qos_specs: some({
+      total_iops_sec: number,
+      write_bytes_sec: number,
+      size_iops_sec: number,
+      anything: name,
+    }),
+  }),
+  'PUT /qos-specs/{id}/delete_keys': fc.record({
+    keys: fc.array(mostly(3, fc.constant<unknown>('read_iops_sec'), fc.oneof(word, json)), { maxLength: 3 }),
+  }),
+  'PUT /os-services/enable': service,
+  'PUT /os-services/disable': service,
+  'PUT /os-services/disable-log-reason': service,
+  'POST /servers/{server_id}/os-volume_attachments': fc.record({
+    volumeAttachment: some(
+      {
+        volumeId,
+        device: mostly(6, fc.constantFrom<unknown>('/dev/vdc', null), name),
+        tag: mostly(6, fc.constant<unknown>(undefined), name),
+      },
+      'volumeId',
+    ),
+  }),
+};
+
+/** The text of a body for this route; null when it takes none. */
+export function bodyFor(route: Route): fc.Arbitrary<string | null> {
+  if (route.body === undefined) return fc.constant(null);
+  const likely = LIKELY[route.action ?? `${route.method} ${route.path}`];
+  if (likely === undefined) throw new Error(`no body for ${route.method} ${route.path}`);
+  const extended = fc
+    .tuple(likely, word, json)
+    .map(([right, key, value]) => ({ ...(right as object), [key]: value }));
+  return fc.oneof(
+    { weight: 8, arbitrary: likely.map((value) => JSON.stringify(value)) },
+    { weight: 1, arbitrary: extended.map((value) => JSON.stringify(value)) },
+    { weight: 1, arbitrary: json.map((value) => JSON.stringify(value)) },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+    { weight: 1, arbitrary: fc.constantFrom('['.repeat(50_000), '{"a":'.repeat(9_000), 'x'.repeat(120_000)) },
+  );
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { asId, type VolumeId } from '#schema/ids.ts';
+import type { VolumeStatus } from '#schema/states.ts';
+import { PROJECT, type TestApi } from '../api.ts';
+
+/** Placeholder → id, for paths, queries and bodies. */
+export type Seed = Readonly<Record<string, string>>;
+
+const HOUR_AHEAD = '2100-01-01 00:00:00';
+
+/** Puts one of everything into the database, and a volume of another project. */
+export async function seed(api: TestApi): Promise<Seed> {
+  const volume0 = await addVolume(api, 'member', 'available');
+  const volume1 = await addVolume(api, 'member', 'available');
+  const volume2 = await addVolume(api, 'member', 'error');
+  const foreign = await addVolume(api, 'stranger', 'available');
+  const attachment = await api.call('POST', '/attachments', {
+    body: { attachment: { volume_uuid: volume1 } },
+  });
+  const as = 'admin';
+  const type = await api.call('POST', '/types', {
+    as,
+    body: { volume_type: { name: randomUUID(), extra_specs: { key: 'value' } } },
+  });
+  const qos = await api.call('POST', '/qos-specs', {
+    as,
+    body: { qos_specs: { name: randomUUID(), consumer: 'both', read_iops_sec: '5' } },
+  });
+  const operations = await api.call('GET', '/operations?limit=1');
+  return {
+    '@volume0': volume0,
+    '@volume1': volume1,
+    '@volume2': volume2,
+    '@foreign': foreign,
+    '@attachment': attachment.body.attachment.id,
+    '@type': type.body.volume_type.id,
+    '@qos': qos.body.qos_specs.id,
+    '@operation': operations.body.operations[0].id,
+    '@server': await addServer(api),
+  };
+}
+
+async function addVolume(api: TestApi, as: 'member' | 'stranger', status: VolumeStatus): Promise<string> {
+  const volume = { size: 1, metadata: { key: 'value' } };
+  const { body } = await api.call('POST', '/volumes', { as, body: { volume } });
+  const id = asId<VolumeId>(body.volume.id);
+  await api.db.updateTable('volumes').set({ status, operation_id: null }).where('id', '=', id).execute();
+  await api.db.updateTable('operations').set({ state: 'done' }).where('volume_id', '=', id).execute();
+  return id;
+}
+
+async function addServer(api: TestApi): Promise<string> {
+  const id = randomUUID();
+  await api.db
+    .insertInto('servers')
+    .values({
+      id: asId(id),
+      host: asId('comp1'),
+      project_id: asId(PROJECT),
+      name: 'web',
+      status: 'ACTIVE',
+      vcpus: 1,
+      memory_mib: 512,
+      created_at: HOUR_AHEAD,
+      updated_at: HOUR_AHEAD,
+    })
+    .execute();
+  await api.db
+    .replaceInto('services')
+    .values({
+      binary: 'blockyard-compute',
+      host: 'comp1',
+      agent: asId('comp1'),
+      availability_zone: 'nova',
+      disabled_reason: null,
+      version: 'test',
+      boot_id: 'boot',
+      details: JSON.stringify({ initiator: 'iqn.2010-10.org.blockyard:host:comp1' }),
+      last_seen_at: HOUR_AHEAD,
+      updated_at: null,
+    })
+    .execute();
+  return id;
+}
