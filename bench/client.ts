@@ -7,7 +7,7 @@ export interface Answer {
 
 /** An HTTP client that keeps its connections, as a busy program would. */
 export class Client {
-  readonly #agent = new Agent({ keepAlive: true, noDelay: true });
+  readonly #agent = new Agent({ keepAlive: true });
   readonly #base: URL;
   readonly #token: string;
 
@@ -37,7 +37,9 @@ export class Client {
         (reply) => {
           const chunks: Buffer[] = [];
           reply.on('data', (chunk: Buffer) => chunks.push(chunk));
-          reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
+          reply.on('end', () =>
+            resolve({ status: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+          );
           reply.on('error', reject);
         },
       );

@@ -22,6 +22,8 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Kysely
     jsonStrings: true,
     // A number of rows *matched*, not changed, is what a compare-and-swap asks for.
     flags: ['FOUND_ROWS'],
+    // A transaction's statements travel together (queues/transaction.ts); values are parameters without exception.
+    multipleStatements: true,
     enableKeepAlive: true,
     connectTimeout: 5_000,
   });
@@ -53,7 +55,8 @@ export async function transact<T>(
   }
 }
 
-function isRetriable(error: unknown): boolean {
+/** Deadlocks and lock waits: the transaction was rolled back and may simply run again. */
+export function isRetriable(error: unknown): boolean {
   return error instanceof Error && 'code' in error && RETRIABLE.has(String(error.code));
 }
 

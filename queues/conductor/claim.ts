@@ -1,9 +1,9 @@
-import { sql, type Transaction } from 'kysely';
+import { sql } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
-import type { Tables } from '#schema/tables.ts';
-import { type Facts, loadFacts } from '../flows/facts.ts';
+import { type Facts, factsQuery, toFacts } from '../flows/facts.ts';
+import type { Tx } from '../transaction.ts';
 import type { EngineDeps } from './deps.ts';
 import { Timeline } from './timeline.ts';
 
@@ -23,42 +23,44 @@ export interface Claim {
  * none of its updates matches a row any more.
  * @throws NotOurs
  */
-export async function claim(trx: Transaction<Tables>, deps: EngineDeps, id: OperationId): Promise<Claim> {
-  const { insertId, numAffectedRows } = await sql`UPDATE operations
-    SET epoch = LAST_INSERT_ID(epoch + 1), owner = ${deps.owner}, state = IF(state = 'queued', 'running', state),
-      started_at = COALESCE(started_at, ${sqlTime(deps.clock.now())})
-    WHERE id = ${id} AND owner IS NULL AND state IN (${sql.join(OPEN_OPERATION_STATES)})`.execute(trx);
-  if (numAffectedRows !== 1n) throw new NotOurs(`operation ${id} has ended or has an owner`);
-  const facts = await loadFacts(trx, id);
-  if (facts === undefined) throw new NotOurs(`operation ${id} has lost its volume`);
-  await hold(trx, facts);
-  const epoch = Number(insertId);
+export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<Claim> {
+  const [{ matched, insertId: epoch }, [row]] = await tx.changeAndRows(
+    sql`UPDATE operations
+      SET epoch = LAST_INSERT_ID(epoch + 1), owner = ${deps.owner}, state = IF(state = 'queued', 'running', state),
+        started_at = COALESCE(started_at, ${sqlTime(deps.clock.now())})
+      WHERE id = ${id} AND owner IS NULL AND state IN (${sql.join(OPEN_OPERATION_STATES)})`.compile(tx.q),
+    factsQuery(tx.q, id),
+  );
+  if (matched !== 1) throw new NotOurs(`operation ${id} has ended or has an owner`);
+  if (row === undefined) throw new NotOurs(`operation ${id} has lost its volume`);
+  const attachments =
+    row.kind === 'volume.create'
+      ? []
+      : await tx.rows(
+          tx.q
+            .selectFrom('attachments')
+            .selectAll()
+            .where('volume_id', '=', row.volume_id)
+            .orderBy('created_at'),
+        );
+  const facts = toFacts(row, attachments);
+  await hold(tx, facts);
   const saved =
     epoch === 1
       ? []
-      : await trx.selectFrom('operation_steps').selectAll().where('operation_id', '=', id).execute();
+      : await tx.rows(tx.q.selectFrom('operation_steps').selectAll().where('operation_id', '=', id));
   return { epoch, facts, timeline: new Timeline(id, saved) };
 }
 
 /** One operation at a time per volume; the others wait in line. */
-async function hold(trx: Transaction<Tables>, { operation, volume }: Facts): Promise<void> {
+async function hold(tx: Tx, { operation, volume }: Facts): Promise<void> {
   if (volume.operation_id === operation.id) return;
-  const { numUpdatedRows } = await trx
-    .updateTable('volumes')
-    .set({ operation_id: operation.id })
-    .where('id', '=', volume.id)
-    .where('operation_id', 'is', null)
-    .executeTakeFirst();
-  if (numUpdatedRows === 0n) throw new NotOurs(`volume ${volume.id} is busy with another operation`);
-}
-
-/** Fails unless the operation is still ours. */
-export async function fence(trx: Transaction<Tables>, id: OperationId, epoch: number): Promise<void> {
-  const { numUpdatedRows } = await trx
-    .updateTable('operations')
-    .set({ epoch })
-    .where('id', '=', id)
-    .where('epoch', '=', epoch)
-    .executeTakeFirst();
-  if (numUpdatedRows === 0n) throw new NotOurs(`operation ${id} has been taken over`);
+  const { matched } = await tx.change(
+    tx.q
+      .updateTable('volumes')
+      .set({ operation_id: operation.id })
+      .where('id', '=', volume.id)
+      .where('operation_id', 'is', null),
+  );
+  if (matched === 0) throw new NotOurs(`volume ${volume.id} is busy with another operation`);
 }

@@ -7,6 +7,7 @@ import {
   type TaskName,
 } from '#schema/tasks.ts';
 import { openRedis } from '../redis.ts';
+import { reach } from '../stopping-points.ts';
 import { type Result, readResults } from './results.ts';
 
 /** One task for one agent. */
@@ -65,6 +66,7 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
   async function add({ queue, jobId, task, envelope }: Dispatch): Promise<void> {
     await results.listen(queue);
     await queueOf(queue).add(task, envelope, { ...JOB_OPTIONS, jobId });
+    await reach('conductor.dispatched', task);
   }
 
   async function withdraw({ queue, jobId }: Dispatch): Promise<void> {

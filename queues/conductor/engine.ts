@@ -1,14 +1,15 @@
-import type { Transaction } from 'kysely';
+import type { Updateable } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
-import { transact } from '../database.ts';
 import type { AnyRow, Flow, Run } from '../flows/flow.ts';
 import { FLOWS } from '../flows/index.ts';
-import { type Claim, claim, fence, NotOurs } from './claim.ts';
+import { reach } from '../stopping-points.ts';
+import { LostRow, type Tx, transaction } from '../transaction.ts';
+import { type Claim, claim, NotOurs } from './claim.ts';
 import type { EngineDeps } from './deps.ts';
 import { isInfrastructure } from './infrastructure.ts';
 import { performTask } from './perform-task.ts';
@@ -25,26 +26,27 @@ const PATIENCE_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000] as const;
  */
 export async function runOperation(deps: EngineDeps, id: OperationId, signal: AbortSignal): Promise<void> {
   try {
+    await reach('conductor.picked');
     const operation = await takeUp(deps, id, signal);
     await operation.run();
   } catch (error) {
-    if (!(error instanceof NotOurs)) throw error;
+    if (!(error instanceof NotOurs || error instanceof LostRow)) throw error;
   }
 }
 
 /** Claims the operation, and where its first row is the conductor's own, does that in the same transaction. */
 async function takeUp(deps: EngineDeps, id: OperationId, signal: AbortSignal): Promise<Operation> {
   try {
-    return await transact(deps.db, async (trx) => {
-      const operation = new Operation(deps, await claim(trx, deps, id), signal);
-      await operation.firstLocalRow(trx);
+    return await transaction(deps.db, async (tx) => {
+      const operation = new Operation(deps, await claim(tx, deps, id), signal);
+      await operation.firstLocalRow(tx);
       return operation;
     });
   } catch (error) {
-    if (error instanceof NotOurs || isInfrastructure(error)) throw error;
-    const operation = await transact(
+    if (isNotFailure(error)) throw error;
+    const operation = await transaction(
       deps.db,
-      async (trx) => new Operation(deps, await claim(trx, deps, id), signal),
+      async (tx) => new Operation(deps, await claim(tx, deps, id), signal),
     );
     return operation.failed(error, 0);
   }
@@ -80,15 +82,16 @@ class Operation {
     return this;
   }
 
-  async firstLocalRow(trx: Transaction<Tables>): Promise<void> {
+  async firstLocalRow(tx: Tx): Promise<void> {
     const [row] = this.#flow.rows;
     if (row?.on !== 'conductor' || row.name in this.#out || this.#failure !== null) return;
-    await this.#doLocal(trx, row);
-    await this.#claim.timeline.write(trx);
+    await this.#doLocal(tx, row);
+    this.#claim.timeline.write(tx);
   }
 
   async run(): Promise<void> {
     this.#claim.timeline.written();
+    await reach('conductor.claimed', this.#flow.kind);
     if (this.#failure === null) await this.#forward();
     else if (this.#claim.facts.operation.state !== 'undoing') await this.#turnBack();
     if (this.#failure !== null) await this.#backward();
@@ -98,10 +101,10 @@ class Operation {
     for (const [index, row] of this.#flow.rows.entries()) {
       if (row.name in this.#out) continue;
       try {
-        if (row.on === 'conductor') await this.#commit((trx) => this.#doLocal(trx, row));
+        if (row.on === 'conductor') await this.#commit((tx) => this.#doLocal(tx, row));
         else this.#out[row.name] = await this.#doTask(row, index);
       } catch (error) {
-        if (error instanceof NotOurs || isInfrastructure(error)) throw error;
+        if (isNotFailure(error)) throw error;
         if (row.on !== 'conductor' && row.optional !== undefined) {
           this.#out[row.name] = null;
           continue;
@@ -116,14 +119,7 @@ class Operation {
 
   async #turnBack(): Promise<void> {
     const error = this.#failure?.error ?? null;
-    await this.#commit(async (trx) => {
-      const { operation } = this.#claim.facts;
-      await trx
-        .updateTable('operations')
-        .set({ state: 'undoing', error })
-        .where('id', '=', operation.id)
-        .execute();
-    });
+    await this.#commit(async () => undefined, { state: 'undoing', error });
   }
 
   /** Undoes in reverse order whatever may have been done, the row that failed included. */
@@ -137,10 +133,10 @@ class Operation {
       )
         continue;
       try {
-        if (row.on === 'conductor') await this.#commit((trx) => this.#undoLocal(trx, row));
+        if (row.on === 'conductor') await this.#commit((tx) => this.#undoLocal(tx, row));
         else await this.#undoTask(row, index);
       } catch (error) {
-        if (error instanceof NotOurs || isInfrastructure(error)) throw error;
+        if (isNotFailure(error)) throw error;
         return this.#end(
           'stuck',
           `${this.#failure?.error}; and undoing step "${row.name}" failed: ${messageOf(error)}`,
@@ -161,16 +157,16 @@ class Operation {
     return this.#claim.epoch > 1 || this.#claim.timeline.begun(row.name);
   }
 
-  async #doLocal(trx: Transaction<Tables>, row: LocalRow): Promise<void> {
+  async #doLocal(tx: Tx, row: LocalRow): Promise<void> {
     const started = this.#now();
-    const output = await row.do(trx, this.#run);
+    const output = await row.do(tx, this.#run);
     this.#recordLocal(row, 'do', started, output);
     this.#out[row.name] = output;
   }
 
-  async #undoLocal(trx: Transaction<Tables>, row: LocalRow): Promise<void> {
+  async #undoLocal(tx: Tx, row: LocalRow): Promise<void> {
     const started = this.#now();
-    if (typeof row.undo === 'function') await row.undo(trx, this.#run);
+    if (typeof row.undo === 'function') await row.undo(tx, this.#run);
     this.#recordLocal(row, 'undo', started, null);
   }
 
@@ -245,14 +241,13 @@ class Operation {
     error: string | null,
   ): Promise<void> {
     const { operation, volume } = this.#claim.facts;
-    await this.#commit(async (trx) => {
-      await this.#flow.ends[state](trx, this.#run);
-      await trx
-        .updateTable('operations')
-        .set({ state, error, owner: null, ended_at: this.#now() })
-        .where('id', '=', operation.id)
-        .execute();
+    await this.#commit(async (tx) => this.#flow.ends[state](tx, this.#run), {
+      state,
+      error,
+      owner: null,
+      ended_at: this.#now(),
     });
+    await reach('conductor.ended', this.#flow.kind);
     this.#deps.ended(operation.id, await this.#nextInLine(volume.id));
   }
 
@@ -268,12 +263,22 @@ class Operation {
     return row?.operation_id ?? null;
   }
 
-  async #commit(work: (trx: Transaction<Tables>) => Promise<void>): Promise<void> {
+  /** One transaction that is void unless the operation is still ours: the epoch is the fencing token. */
+  async #commit(
+    work: (tx: Tx) => Promise<void>,
+    changes: Updateable<Tables['operations']> = {},
+  ): Promise<void> {
     const { facts, epoch, timeline } = this.#claim;
-    await transact(this.#deps.db, async (trx) => {
-      await fence(trx, facts.operation.id, epoch);
-      await work(trx);
-      await timeline.write(trx);
+    await transaction(this.#deps.db, async (tx) => {
+      tx.must(
+        tx.q
+          .updateTable('operations')
+          .set({ ...changes, epoch })
+          .where('id', '=', facts.operation.id)
+          .where('epoch', '=', epoch),
+      );
+      await work(tx);
+      timeline.write(tx);
     });
     timeline.written();
   }
@@ -295,6 +300,11 @@ type PerformArguments = [
   offset: number,
   withinMs: number | undefined,
 ];
+
+/** The work has neither been done nor gone wrong: somebody else has it, or a server is away. */
+function isNotFailure(error: unknown): boolean {
+  return error instanceof NotOurs || error instanceof LostRow || isInfrastructure(error);
+}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -3,6 +3,7 @@ import type { HostName } from '#schema/ids.ts';
 import type { OperationsTable } from '#schema/tables.ts';
 import { type AgentKind, TaskError, type TaskName } from '#schema/tasks.ts';
 import { agentQueue } from '../names.ts';
+import { reach } from '../stopping-points.ts';
 import type { EngineDeps } from './deps.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -56,6 +57,7 @@ export async function performTask(
       step.withinMs,
       stage.signal,
     );
+    await reach('conductor.answered', step.task);
     await shown;
     stage.timeline.record({
       ...record,

@@ -1,6 +1,7 @@
-import type { Selectable, Transaction } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { OperationId } from '#schema/ids.ts';
-import type { OperationStepsTable, Tables } from '#schema/tables.ts';
+import type { OperationStepsTable } from '#schema/tables.ts';
+import type { Tx } from '../transaction.ts';
 
 type StepRow = Selectable<OperationStepsTable>;
 
@@ -53,8 +54,8 @@ export class Timeline {
   }
 
   /** Writes what has been recorded; call `written` once that transaction has committed (it may run twice). */
-  async write(trx: Transaction<Tables>): Promise<void> {
-    if (this.#unsaved.length > 0) await trx.replaceInto('operation_steps').values(this.#unsaved).execute();
+  write(tx: Tx): void {
+    if (this.#unsaved.length > 0) tx.later(tx.q.replaceInto('operation_steps').values(this.#unsaved));
   }
 
   written(): void {

@@ -15,16 +15,16 @@ export const attachmentExport = flow('attachment.export')
     },
   })
   .ends({
-    async done(trx, run) {
+    done(tx, run) {
       const connection = JSON.stringify(run.out.export?.connection ?? null);
-      await setAttachment(trx, run, 'attaching', { connection });
+      setAttachment(tx, run, 'attaching', { connection });
       // A volume that another attachment has in use stays so.
-      await settle(trx, run, statusWithout(run) === 'in-use' ? null : 'attaching');
+      settle(tx, run, statusWithout(run) === 'in-use' ? null : 'attaching');
     },
-    async undone(trx, run) {
-      if (run.facts.input.createdHere) await dropAttachment(trx, run);
+    undone(tx, run) {
+      if (run.facts.input.createdHere) dropAttachment(tx, run);
       else {
-        await setAttachment(trx, run, 'reserved', {
+        setAttachment(tx, run, 'reserved', {
           connector: null,
           initiator: null,
           chap_username: null,
@@ -32,11 +32,11 @@ export const attachmentExport = flow('attachment.export')
         });
       }
       const others = statusWithout(run);
-      await settle(trx, run, others === 'available' && !run.facts.input.createdHere ? 'reserved' : others);
+      settle(tx, run, others === 'available' && !run.facts.input.createdHere ? 'reserved' : others);
     },
-    async stuck(trx, run) {
-      await setAttachment(trx, run, 'error_attaching');
-      await settle(trx, run, 'error');
+    stuck(tx, run) {
+      setAttachment(tx, run, 'error_attaching');
+      settle(tx, run, 'error');
     },
   });
 
@@ -55,16 +55,16 @@ export const attachmentRevoke = flow('attachment.revoke')
     undo: { none: 'forward only' },
   })
   .ends({
-    async done(trx, run) {
-      await dropAttachment(trx, run);
-      await settle(trx, run, statusWithout(run));
+    done(tx, run) {
+      dropAttachment(tx, run);
+      settle(tx, run, statusWithout(run));
     },
-    async undone(trx, run) {
-      await setAttachment(trx, run, 'error_detaching');
-      await settle(trx, run, null);
+    undone(tx, run) {
+      setAttachment(tx, run, 'error_detaching');
+      settle(tx, run, null);
     },
-    async stuck(trx, run) {
-      await setAttachment(trx, run, 'error_detaching');
-      await settle(trx, run, null);
+    stuck(tx, run) {
+      setAttachment(tx, run, 'error_detaching');
+      settle(tx, run, null);
     },
   });

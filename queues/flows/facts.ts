@@ -1,4 +1,4 @@
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { Compilable, Kysely, Selectable } from 'kysely';
 import type { OperationId, PoolName } from '#schema/ids.ts';
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
 import type {
@@ -46,12 +46,9 @@ const VOLUME_COLUMNS = [
   'volumes.updated_at as updated_at',
 ] as const;
 
-/** Reads an operation with all that its flow needs; undefined when the volume or the operation is gone. */
-export async function loadFacts(
-  db: Kysely<Tables> | Transaction<Tables>,
-  id: OperationId,
-): Promise<Facts | undefined> {
-  const row = await db
+/** Reads an operation with all that its flow needs but the attachments; no row when the volume or it is gone. */
+export function factsQuery(q: Kysely<Tables>, id: OperationId) {
+  return q
     .selectFrom('operations')
     .innerJoin('volumes', 'volumes.id', 'operations.volume_id')
     .leftJoin('volume_types', 'volume_types.id', 'volumes.volume_type_id')
@@ -67,18 +64,12 @@ export async function loadFacts(
       'qos_specs.consumer as qos_consumer',
       'qos_specs.specs as qos_specs',
     ])
-    .where('operations.id', '=', id)
-    .executeTakeFirst();
-  if (row === undefined) return undefined;
-  const attachments =
-    row.kind === 'volume.create'
-      ? []
-      : await db
-          .selectFrom('attachments')
-          .selectAll()
-          .where('volume_id', '=', row.volume_id)
-          .orderBy('created_at')
-          .execute();
+    .where('operations.id', '=', id);
+}
+
+type FactsRow = ReturnType<typeof factsQuery> extends Compilable<infer Row> ? Row : never;
+
+export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): Facts {
   const volume: VolumeRow = {
     id: row.v_id,
     project_id: row.v_project_id,

@@ -1,10 +1,9 @@
-import type { Transaction } from 'kysely';
 import type { Clock } from '#schema/clock.ts';
 import type { HostName } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
-import type { Tables } from '#schema/tables.ts';
 import type { TASKS, TaskInput, TaskName, TaskOutput } from '#schema/tasks.ts';
 import type { Weights } from '../placement/weighers.ts';
+import type { Tx } from '../transaction.ts';
 import type { Facts } from './facts.ts';
 
 /** What a row sees: the facts, and the outputs of the rows above it. */
@@ -25,10 +24,8 @@ export type NoUndo = { readonly none: string };
 export interface LocalRow<K extends OperationKind, Name extends string, Out, Output> {
   readonly name: Name;
   readonly on: 'conductor';
-  readonly do: (trx: Transaction<Tables>, run: Run<K, Out>) => Promise<Output>;
-  readonly undo:
-    | NoUndo
-    | ((trx: Transaction<Tables>, run: Run<K, Partial<Out> & { [N in Name]?: Output }>) => Promise<void>);
+  readonly do: (tx: Tx, run: Run<K, Out>) => Promise<Output>;
+  readonly undo: NoUndo | ((tx: Tx, run: Run<K, Partial<Out> & { [N in Name]?: Output }>) => void);
 }
 
 /** A row carried out by an agent. */
@@ -57,11 +54,11 @@ export interface TaskRow<
 
 /** How a flow ends in MySQL; both run in the transaction that closes the operation. */
 export interface Ends<K extends OperationKind, Out> {
-  readonly done: (trx: Transaction<Tables>, run: Run<K, Out>) => Promise<void>;
+  readonly done: (tx: Tx, run: Run<K, Out>) => void;
   /** All undone: the volume is as it was before, or in `error` with nothing left behind. */
-  readonly undone: (trx: Transaction<Tables>, run: Run<K, Partial<Out>>) => Promise<void>;
+  readonly undone: (tx: Tx, run: Run<K, Partial<Out>>) => void;
   /** Handed to a person: what the volume's status says until somebody acts. */
-  readonly stuck: (trx: Transaction<Tables>, run: Run<K, Partial<Out>>) => Promise<void>;
+  readonly stuck: (tx: Tx, run: Run<K, Partial<Out>>) => void;
 }
 
 /** The rows as the engine sees them: the builder below has already tied the types together. */

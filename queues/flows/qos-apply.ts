@@ -29,7 +29,7 @@ export const qosApply = flow('qos.apply')
     },
   })
   .ends({
-    done: (trx, run) => settle(trx, run, null),
-    undone: (trx, run) => settle(trx, run, null),
-    stuck: (trx, run) => settle(trx, run, null),
+    done: (tx, run) => settle(tx, run, null),
+    undone: (tx, run) => settle(tx, run, null),
+    stuck: (tx, run) => settle(tx, run, null),
   });

@@ -66,20 +66,20 @@ export const volumeAttach = flow('volume.attach')
     },
   })
   .ends({
-    async done(trx, run) {
-      await setAttachment(trx, run, 'attached', {
+    done(tx, run) {
+      setAttachment(tx, run, 'attached', {
         mountpoint: run.out.plug?.device ?? null,
         connection: JSON.stringify(run.out.export?.connection ?? null),
         attached_at: sqlTime(run.clock.now()),
       });
-      await settle(trx, run, 'in-use');
+      settle(tx, run, 'in-use');
     },
-    async undone(trx, run) {
-      await dropAttachment(trx, run);
-      await settle(trx, run, statusWithout(run));
+    undone(tx, run) {
+      dropAttachment(tx, run);
+      settle(tx, run, statusWithout(run));
     },
-    async stuck(trx, run) {
-      await setAttachment(trx, run, 'error_attaching');
-      await settle(trx, run, 'error');
+    stuck(tx, run) {
+      setAttachment(tx, run, 'error_attaching');
+      settle(tx, run, 'error');
     },
   });

@@ -6,15 +6,15 @@ import { settle } from './settle.ts';
 export const volumeCreate = flow('volume.create')
   .local({
     name: 'place',
-    async do(trx, { facts: { volume, extraSpecs }, clock, weights }) {
+    async do(tx, { facts: { volume, extraSpecs }, clock, weights }) {
       const wanted = { sizeGib: volume.size_gib, availabilityZone: volume.availability_zone, extraSpecs };
-      const { name } = await place(trx, wanted, weights, clock.now());
-      await trx.updateTable('volumes').set({ pool: name }).where('id', '=', volume.id).execute();
+      const { name } = await place(tx, wanted, weights, clock.now());
+      tx.later(tx.q.updateTable('volumes').set({ pool: name }).where('id', '=', volume.id));
       return { pool: name };
     },
-    async undo(trx, { facts: { volume }, out }) {
+    undo(tx, { facts: { volume }, out }) {
       const pool = out.place?.pool ?? volume.pool;
-      if (pool !== null) await release(trx, pool, volume.size_gib, 1);
+      if (pool !== null) release(tx, pool, volume.size_gib, 1);
     },
   })
   .task({
@@ -36,7 +36,7 @@ export const volumeCreate = flow('volume.create')
     },
   })
   .ends({
-    done: (trx, run) => settle(trx, run, 'available'),
-    undone: (trx, run) => settle(trx, run, 'error', { pool: null }),
-    stuck: (trx, run) => settle(trx, run, 'error'),
+    done: (tx, run) => settle(tx, run, 'available'),
+    undone: (tx, run) => settle(tx, run, 'error', { pool: null }),
+    stuck: (tx, run) => settle(tx, run, 'error'),
   });

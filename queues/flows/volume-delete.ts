@@ -21,11 +21,11 @@ export const volumeDelete = flow('volume.delete')
     undo: FORWARD,
   })
   .ends({
-    async done(trx, { facts: { volume } }) {
-      await trx.deleteFrom('attachments').where('volume_id', '=', volume.id).execute();
-      await trx.deleteFrom('volumes').where('id', '=', volume.id).execute();
-      if (volume.pool !== null) await release(trx, volume.pool, volume.size_gib, 1);
+    done(tx, { facts: { volume } }) {
+      tx.later(tx.q.deleteFrom('attachments').where('volume_id', '=', volume.id));
+      tx.later(tx.q.deleteFrom('volumes').where('id', '=', volume.id));
+      if (volume.pool !== null) release(tx, volume.pool, volume.size_gib, 1);
     },
-    undone: (trx, run) => settle(trx, run, 'error_deleting'),
-    stuck: (trx, run) => settle(trx, run, 'error_deleting'),
+    undone: (tx, run) => settle(tx, run, 'error_deleting'),
+    stuck: (tx, run) => settle(tx, run, 'error_deleting'),
   });

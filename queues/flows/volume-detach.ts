@@ -42,16 +42,16 @@ export const volumeDetach = flow('volume.detach')
     undo: { none: 'forward only: the guest has let go' },
   })
   .ends({
-    async done(trx, run) {
-      await dropAttachment(trx, run);
-      await settle(trx, run, statusWithout(run));
+    done(tx, run) {
+      dropAttachment(tx, run);
+      settle(tx, run, statusWithout(run));
     },
-    async undone(trx, run) {
-      await setAttachment(trx, run, 'attached');
-      await settle(trx, run, 'in-use');
+    undone(tx, run) {
+      setAttachment(tx, run, 'attached');
+      settle(tx, run, 'in-use');
     },
-    async stuck(trx, run) {
-      await setAttachment(trx, run, 'error_detaching');
-      await settle(trx, run, 'error');
+    stuck(tx, run) {
+      setAttachment(tx, run, 'error_detaching');
+      settle(tx, run, 'error');
     },
   });

@@ -12,14 +12,14 @@ const GUEST_LATER = 'the volume has grown; the guest sees it at its next start a
 export const volumeExtend = flow('volume.extend')
   .local({
     name: 'reserve',
-    async do(trx, { facts: { volume, input } }) {
+    async do(tx, { facts: { volume, input } }) {
       const more = input.toGib - input.fromGib;
-      if (!(await reserve(trx, placed(volume), more, 0))) {
+      if (!(await reserve(tx, placed(volume), more, 0))) {
         throw new NoValidPool(`${placed(volume)} has no room for another ${more} GiB.`);
       }
       return {};
     },
-    undo: (trx, { facts: { volume, input } }) => release(trx, placed(volume), input.toGib - input.fromGib, 0),
+    undo: (tx, { facts: { volume, input } }) => release(tx, placed(volume), input.toGib - input.fromGib, 0),
   })
   .task({
     name: 'grow',
@@ -59,7 +59,7 @@ export const volumeExtend = flow('volume.extend')
     undo: GROWN,
   })
   .ends({
-    done: (trx, run) => settle(trx, run, statusWithout(run), { size_gib: run.facts.input.toGib }),
-    undone: (trx, run) => settle(trx, run, statusWithout(run)),
-    stuck: (trx, run) => settle(trx, run, 'error_extending'),
+    done: (tx, run) => settle(tx, run, statusWithout(run), { size_gib: run.facts.input.toGib }),
+    undone: (tx, run) => settle(tx, run, statusWithout(run)),
+    stuck: (tx, run) => settle(tx, run, 'error_extending'),
   });

@@ -6,6 +6,7 @@ import { SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { Tables } from '#schema/tables.ts';
 import { endedChannel, OPERATIONS_QUEUE } from '../names.ts';
 import { openRedis } from '../redis.ts';
+import { reach } from '../stopping-points.ts';
 import type { EndedOperation, OperationGateway } from './gateway.ts';
 
 export interface GatewayOptions {
@@ -42,6 +43,11 @@ export function createOperationGateway(
     for (const wake of waiters.get(id as OperationId) ?? []) wake();
   });
 
+  async function add(id: OperationId): Promise<void> {
+    await reach('api.committed');
+    await queue.add('run', {}, operationJobOptions(id));
+  }
+
   async function stateOf(id: OperationId): Promise<EndedOperation> {
     return db
       .selectFrom('operations')
@@ -77,13 +83,14 @@ export function createOperationGateway(
           ended_at: null,
         })
         .execute();
+      await reach('api.writing', operation.kind);
       return id;
     },
 
     submit(id) {
       // While Redis is away nothing is piled up here: MySQL has the operation, the sweeper submits it.
       if (commands.status !== 'ready') return;
-      queue.add('run', {}, operationJobOptions(id)).catch(() => undefined);
+      add(id).catch(() => undefined);
     },
 
     async ended(id, timeoutMs) {

@@ -1,8 +1,7 @@
-import type { Kysely, Transaction } from 'kysely';
 import { sql } from 'kysely';
 import { sqlTimeToMs } from '#schema/clock.ts';
 import type { PoolName } from '#schema/ids.ts';
-import type { Tables } from '#schema/tables.ts';
+import type { Tx } from '../transaction.ts';
 import type { Candidate, Wanted } from './candidate.ts';
 import { refusal } from './filters.ts';
 import { byWeight, type Weights } from './weighers.ts';
@@ -17,21 +16,16 @@ export class NoValidPool extends Error {
  * pool's own row, so of two conductors that want the last gigabyte one is refused and looks further.
  * @throws NoValidPool
  */
-export async function place(
-  trx: Transaction<Tables>,
-  wanted: Wanted,
-  weights: Weights,
-  now: number,
-): Promise<Candidate> {
+export async function place(tx: Tx, wanted: Wanted, weights: Weights, now: number): Promise<Candidate> {
   const reasons: string[] = [];
   const fitting: Candidate[] = [];
-  for (const pool of await candidates(trx)) {
+  for (const pool of await candidates(tx)) {
     const reason = refusal(pool, wanted, now);
     if (reason === null) fitting.push(pool);
     else reasons.push(`${pool.name}: ${reason}`);
   }
   for (const pool of byWeight(fitting, weights)) {
-    if (await reserve(trx, pool.name, wanted.sizeGib, 1)) return pool;
+    if (await reserve(tx, pool.name, wanted.sizeGib, 1)) return pool;
     reasons.push(`${pool.name}: another volume has just taken the room`);
   }
   throw new NoValidPool(
@@ -41,15 +35,18 @@ export async function place(
   );
 }
 
-async function candidates(db: Kysely<Tables>): Promise<Candidate[]> {
-  const rows = await db
-    .selectFrom('pools')
-    .innerJoin('services', (join) =>
-      join.onRef('services.host', '=', 'pools.service_host').on('services.binary', '=', 'blockyard-storage'),
-    )
-    .selectAll('pools')
-    .select(['services.disabled', 'services.disabled_reason', 'services.last_seen_at'])
-    .execute();
+async function candidates(tx: Tx): Promise<Candidate[]> {
+  const rows = await tx.rows(
+    tx.q
+      .selectFrom('pools')
+      .innerJoin('services', (join) =>
+        join
+          .onRef('services.host', '=', 'pools.service_host')
+          .on('services.binary', '=', 'blockyard-storage'),
+      )
+      .selectAll('pools')
+      .select(['services.disabled', 'services.disabled_reason', 'services.last_seen_at']),
+  );
   return rows.map((row) => ({
     name: row.name,
     agent: row.agent,
@@ -72,43 +69,35 @@ async function candidates(db: Kysely<Tables>): Promise<Candidate[]> {
  * Takes `sizeGib` of a pool if it is still there (`roomGib` in SQL); false when it is not. Between two reports the
  * free space of a thick pool shrinks with what is promised.
  */
-export async function reserve(
-  trx: Transaction<Tables>,
-  name: PoolName,
-  sizeGib: number,
-  volumes: 0 | 1,
-): Promise<boolean> {
-  const result = await trx
-    .updateTable('pools')
-    .set({
-      allocated_gib: sql`allocated_gib + ${sizeGib}`,
-      free_gib: sql`IF(thin, free_gib, free_gib - ${sizeGib})`,
-      volume_count: sql`volume_count + ${volumes}`,
-    })
-    .where('name', '=', name)
-    .where(
-      sql<boolean>`IF(thin,
+export async function reserve(tx: Tx, name: PoolName, sizeGib: number, volumes: 0 | 1): Promise<boolean> {
+  const { matched } = await tx.change(
+    tx.q
+      .updateTable('pools')
+      .set({
+        allocated_gib: sql`allocated_gib + ${sizeGib}`,
+        free_gib: sql`IF(thin, free_gib, free_gib - ${sizeGib})`,
+        volume_count: sql`volume_count + ${volumes}`,
+      })
+      .where('name', '=', name)
+      .where(
+        sql<boolean>`IF(thin,
         allocated_gib + ${sizeGib} <= total_gib * (1 - reserved_percentage / 100) * max_over_subscription_ratio,
         ${sizeGib} <= LEAST(total_gib - allocated_gib, free_gib) - total_gib * reserved_percentage / 100)`,
-    )
-    .executeTakeFirst();
-  return result.numUpdatedRows > 0n;
+      ),
+  );
+  return matched > 0;
 }
 
 /** Gives room back. */
-export async function release(
-  trx: Transaction<Tables>,
-  name: PoolName,
-  sizeGib: number,
-  volumes: 0 | 1,
-): Promise<void> {
-  await trx
-    .updateTable('pools')
-    .set({
-      allocated_gib: sql`allocated_gib - ${sizeGib}`,
-      free_gib: sql`IF(thin, free_gib, free_gib + ${sizeGib})`,
-      volume_count: sql`volume_count - ${volumes}`,
-    })
-    .where('name', '=', name)
-    .execute();
+export function release(tx: Tx, name: PoolName, sizeGib: number, volumes: 0 | 1): void {
+  tx.later(
+    tx.q
+      .updateTable('pools')
+      .set({
+        allocated_gib: sql`allocated_gib - ${sizeGib}`,
+        free_gib: sql`IF(thin, free_gib, free_gib + ${sizeGib})`,
+        volume_count: sql`volume_count - ${volumes}`,
+      })
+      .where('name', '=', name),
+  );
 }

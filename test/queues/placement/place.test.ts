@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Selectable } from 'kysely';
-import { transact } from '#queues/database.ts';
 import { NoValidPool, place, release } from '#queues/placement/place.ts';
 import { DEFAULT_WEIGHTS, type Weights } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
+import { transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { asId } from '#schema/ids.ts';
+import { asId, type PoolName } from '#schema/ids.ts';
 import type { PoolsTable } from '#schema/tables.ts';
 import { createYard, type Yard } from '#test/support/yard.ts';
 
@@ -25,7 +25,7 @@ describe('placement', () => {
   });
 
   const put = (sizeGib: number, specs: Record<string, string> = {}, weights: Weights = DEFAULT_WEIGHTS) =>
-    transact(yard.db, (trx) => place(trx, wanted(sizeGib, specs), weights, systemClock.now()));
+    transaction(yard.db, (tx) => place(tx, wanted(sizeGib, specs), weights, systemClock.now()));
   const change = (changes: Partial<Selectable<PoolsTable>>) =>
     yard.db
       .updateTable('pools')
@@ -44,7 +44,7 @@ describe('placement', () => {
     assert.ok(model);
     await yard.db
       .insertInto('pools')
-      .values({ ...model, ...changes, name: asId(`stor1@files#${name}`), backend_name: name })
+      .values({ ...model, ...changes, name: asId<PoolName>(`stor1@files#${name}`), backend_name: name })
       .execute();
   }
 
@@ -80,7 +80,7 @@ describe('placement', () => {
     await put(50);
     await refusedBecause(/room for 40 GiB/, 41);
     const pool = await put(40);
-    await transact(yard.db, (trx) => release(trx, pool.name, 40, 1));
+    await transaction(yard.db, async (tx) => release(tx, pool.name, 40, 1));
     await put(40);
   });
 

@@ -1,0 +1,50 @@
+import { existsSync, renameSync, watch } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * Named places at which the fault tests stop a process to kill it, or something else, at exactly that instruction.
+ * In the order in which an operation passes them; those of a handler come between `journaled` and `effected`.
+ */
+export type StoppingPoint =
+  | 'api.writing'
+  | 'api.committed'
+  | 'conductor.picked'
+  | 'conductor.claimed'
+  | 'conductor.dispatched'
+  | 'agent.received'
+  | 'agent.journaled'
+  | 'attach.connected'
+  | 'detach.unconfigured'
+  | 'detach.requested'
+  | 'detach.unplugged'
+  | 'agent.effected'
+  | 'conductor.answered'
+  | 'conductor.ended';
+
+/** Only tests set it. A file `point` or `point@about` in there arms that point for the next process that comes by. */
+const folder = process.env['BLOCKYARD_STOPPING_POINTS'];
+
+/**
+ * Does nothing unless a test has armed this point: then it says so, by renaming the file to `point@about.PID`, and waits
+ * until that file is removed.
+ * @param about an operation's kind or a task's name, where a point is passed for several.
+ */
+export function reach(point: StoppingPoint, about?: string): Promise<void> | undefined {
+  return folder === undefined ? undefined : stop(folder, about === undefined ? point : `${point}@${about}`);
+}
+
+function stop(folder: string, name: string): Promise<void> | undefined {
+  const reached = join(folder, `${name}.${process.pid}`);
+  try {
+    renameSync(join(folder, name), reached);
+  } catch {
+    return undefined;
+  }
+  return new Promise((resolve) => {
+    const watcher = watch(folder, () => {
+      if (existsSync(reached)) return;
+      watcher.close();
+      resolve();
+    });
+  });
+}
