@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { VolumeId } from '#schema/ids.ts';
+import type { VolumeStatus } from '#schema/states.ts';
 import { type Answer, startApi, type TestApi } from '../support/api.ts';
 
 describe('volumes', () => {
@@ -51,10 +53,104 @@ describe('volumes', () => {
     assert.match(again.body.badRequest.message, /^Invalid volume: Volume status must be available or /);
   });
 
-  it('lists', async () => {
-    const { body } = await api.call('GET', '/volumes/detail?limit=2&with_count=true');
-    assert.equal(body.volumes.length, 2);
-    assert.equal(body.count, 3);
-    assert.equal(body.volumes_links[0].rel, 'next');
+  it('checks a request in the words of Cinder', async () => {
+    for (const [volume, message] of [
+      [{}, /Invalid volume size provided for create request: None/],
+      [{ size: 0 }, /^Invalid input for field\/attribute size\. Value: 0\./],
+      [{ size: 'x' }, /^Invalid input for field\/attribute size\. Value: x\./],
+      [{ size: 2 ** 31 }, /attribute size/],
+      [{ size: 1, name: 'x'.repeat(256) }, /attribute name/],
+      [{ size: 1, metadata: { k: 5 } }, /attribute k\./],
+      [{ size: 1, availability_zone: 'mars' }, /Availability zone 'mars' is invalid/],
+      [{ size: 1, colour: 'blue' }, /Additional properties are not allowed \('colour' was unexpected\)/],
+      [{ size: 1, snapshot_id: '11111111-1111-4111-8111-111111111111' }, /snapshot_id is not supported yet/],
+      [{ size: 1, multiattach: true }, /multiattach parameter has been removed/],
+    ] as const) {
+      const { status, body } = await create(volume);
+      assert.equal(status, 400, JSON.stringify(volume));
+      assert.match(body.badRequest.message, message);
+    }
+    const { body } = await create({ size: 1, volume_type: 'none' });
+    assert.equal(body.itemNotFound.message, 'Volume type with name none could not be found.');
+    const old = await api.call('POST', '/volumes', {
+      version: 52,
+      body: { volume: { size: '1', colour: 'blue' } },
+    });
+    assert.equal(old.status, 202);
+  });
+
+  it('changes its name, and refuses an empty change from 3.53', async () => {
+    const { body } = await create({ size: 1, name: 'old', description: 'kept' });
+    const path = `/volumes/${body.volume.id}`;
+    const put = (volume: object, version = 71) => api.call('PUT', path, { body: { volume }, version });
+    const { volume } = (await put({ name: 'new', metadata: { a: 'b' } })).body;
+    assert.deepEqual([volume.name, volume.description, volume.metadata], ['new', 'kept', { a: 'b' }]);
+    assert.equal((await put({})).status, 400);
+    assert.equal((await put({}, 52)).status, 200);
+    assert.equal((await put({ size: 5 })).status, 400);
+  });
+
+  async function volumeIn(status: VolumeStatus): Promise<{ id: VolumeId; path: string }> {
+    const { body } = await create({ size: 1 });
+    const id: VolumeId = body.volume.id;
+    await api.db.updateTable('volumes').set({ status }).where('id', '=', id).execute();
+    await api.db.updateTable('operations').set({ state: 'done' }).where('volume_id', '=', id).execute();
+    return { id, path: `/volumes/${id}` };
+  }
+
+  it('extends what is available; what is in use from 3.42', async () => {
+    const extend = (path: string, size: number, version = 71) =>
+      api.call('POST', `${path}/action`, { version, body: { 'os-extend': { new_size: size } } });
+    const { id, path } = await volumeIn('available');
+    assert.match((await extend(path, 1)).body.badRequest.message, /current: 1, extended: 1/);
+    assert.equal((await extend(path, 2)).status, 202);
+    assert.equal((await extend(path, 3)).status, 400);
+    const operation = await api.db
+      .selectFrom('operations')
+      .select('input')
+      .where('volume_id', '=', id)
+      .where('kind', '=', 'volume.extend')
+      .executeTakeFirstOrThrow();
+    assert.deepEqual(JSON.parse(operation.input), { fromGib: 1, toGib: 2 });
+    const used = await volumeIn('in-use');
+    assert.equal((await extend(used.path, 2, 41)).status, 400);
+    assert.equal((await extend(used.path, 2, 42)).status, 202);
+  });
+
+  it('a status is reset by administrators, and never against what is known', async () => {
+    const reset = (path: string, status: string, as: 'admin' | 'member' = 'admin') =>
+      api.call('POST', `${path}/action`, { as, body: { 'os-reset_status': { status } } });
+    const { id, path } = await volumeIn('error');
+    assert.equal((await reset(path, 'available', 'member')).status, 403);
+    assert.equal((await reset(path, 'available')).status, 202);
+    assert.equal((await reset(path, 'nonsense')).status, 400);
+    assert.equal((await reset(path, 'deleting')).status, 400);
+    assert.match((await reset(path, 'in-use')).body.badRequest.message, /does not have any attachments/);
+    await api.call('POST', '/attachments', { body: { attachment: { volume_uuid: id } } });
+    assert.match((await reset(path, 'available')).body.badRequest.message, /while attachment .* exists/);
+    const busy = await create({ size: 1 });
+    const refused = await reset(`/volumes/${busy.body.volume.id}`, 'available');
+    assert.match(refused.body.badRequest.message, /while operation .* is at work/);
+  });
+
+  it('force deletes what was abandoned, and not what is worked on or attached', async () => {
+    const force = (path: string) =>
+      api.call('POST', `${path}/action`, { as: 'admin', body: { 'os-force_delete': {} } });
+    const { path } = await volumeIn('extending');
+    assert.equal((await api.call('DELETE', path)).status, 400);
+    assert.equal((await api.call('DELETE', `${path}?force=true`)).status, 403);
+    assert.equal((await force(path)).status, 202);
+    const busy = await create({ size: 1 });
+    assert.equal((await force(`/volumes/${busy.body.volume.id}`)).status, 400);
+    const reserved = await volumeIn('available');
+    await api.call('POST', '/attachments', { body: { attachment: { volume_uuid: reserved.id } } });
+    assert.equal((await force(reserved.path)).status, 400);
+  });
+
+  it('of many requests at once to change a status exactly one wins', async () => {
+    const { path } = await volumeIn('available');
+    const answers = await Promise.all(Array.from({ length: 12 }, () => api.call('DELETE', path)));
+    assert.equal(answers.filter(({ status }) => status === 202).length, 1);
+    assert.equal(answers.filter(({ status }) => status === 400).length, 11);
   });
 });
