@@ -1,6 +1,7 @@
 import { UnrecoverableError, Worker } from 'bullmq';
 import { agentQueue, reportChannel, reportKey } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
+import { reach } from '#queues/stopping-points.ts';
 import type { HostName } from '#schema/ids.ts';
 import { type AgentReport, DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.ts';
 import { type AgentKind, TASKS, type TaskEnvelope, TaskError, type TasksOf } from '#schema/tasks.ts';
@@ -50,6 +51,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
   async function carryOut(name: string, envelope: TaskEnvelope): Promise<unknown> {
     if (!(name in TASKS) || !(name in handlers))
       throw new TaskError('invalid', `this agent has no task ${name}`);
+    await reach('agent.received', name);
     const task = name as TasksOf<K>;
     const input = TASKS[task].input.safeParse(envelope.input);
     if (!input.success)
@@ -62,7 +64,10 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     }
     const context: TaskContext = { requestId: envelope.requestId, signal: stopping.signal };
     const handler = handlers[task] as (input: unknown, context: TaskContext) => Promise<unknown>;
-    return handler(input.data, context);
+    await reach('agent.journaled', name);
+    const output = await handler(input.data, context);
+    await reach('agent.effected', name);
+    return output;
   }
 
   const worker = new Worker<TaskEnvelope>(

@@ -1,5 +1,6 @@
 import type { KeyedMutex } from '#agent/keyed-mutex.ts';
 import type { Secrets } from '#queues/secrets.ts';
+import { reach } from '#queues/stopping-points.ts';
 import { TaskError, type TaskInput, type TaskOutput } from '#schema/tasks.ts';
 import type { Connector } from '../connectors/connector.ts';
 import { type DiskBus, deviceFitsBus, firstFreeName } from '../libvirt/domain-xml/device-name.ts';
@@ -44,6 +45,7 @@ export async function attach(deps: AttachDeps, request: Request): Promise<TaskOu
         secret: deps.secrets.decrypt(request.chap.secret, volumeId),
       },
     });
+    await reach('attach.connected');
     try {
       return { device: `/dev/${await plug(deps.virsh, request, source, before)}` };
     } catch (error) {

@@ -1,3 +1,4 @@
+import { reach } from '#queues/stopping-points.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import type { Connector } from '../connectors/connector.ts';
 import { aliasOf, targetOf } from '../libvirt/domain-xml/domain-document.ts';
@@ -33,6 +34,7 @@ export async function detach(
 ): Promise<Record<string, never>> {
   const view = await findDomain(deps.virsh, serverId);
   if (view !== null) await unplug(deps, view, serverId, volumeId, signal);
+  await reach('detach.unplugged');
   await deps.connector.disconnect(volumeId, connection);
   return {};
 }
@@ -47,6 +49,7 @@ async function unplug(
   const { virsh } = deps;
   const config = diskOf(view.config, volumeId);
   if (config !== undefined) await remove(virsh, serverId, config, '--config');
+  await reach('detach.unconfigured');
   const live = diskOf(view.live, volumeId);
   if (live === undefined || (await guestLetsGo(deps, view, serverId, volumeId, live, signal))) return;
   if (view.config !== null) {
@@ -84,6 +87,7 @@ async function guestLetsGo(
   for (let request = 0; request < REQUESTS; request += 1) {
     const asked = remove(virsh, serverId, disk, '--live').then((found) => !found);
     if (await asked.catch(unlessRestarting)) return true;
+    await reach('detach.requested');
     const until = performance.now() + detachTimeoutMs / REQUESTS;
     for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
       await gate.wait(left, signal);

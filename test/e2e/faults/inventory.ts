@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemRunner } from '#agent/run.ts';
+import { secretId } from '#compute-agent/connectors/secret-id.ts';
+import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import { parseTargets } from '#storage-agent/targets/tgt/show.ts';
+import { exchange, MODE, OP } from '#storage-agent/targets/tgt/wire.ts';
+import type { Rig } from './rig.ts';
+
+/** All that a volume can leave somewhere, as lists of words that must be equal. */
+interface Inventory {
+  readonly files: string[];
+  /** `volume: initiators / accounts`. */
+  readonly exports: string[];
+  readonly accounts: string[];
+  readonly live: string[];
+  readonly persistent: string[];
+  readonly secrets: string[];
+  /** Documents that virsh was given. */
+  readonly documents: string[];
+  /** `pool: GiB, volumes`. */
+  readonly pools: string[];
+  /** Volumes that are held or in a status that no volume rests in, open operations, steps that seem to run. */
+  readonly busy: string[];
+}
+
+const SETTLE_MS = 5_000;
+const RESTING = ['available', 'in-use', 'error'];
+
+/**
+ * What the hosts have and what MySQL's sums say is exactly what MySQL's rows ask for, and nothing is under way.
+ * A job that Redis repeats may come late, and is then still at work: so it may take a moment.
+ */
+export async function assertNothingLeft(rig: Rig): Promise<void> {
+  const deadline = performance.now() + SETTLE_MS;
+  for (;;) {
+    const [wanted, found] = [await wantedBy(rig), await foundOn(rig)];
+    try {
+      assert.deepEqual(found, wanted);
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+async function wantedBy({ db }: Rig): Promise<Inventory> {
+  const volumes = await db.selectFrom('volumes').selectAll().execute();
+  const attachments = await db.selectFrom('attachments').selectAll().execute();
+  const pools = await db.selectFrom('pools').select('name').execute();
+  const placed = volumes.filter(({ pool }) => pool !== null);
+  const exported = attachments.filter(({ chap_secret }) => chap_secret !== null);
+  const disks = exported.filter(({ status }) => status === 'attached').map((each) => each.volume_id);
+  return sorted({
+    files: placed.map(({ id }) => `volume-${id}`),
+    exports: exported.map((each) => `${each.volume_id}: ${each.initiator} / ${each.chap_username}`),
+    accounts: exported.map(({ chap_username }) => String(chap_username)),
+    live: disks,
+    persistent: disks,
+    secrets: disks.map(secretId),
+    documents: [],
+    pools: pools.map(({ name }) => {
+      const inPool = placed.filter(({ pool }) => pool === name);
+      return `${name}: ${inPool.reduce((sum, { size_gib }) => sum + size_gib, 0)} GiB, ${inPool.length}`;
+    }),
+    busy: [],
+  });
+}
+
+async function foundOn(rig: Rig): Promise<Inventory> {
+  const { db, stack } = rig;
+  const socket = stack.env['BLOCKYARD_TGT_SOCKET']!;
+  const ask = (mode: (typeof MODE)[keyof typeof MODE]): Promise<string> =>
+    exchange(socket, { mode, op: OP.show }, 5_000);
+  const targets = parseTargets(await ask(MODE.target));
+  const guard = (name: string): boolean => name.startsWith('guard:');
+  const uuids = (text: string): string[] => text.match(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g) ?? [];
+  const virsh = async (...args: string[]): Promise<string> =>
+    (await systemRunner.run('virsh', ['--quiet', '--connect', stack.env['BLOCKYARD_LIBVIRT_URI']!, ...args]))
+      .stdout;
+  const disksIn = (xml: string): string[] => listDisks(xml).flatMap(({ serial }) => serial ?? []);
+  const pools = await db.selectFrom('pools').selectAll().execute();
+  const volumes = await db.selectFrom('volumes').selectAll().execute();
+  const open = await db
+    .selectFrom('operations')
+    .selectAll()
+    .where('state', 'in', OPEN_OPERATION_STATES)
+    .execute();
+  const steps = await db.selectFrom('operation_steps').selectAll().where('state', '=', 'running').execute();
+  return sorted({
+    files: await readdir(join(stack.runDir, 'volumes')),
+    exports: targets.map(
+      ({ name, initiators, accounts }) =>
+        `${uuids(name).join()}: ${initiators.join()} / ${accounts.filter((each) => !guard(each)).join()}`,
+    ),
+    accounts: accountsIn(await ask(MODE.account)).filter((each) => !guard(each)),
+    live: disksIn(await virsh('dumpxml', rig.server)),
+    persistent: disksIn(await virsh('dumpxml', rig.server, '--inactive')),
+    secrets: uuids(await virsh('secret-list')).filter((uuid) => uuid[14] === '5'),
+    documents: await readdir(join(stack.env['BLOCKYARD_STATE_DIR']!, 'compute/virsh')).catch(() => []),
+    pools: pools.map(
+      ({ name, allocated_gib, volume_count }) => `${name}: ${allocated_gib} GiB, ${volume_count}`,
+    ),
+    busy: [
+      ...volumes
+        .filter(({ status, operation_id }) => !RESTING.includes(status) || operation_id !== null)
+        .map(({ id, status, operation_id }) => `volume ${id} is ${status}, held by ${operation_id}`),
+      ...open.map(({ id, kind, state, owner }) => `operation ${id} ${kind} is ${state}, owner ${owner}`),
+      ...steps.map(({ operation_id, name }) => `step ${name} of ${operation_id} runs`),
+    ],
+  });
+}
+
+function accountsIn(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && line !== 'Account list:');
+}
+
+function sorted(inventory: Inventory): Inventory {
+  return Object.fromEntries(
+    Object.entries(inventory).map(([name, words]) => [name, (words as string[]).toSorted()]),
+  ) as unknown as Inventory;
+}

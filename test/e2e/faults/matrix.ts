@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { TaskName } from '#schema/tasks.ts';
+import { assertNothingLeft } from './inventory.ts';
+import type { ProcessName, Rig } from './rig.ts';
+import type { Place } from './stops.ts';
+
+/** What is done to a stack whose operation has stopped somewhere. */
+export const FAULTS = {
+  'kill -9 of the process there': (rig: Rig, pid: number) => rig.kill(rig.nameOf(pid)),
+  'kill -9 of Redis': (rig: Rig) => rig.stack.servers.crashRedis(),
+  FLUSHALL: (rig: Rig) => rig.redis.flushall(),
+  'kill -9 of api': (rig: Rig) => rig.kill('api'),
+  'kill -9 of conductor': (rig: Rig) => rig.kill('conductor'),
+  'kill -9 of storage': (rig: Rig) => rig.kill('storage'),
+  'kill -9 of compute': (rig: Rig) => rig.kill('compute'),
+  'kill -9 of all four': (rig: Rig) =>
+    Promise.all(
+      (['api', 'conductor', 'storage', 'compute'] satisfies ProcessName[]).map((name) => rig.kill(name)),
+    ),
+} satisfies Record<string, (rig: Rig, pid: number) => Promise<unknown>>;
+export type Fault = keyof typeof FAULTS;
+
+const task = (name: TaskName, ...inside: Place[]): Place[] => [
+  `conductor.dispatched@${name}`,
+  `agent.received@${name}`,
+  `agent.journaled@${name}`,
+  ...inside,
+  `agent.effected@${name}`,
+  `conductor.answered@${name}`,
+];
+const operation = (kind: string, ...tasks: Place[]): Place[] => [
+  `api.writing@${kind}`,
+  'api.committed',
+  'conductor.picked',
+  `conductor.claimed@${kind}`,
+  ...tasks,
+  `conductor.ended@${kind}`,
+];
+
+interface Subject {
+  readonly places: readonly Place[];
+  /** Brings about what the operation needs, and returns its call. */
+  readonly begin: (rig: Rig) => Promise<() => Promise<unknown>>;
+}
+
+/** The user's operations, and every place that each passes. The failing attach is undone at its last step. */
+export const SUBJECTS = {
+  create: {
+    places: operation('volume.create', ...task('volume.ensure')),
+    begin: async (rig) => () => rig.create('cell'),
+  },
+  delete: {
+    places: operation('volume.delete', ...task('volume.absent')),
+    begin: async (rig) => on(await rig.volume('available'), (volume) => rig.delete(volume)),
+  },
+  attach: {
+    places: operation('volume.attach', ...task('export.ensure'), ...task('disk.attach', 'attach.connected')),
+    begin: async (rig) => on(await rig.volume('available'), (volume) => rig.attach(volume)),
+  },
+  detach: {
+    places: operation(
+      'volume.detach',
+      ...task('disk.detach', 'detach.unconfigured', 'detach.requested', 'detach.unplugged'),
+      ...task('export.ensure'),
+    ),
+    begin: async (rig) => on(await rig.volume('in-use'), (volume) => rig.detach(volume)),
+  },
+  'attach that fails': {
+    places: task('disk.detach', 'detach.unplugged'),
+    begin: async (rig) => on(await rig.volume('available'), (volume) => rig.attach(volume, '/dev/vda')),
+  },
+} satisfies Record<string, Subject>;
+export type SubjectName = keyof typeof SUBJECTS;
+
+function on(volume: string, call: (volume: string) => Promise<unknown>): () => Promise<unknown> {
+  return () => call(volume);
+}
+
+/**
+ * One cell: the operation is stopped at `place`, struck, let go, and must end well with nothing left over.
+ * @returns seconds from the blow to the end.
+ */
+export async function play(rig: Rig, subject: SubjectName, place: Place, fault: Fault): Promise<number> {
+  await rig.apiUp();
+  const call = await SUBJECTS[subject].begin(rig);
+  const before = (await rig.newest())?.id ?? randomUUID();
+  rig.stops.arm(place);
+  try {
+    const reached = rig.stops.reached(place);
+    // An API that is killed says nothing.
+    const called = call().catch(() => undefined);
+    const pid = await Promise.race([reached, called.then(() => reached)]);
+    const began = performance.now();
+    await FAULTS[fault](rig, pid);
+    rig.stops.release();
+    await called;
+    await rig.until(`${subject} ends`, async () => {
+      const operation = await rig.newest();
+      if (operation === undefined || operation.id === before) return place.startsWith('api.writing');
+      assert.notEqual(operation.state, 'stuck', `stuck: ${operation.error}`);
+      return operation.ended_at !== null;
+    });
+    const seconds = (performance.now() - began) / 1_000;
+    await assertNothingLeft(rig);
+    return seconds;
+  } finally {
+    rig.stops.release();
+  }
+}

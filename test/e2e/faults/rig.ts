@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import type { Kysely, Selectable } from 'kysely';
+import { systemRunner } from '#agent/run.ts';
+import { openDatabase } from '#queues/database.ts';
+import type { VolumeStatus } from '#schema/states.ts';
+import type { OperationsTable, Tables } from '#schema/tables.ts';
+import { type Stack, startStack } from '#stack/environment.ts';
+import { GuestConsole } from '#stack/guest/console.ts';
+import { guestDomainXml } from '#stack/guest/domain.ts';
+import { buildGuest } from '#stack/guest/image.ts';
+import { answers, servicesUp } from '#stack/readiness.ts';
+import { Stops } from './stops.ts';
+
+export type ProcessName = 'api' | 'conductor' | 'storage' | 'compute';
+
+/** How long an operation may take to end after a fault; what is seen is printed. */
+export const RECOVERY_MS = 30_000;
+
+/** The whole stack as it runs in production, with real servers and one real guest, for all cells of the matrix. */
+export class Rig implements AsyncDisposable {
+  readonly stack: Stack;
+  readonly stops: Stops;
+  readonly db: Kysely<Tables>;
+  readonly redis: Redis;
+  readonly server: string;
+  readonly guest: GuestConsole;
+  readonly #dir: string;
+
+  private constructor(dir: string, stack: Stack, stops: Stops, server: string, guest: GuestConsole) {
+    this.#dir = dir;
+    this.stack = stack;
+    this.stops = stops;
+    this.server = server;
+    this.guest = guest;
+    this.db = openDatabase(stack.env['DATABASE_URL']!, { connections: 4 });
+    this.redis = new Redis(stack.env['REDIS_URL']!, { maxRetriesPerRequest: null }).on(
+      'error',
+      () => undefined,
+    );
+  }
+
+  static async start(): Promise<Rig> {
+    const dir = await mkdtemp(join(tmpdir(), 'by-f-'));
+    const stops = new Stops(join(dir, 'stops'));
+    const stack = await startStack({
+      runDir: join(dir, 'run'),
+      log: (name, line) => appendFileSync(join(dir, 'log'), `${new Date().toISOString()} ${name} ${line}\n`),
+      env: { BLOCKYARD_STOPPING_POINTS: stops.folder, BLOCKYARD_DETACH_TIMEOUT_S: '40' },
+      ready: servicesUp,
+    });
+    const [consoleSocket, consoleLog] = [join(dir, 'c.sock'), join(dir, 'c.log')];
+    const server = randomUUID();
+    const image = await buildGuest('.data/cache/guest');
+    const xml = join(dir, 'guest.xml');
+    await writeFile(
+      xml,
+      guestDomainXml({
+        ...image,
+        name: 'guest',
+        uuid: server,
+        consoleSocket,
+        consoleLog,
+        project: stack.project,
+      }),
+    );
+    const uri = stack.env['BLOCKYARD_LIBVIRT_URI']!;
+    await systemRunner.run('virsh', ['--connect', uri, `define ${xml}; start guest`]);
+    const guest = await GuestConsole.open(consoleSocket, consoleLog);
+    await guest.waitFor(/^guest: ready$/m);
+    const rig = new Rig(dir, stack, stops, server, guest);
+    await rig.until(
+      'the server is known',
+      async () => (await rig.call('GET', rig.serverPath)).status === 200,
+    );
+    return rig;
+  }
+
+  /** Where the log of all processes is. */
+  get logFile(): string {
+    return join(this.#dir, 'log');
+  }
+
+  get serverPath(): string {
+    return `/compute/v2.1/servers/${this.server}`;
+  }
+
+  get volumesPath(): string {
+    return `/v3/${this.stack.project}/volumes`;
+  }
+
+  async call(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: object,
+    // oxlint-disable-next-line typescript/no-explicit-any
+  ): Promise<{ status: number; body: any }> {
+    const response = await fetch(`${this.stack.apiUrl}${path}`, {
+      method,
+      headers: { 'X-Auth-Token': this.stack.adminToken, 'Content-Type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    assert.ok(response.status < 500, `${method} ${path}: ${response.status} ${text}`);
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+  }
+
+  /** Resolves once the API can be called. */
+  async apiUp(): Promise<void> {
+    await answers({ ...this.stack, processes: new Map() });
+  }
+
+  create(name: string): Promise<unknown> {
+    return this.call('POST', this.volumesPath, { volume: { size: 1, name } });
+  }
+  attach(volume: string, device?: string): Promise<unknown> {
+    return this.call('POST', `${this.serverPath}/os-volume_attachments`, {
+      volumeAttachment: { volumeId: volume, ...(device !== undefined && { device }) },
+    });
+  }
+  detach(volume: string): Promise<unknown> {
+    return this.call('DELETE', `${this.serverPath}/os-volume_attachments/${volume}`);
+  }
+  delete(volume: string): Promise<unknown> {
+    return this.call('DELETE', `${this.volumesPath}/${volume}`);
+  }
+
+  /** A volume of this name in that state, from an earlier cell or made now. */
+  async volume(status: 'available' | 'in-use', name = 'cell'): Promise<string> {
+    await this.apiUp();
+    const found = await this.#find(name, status);
+    if (found !== undefined) return found;
+    if (status === 'in-use') {
+      const volume = await this.volume('available', name);
+      await this.attach(volume);
+    } else await this.create(name);
+    await this.until(`a volume is ${status}`, async () => (await this.#find(name, status)) !== undefined);
+    return (await this.#find(name, status))!;
+  }
+
+  async #find(name: string, status: VolumeStatus): Promise<string | undefined> {
+    const select = this.db.selectFrom('volumes').select('id').where('name', '=', name);
+    return (await select.where('status', '=', status).where('operation_id', 'is', null).executeTakeFirst())
+      ?.id;
+  }
+
+  /** The newest operation; ids of operations are random, their volumes' names are not needed. */
+  async newest(): Promise<Selectable<OperationsTable> | undefined> {
+    return this.db
+      .selectFrom('operations')
+      .selectAll()
+      .orderBy('created_at', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+  }
+
+  /** kill -9, and the supervisor's restart without its pause. */
+  async kill(name: ProcessName): Promise<void> {
+    const supervised = this.stack.processes.get(name)!;
+    await supervised.kill('SIGKILL');
+    supervised.start();
+  }
+
+  nameOf(pid: number): ProcessName {
+    const found = [...this.stack.processes.values()].find((supervised) => supervised.pid === pid);
+    assert.ok(found, `process ${pid} is none of ours`);
+    return found.name as ProcessName;
+  }
+
+  async until(what: string, holds: () => Promise<boolean>, withinMs = RECOVERY_MS): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    while (!(await holds())) {
+      assert.ok(performance.now() < deadline, `not within ${withinMs / 1_000} s: ${what}`);
+      await sleep(20);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stops.release();
+    this.redis.disconnect();
+    await this.db.destroy();
+    await this.guest[Symbol.asyncDispose]();
+    await this.stack.stop();
+    if (process.env['BLOCKYARD_KEEP'] === undefined) await rm(this.#dir, { recursive: true, force: true });
+    else console.log(`kept ${this.#dir}`);
+  }
+}
