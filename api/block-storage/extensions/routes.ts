@@ -23,7 +23,7 @@ const extension = z.strictObject({
   alias: z.string(),
   description: z.string(),
   updated: z.string(),
-  links: z.tuple([]),
+  links: z.array(z.unknown()).max(0),
 });
 
 export const extensionRoutes: readonly Route[] = [

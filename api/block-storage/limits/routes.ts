@@ -64,7 +64,9 @@ export const limitRoutes: readonly Route[] = [
     params: noParams,
     query: anyQuery,
     queryNames: ['project_id'],
-    replies: { 200: z.strictObject({ limits: z.strictObject({ rate: z.tuple([]), absolute }) }) },
+    replies: {
+      200: z.strictObject({ limits: z.strictObject({ rate: z.array(z.unknown()).max(0), absolute }) }),
+    },
     handle: async (context, { query }) => {
       const asked = query['project_id'] ?? query['tenant_id'];
       const mayAsk = context.caller.isAdmin && context.microversion >= 39;
