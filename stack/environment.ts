@@ -38,6 +38,8 @@ export interface StackOptions {
 export interface Stack extends AsyncDisposable {
   /** When its processes were started. */
   readonly since: Date;
+  /** Where its files are: short enough for Unix sockets, and possibly a symbolic link to the folder asked for. */
+  readonly runDir: string;
   /** Without a slash at the end. */
   readonly apiUrl: string;
   /** What the API's process got; what tools and tests connect with. */
@@ -93,6 +95,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     undo.push(() => procfile.stop());
     const stack: Stack = {
       since,
+      runDir,
       apiUrl: `http://${env['BLOCKYARD_LISTEN']}`,
       env,
       adminToken: state.adminToken,

@@ -1,0 +1,31 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What the processes print goes to a file in the run directory. */
+export interface LogFile {
+  readonly path: string;
+  readonly write: (name: string, line: string) => void;
+  /** The last lines, oldest first. */
+  last(count: number): string[];
+  /** Copies it out of the run directory, which is about to go; returns where to, or undefined if nothing was logged. */
+  keep(): Promise<string | undefined>;
+}
+
+export function logFile(runDir: string): LogFile {
+  const path = join(runDir, 'demo.log');
+  return {
+    path,
+    write(name, line) {
+      // The stack empties the folder when it starts, so the file is made with its first line.
+      mkdirSync(runDir, { recursive: true, mode: 0o700 });
+      appendFileSync(path, `${new Date().toISOString()} ${name.padEnd(9)} | ${line}\n`, { mode: 0o600 });
+    },
+    last: (count) => (existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count) : []),
+    async keep() {
+      if (!existsSync(path)) return undefined;
+      await copyFile(path, `${runDir}.log`);
+      return `${runDir}.log`;
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { expectThat } from '../expect.ts';
+import type { Step } from '../report.ts';
+import { BACKEND, type Scene } from '../scene.ts';
+
+interface Service {
+  readonly binary: string;
+  readonly host: string;
+  readonly state: string;
+}
+
+/** What has come up: every service, and the pool that volumes will go to. */
+export async function lookAround({ client }: Scene, step: Step): Promise<void> {
+  const { services } = (await client.call(step, 'GET', '/v3/os-services')) as {
+    services: readonly Service[];
+  };
+  // With a database that others use too, there may be services of theirs that are down.
+  const up = services.filter(({ state }) => state === 'up');
+  for (const binary of ['blockyard-conductor', 'blockyard-storage', 'blockyard-compute'])
+    expectThat(
+      `${binary} is up`,
+      up.some((each) => each.binary === binary),
+      'up',
+      services,
+    );
+  step.saw(
+    `up: api, ${up.map(({ binary, host }) => `${binary.replace('blockyard-', '')} ${host}`).join(', ')}`,
+  );
+  const { name, capabilities } = await poolOf(client);
+  step.saw(
+    `pool ${name}: ${capabilities.free_capacity_gb} GiB free, ${capabilities.allocated_capacity_gb} GiB allocated`,
+  );
+}
+
+/** The demo's own pool, in Cinder's words. */
+export async function poolOf(client: Scene['client']) {
+  const { body } = await client.until(
+    `a pool ${BACKEND}`,
+    '/v3/scheduler-stats/get_pools?detail=true',
+    (answer) => findPool(answer.body) !== undefined,
+  );
+  return findPool(body)!;
+}
+
+interface Pool {
+  readonly name: string;
+  readonly capabilities: {
+    readonly volume_backend_name: string;
+    readonly free_capacity_gb: number;
+    readonly allocated_capacity_gb: number;
+    readonly total_volumes: number;
+  };
+}
+
+function findPool(body: { pools?: readonly Pool[] } | undefined): Pool | undefined {
+  return body?.pools?.find(({ capabilities }) => capabilities.volume_backend_name === BACKEND);
+}
