@@ -7,7 +7,9 @@ import { type AgentReport, DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.
 import { type AgentKind, TASKS, type TaskEnvelope, TaskError, type TasksOf } from '#schema/tasks.ts';
 import type { Handlers, TaskContext } from './handlers.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
+import { reclaimJobs } from './reclaim.ts';
 import { openSequenceJournal } from './sequence-journal.ts';
+import { beSoleAgent } from './sole-agent.ts';
 
 export interface AgentOptions<K extends AgentKind> {
   readonly kind: K;
@@ -33,20 +35,26 @@ export interface Agent {
 }
 
 /**
- * A killed agent's tasks are taken up again this long after its restart at the latest. Short, because tasks ensure
- * and so may run twice; a Node process that doesn't compute renews in time.
+ * A task that got lost on the way (Redis was restarted from an older file) is taken up again this long after at the
+ * latest. Short, because tasks ensure and so may run twice; a Node process that doesn't compute renews in time.
  */
 const LOCK_MS = 6_000;
 const STALLED_CHECK_MS = 2_000;
+const STOP_MS = 8_000;
 
-/** Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one. */
+/**
+ * Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one.
+ * @throws Error when another agent works with the same `stateDir`.
+ */
 export async function startAgent<K extends AgentKind>(options: AgentOptions<K>): Promise<Agent> {
   const { kind, host, prefix, handlers, log } = options;
+  const leave = await beSoleAgent(options.stateDir);
   const journal = await openSequenceJournal(options.stateDir);
   const volumes = new KeyedMutex();
   const stopping = new AbortController();
   // BullMQ waits on a copy of this connection, which it closes itself; this one stays ours.
   const commands = openRedis(options.redisUrl);
+  await reclaimJobs(agentQueue(kind, host), commands, prefix);
 
   async function carryOut(name: string, envelope: TaskEnvelope): Promise<unknown> {
     if (!(name in TASKS) || !(name in handlers))
@@ -113,11 +121,17 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     async stop() {
       clearInterval(timer);
       stopping.abort();
-      await worker.close();
+      await withPatience(worker.close(), STOP_MS);
       await journal.close();
+      leave();
       commands.disconnect();
     },
   };
+}
+
+/** While Redis is away a worker closes only once it is back: that long nobody wants to wait. */
+function withPatience(closing: Promise<void>, ms: number): Promise<unknown> {
+  return Promise.race([closing, new Promise((resolve) => setTimeout(resolve, ms).unref())]);
 }
 
 /** `code: message`, as conductors read it; only `failed` is worth another attempt of the same job. */

@@ -78,9 +78,11 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
 
   async function sweep(): Promise<void> {
     await sayAlive(sweeper);
-    await freeOrphans(sweeper, new Set(running.keys()));
-    for (const id of await unattended(sweeper)) if (!running.has(id)) submit(id);
-    await dispatcher.check();
+    await freeOrphans(sweeper, running);
+    const waiting = (await unattended(sweeper)).filter((id) => !running.has(id));
+    // Not by way of the queue: a job that a dead conductor had there stays locked for a while.
+    for (const id of waiting.slice(0, CONCURRENCY)) void take(id);
+    for (const id of waiting.slice(CONCURRENCY)) submit(id);
   }
 
   const exportsLost = (host: HostName): void => {
@@ -117,20 +119,15 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
   );
   worker.on('error', (error) => log(`queue: ${error.message}`));
 
-  let sweeping = false;
-  const timer = setInterval(() => {
-    if (sweeping) return;
-    sweeping = true;
-    sweep()
-      .catch((error: Error) => log(`sweep: ${error.message}`))
-      .finally(() => {
-        sweeping = false;
-      });
-  }, SWEEP_MS);
+  // Apart, so that this conductor doesn't seem dead in MySQL while Redis is away.
+  const timers = [
+    every(SWEEP_MS, () => sweep().catch((error: Error) => log(`sweep: ${error.message}`))),
+    every(SWEEP_MS, () => dispatcher.check().catch((error: Error) => log(`check: ${error.message}`))),
+  ];
 
   return {
     async stop() {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       stopping.abort(new DOMException('the conductor stops', 'AbortError'));
       await Promise.allSettled(running.values());
       await worker.close();
@@ -141,6 +138,18 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
       await db.updateTable('operations').set({ owner: null }).where('owner', '=', deps.owner).execute();
     },
   };
+}
+
+/** Starts the work again and again, but not while it is still under way. */
+function every(ms: number, work: () => Promise<void>): NodeJS.Timeout {
+  let working = false;
+  return setInterval(() => {
+    if (working) return;
+    working = true;
+    void work().finally(() => {
+      working = false;
+    });
+  }, ms);
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -51,8 +51,14 @@ export async function sayAlive({
     .execute();
 }
 
-/** Frees operations whose conductor is gone, and those of ours that no run of ours works on any more. */
-export async function freeOrphans(deps: SweeperDeps, running: ReadonlySet<OperationId>): Promise<void> {
+/**
+ * Frees operations whose conductor is gone, and those of ours that no run of ours works on any more.
+ * @param running is asked after MySQL was: what we have begun in between is not an orphan.
+ */
+export async function freeOrphans(
+  deps: SweeperDeps,
+  running: Pick<ReadonlySet<OperationId>, 'has'>,
+): Promise<void> {
   const since = sqlTime(deps.clock.now() - CONDUCTOR_DEAD_MS);
   const rows = await deps.db
     .selectFrom('operations')

@@ -1,4 +1,4 @@
-import { FAULTS, type Fault, play, SUBJECTS, type SubjectName } from './matrix.ts';
+import { type Fault, play, SUBJECTS, type SubjectName } from './matrix.ts';
 import { Rig } from './rig.ts';
 
 describe('faults at every step', function () {
