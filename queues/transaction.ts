@@ -1,4 +1,12 @@
-import { type Compilable, CompiledQuery, type Kysely } from 'kysely';
+import {
+  type Compilable,
+  CompiledQuery,
+  DummyDriver,
+  Kysely,
+  MysqlAdapter,
+  MysqlIntrospector,
+  MysqlQueryCompiler,
+} from 'kysely';
 import type { Tables } from '#schema/tables.ts';
 import { isRetriable } from './database.ts';
 
@@ -16,8 +24,27 @@ export class LostRow extends Error {
   override readonly name = 'LostRow';
 }
 
-/** A statement that fails (ER_SUBQUERY_NO_1_ROW) unless the one before it matched a row: a condition on the way. */
-const GUARD = CompiledQuery.raw('DO IF(ROW_COUNT() > 0, 0, (SELECT 1 UNION SELECT 2))');
+class NoConnection extends DummyDriver {
+  override acquireConnection(): never {
+    throw new Error('give the statement to the transaction: later, must, rows or change');
+  }
+}
+
+/** Kysely without a connection: builds statements for a Tx. */
+export const BUILDER = new Kysely<Tables>({
+  dialect: {
+    createAdapter: () => new MysqlAdapter(),
+    createDriver: () => new NoConnection(),
+    createIntrospector: (db) => new MysqlIntrospector(db),
+    createQueryCompiler: () => new MysqlQueryCompiler(),
+  },
+});
+
+/**
+ * Fails (ER_SUBQUERY_NO_1_ROW), and with it the packet, unless the statement before it matched a row: a condition
+ * checked on the way. Not DO, which swallows the error.
+ */
+const GUARD = CompiledQuery.raw('SELECT IF(ROW_COUNT() > 0, 0, (SELECT 1 UNION SELECT 2)) AS held');
 const GUARD_FAILED = 'ER_SUBQUERY_NO_1_ROW';
 const ATTEMPTS = 5;
 
@@ -27,12 +54,13 @@ const ATTEMPTS = 5;
  * names and types are checked as ever, and values are always parameters.
  */
 export class Tx {
-  /** Builds statements; what it would execute by itself is in the same transaction too. */
-  readonly q: Kysely<Tables>;
+  /** Builds statements; has no connection of its own, so none can slip past the transaction. */
+  readonly q = BUILDER;
+  readonly #connection: Kysely<Tables>;
   #waiting: CompiledQuery[] = [CompiledQuery.raw('START TRANSACTION')];
 
   constructor(connection: Kysely<Tables>) {
-    this.q = connection;
+    this.#connection = connection;
   }
 
   /** To be carried out before whatever comes next; its answer is of no interest. */
@@ -80,7 +108,7 @@ export class Tx {
     this.#waiting = [];
     const text = batch.map(({ sql }) => sql).join('; ');
     const parameters = batch.flatMap((query) => query.parameters);
-    const answer = await this.q.executeQuery<unknown>(CompiledQuery.raw(text, parameters));
+    const answer = await this.#connection.executeQuery<unknown>(CompiledQuery.raw(text, parameters));
     if (batch.length > 1) results.push(...answer.rows);
     else if (answer.numAffectedRows === undefined) results.push(answer.rows);
     else

@@ -1,13 +1,14 @@
 import { Queue } from 'bullmq';
-import { type Kysely, sql } from 'kysely';
+import { type CompiledQuery, type Kysely, sql } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
 import type { Ids, OperationId } from '#schema/ids.ts';
-import { SEQ_PER_OPERATION } from '#schema/operations.ts';
+import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { Tables } from '#schema/tables.ts';
 import { endedChannel, OPERATIONS_QUEUE } from '../names.ts';
 import { openRedis } from '../redis.ts';
 import { reach } from '../stopping-points.ts';
-import type { EndedOperation, OperationGateway } from './gateway.ts';
+import { BUILDER, Tx } from '../transaction.ts';
+import type { EndedOperation, NewOperation, OperationGateway } from './gateway.ts';
 
 export interface GatewayOptions {
   readonly db: Kysely<Tables>;
@@ -27,6 +28,34 @@ export function operationJobOptions(id: OperationId): {
   removeOnFail: true;
 } {
   return { jobId: id, removeOnComplete: true, removeOnFail: true };
+}
+
+/** The volume's next sequence numbers and the operation's row, which learns them by LAST_INSERT_ID. */
+function beginning(id: OperationId, operation: NewOperation<OperationKind>, now: string): CompiledQuery[] {
+  return [
+    // A volume that is busy with another operation keeps that one; ours waits its turn as the next in sequence.
+    sql`UPDATE volumes SET seq = LAST_INSERT_ID(seq + ${SEQ_PER_OPERATION}),
+      operation_id = COALESCE(operation_id, ${id}) WHERE id = ${operation.volumeId}`.compile(BUILDER),
+    BUILDER.insertInto('operations')
+      .values({
+        id,
+        kind: operation.kind,
+        state: 'queued',
+        project_id: operation.projectId,
+        user_id: operation.userId,
+        request_id: operation.requestId,
+        volume_id: operation.volumeId,
+        attachment_id: operation.attachmentId ?? null,
+        input: JSON.stringify(operation.input),
+        owner: null,
+        seq_base: sql<number>`LAST_INSERT_ID()`,
+        error: null,
+        created_at: now,
+        started_at: null,
+        ended_at: null,
+      })
+      .compile(),
+  ];
 }
 
 export function createOperationGateway(
@@ -59,30 +88,9 @@ export function createOperationGateway(
   return {
     async begin(trx, operation) {
       const id = ids.uuid() as OperationId;
-      // LAST_INSERT_ID(expr) hands the new value back with the update itself. A volume that is busy with another
-      // operation keeps that one; ours waits its turn as the next in sequence.
-      const { insertId } = await sql`UPDATE volumes SET seq = LAST_INSERT_ID(seq + ${SEQ_PER_OPERATION}),
-        operation_id = COALESCE(operation_id, ${id}) WHERE id = ${operation.volumeId}`.execute(trx);
-      await trx
-        .insertInto('operations')
-        .values({
-          id,
-          kind: operation.kind,
-          state: 'queued',
-          project_id: operation.projectId,
-          user_id: operation.userId,
-          request_id: operation.requestId,
-          volume_id: operation.volumeId,
-          attachment_id: operation.attachmentId ?? null,
-          input: JSON.stringify(operation.input),
-          owner: null,
-          seq_base: Number(insertId),
-          error: null,
-          created_at: sqlTime(clock.now()),
-          started_at: null,
-          ended_at: null,
-        })
-        .execute();
+      const statements = beginning(id, operation, sqlTime(clock.now()));
+      if (trx instanceof Tx) for (const statement of statements) trx.later(statement);
+      else for (const statement of statements) await trx.executeQuery(statement);
       await reach('api.writing', operation.kind);
       return id;
     },

@@ -3,6 +3,7 @@ import type { AttachmentId, OperationId, ProjectId, UserId, VolumeId } from '#sc
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
+import type { Tx } from '../transaction.ts';
 
 export interface NewOperation<K extends OperationKind> {
   readonly kind: K;
@@ -25,7 +26,10 @@ export interface OperationGateway {
    * Writes the operation in the caller's transaction, beside the status change that it stands for. Nothing happens
    * until that transaction has committed and `submit` is called; if the caller dies in between, the sweeper submits.
    */
-  begin<K extends OperationKind>(trx: Transaction<Tables>, operation: NewOperation<K>): Promise<OperationId>;
+  begin<K extends OperationKind>(
+    trx: Tx | Transaction<Tables>,
+    operation: NewOperation<K>,
+  ): Promise<OperationId>;
   /** Puts the committed operation on the queue, without waiting; failures are the sweeper's. */
   submit(id: OperationId): void;
   /** Waits until the operation has ended, or `timeoutMs` have passed (then with the state it has). */

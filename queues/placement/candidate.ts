@@ -14,6 +14,8 @@ export interface Candidate {
   readonly thin: boolean;
   readonly allocatedGib: number;
   readonly volumeCount: number;
+  /** False when the agent's newest report no longer has this pool. */
+  readonly reported: boolean;
   readonly disabledReason: string | null;
   /** Milliseconds since the epoch. */
   readonly lastSeen: number;

@@ -15,6 +15,8 @@ const serviceEnabled: Filter = ({ disabledReason }) =>
     ? null
     : `its service is disabled${disabledReason === '' ? '' : ` (${disabledReason})`}`;
 
+const reported: Filter = (pool) => (pool.reported ? null : 'its agent no longer reports it');
+
 const zone: Filter = (pool, wanted) =>
   pool.availabilityZone === wanted.availabilityZone
     ? null
@@ -29,7 +31,7 @@ const capacity: Filter = (pool, { sizeGib }) => {
   return pool.thin && sizeGib > pool.totalGib ? `its whole size is ${gib(pool.totalGib)}` : null;
 };
 
-const FILTERS: readonly Filter[] = [serviceUp, serviceEnabled, zone, capabilities, capacity];
+const FILTERS: readonly Filter[] = [serviceUp, serviceEnabled, reported, zone, capabilities, capacity];
 
 /** The first reason against this pool, or null. */
 export function refusal(pool: Candidate, wanted: Wanted, now: number): string | null {

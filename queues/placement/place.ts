@@ -47,6 +47,10 @@ async function candidates(tx: Tx): Promise<Candidate[]> {
       .selectAll('pools')
       .select(['services.disabled', 'services.disabled_reason', 'services.last_seen_at']),
   );
+  const newest = new Map<string, string>();
+  for (const { agent, reported_at } of rows) {
+    if (reported_at > (newest.get(agent) ?? '')) newest.set(agent, reported_at);
+  }
   return rows.map((row) => ({
     name: row.name,
     agent: row.agent,
@@ -60,6 +64,7 @@ async function candidates(tx: Tx): Promise<Candidate[]> {
     thin: row.thin === 1,
     allocatedGib: row.allocated_gib,
     volumeCount: row.volume_count,
+    reported: row.reported_at === newest.get(row.agent),
     disabledReason: row.disabled === 1 ? (row.disabled_reason ?? '') : null,
     lastSeen: sqlTimeToMs(row.last_seen_at),
   }));

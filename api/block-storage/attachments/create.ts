@@ -1,11 +1,9 @@
-import type { Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidVolume, notFound } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { transact } from '#queues/database.ts';
+import { type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId, type OperationId, type ServerId } from '#schema/ids.ts';
-import type { Tables } from '#schema/tables.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { carryOut, connectorColumns } from './export.ts';
 import { findAttachment } from './rows.ts';
@@ -23,12 +21,11 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
   const { app, caller } = context;
   const volume = await findVolume(context, wanted.volume_uuid);
   const id = asId<AttachmentId>(app.ids.uuid());
-  const operation = await transact(app.db, async (trx): Promise<OperationId | undefined> => {
-    await reserve(context, trx, volume, wanted);
+  const operation = await transaction(app.db, async (tx): Promise<OperationId | undefined> => {
+    await reserve(context, tx, volume, wanted);
     const mode = wanted.mode ?? wanted.connector?.mode;
-    await trx
-      .insertInto('attachments')
-      .values({
+    tx.later(
+      tx.q.insertInto('attachments').values({
         id,
         volume_id: volume.id,
         project_id: volume.project_id,
@@ -47,10 +44,10 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
         created_at: sqlTime(app.clock.now()),
         updated_at: null,
         ...(wanted.connector && connectorColumns(context, volume.id, wanted.connector)),
-      })
-      .execute();
+      }),
+    );
     if (!wanted.connector) return undefined;
-    return app.operations.begin(trx, {
+    return app.operations.begin(tx, {
       kind: 'attachment.export',
       volumeId: volume.id,
       attachmentId: id,
@@ -75,23 +72,21 @@ function asServer(uuid: string | null | undefined): ServerId | null {
  */
 async function reserve(
   context: RequestContext,
-  trx: Transaction<Tables>,
+  tx: Tx,
   volume: VolumeRow,
   wanted: NewAttachment,
 ): Promise<void> {
-  const { numUpdatedRows } = await trx
-    .updateTable('volumes')
-    .set({ status: 'reserved', updated_at: sqlTime(context.app.clock.now()) })
-    .where('id', '=', volume.id)
-    .where('status', '=', 'available')
-    .executeTakeFirst();
-  if (numUpdatedRows > 0n) return;
-  const locked = await trx
-    .selectFrom('volumes')
-    .select('status')
-    .where('id', '=', volume.id)
-    .forUpdate()
-    .executeTakeFirst();
+  const { matched } = await tx.change(
+    tx.q
+      .updateTable('volumes')
+      .set({ status: 'reserved', updated_at: sqlTime(context.app.clock.now()) })
+      .where('id', '=', volume.id)
+      .where('status', '=', 'available'),
+  );
+  if (matched > 0) return;
+  const [locked] = await tx.rows(
+    tx.q.selectFrom('volumes').select('status').where('id', '=', volume.id).forUpdate(),
+  );
   if (locked === undefined) throw notFound('Volume', volume.id);
   const { status } = locked;
   if (status.includes('error')) {
@@ -102,12 +97,13 @@ async function reserve(
   if (status === 'in-use' && volume.multiattach === 1) return;
   const server = asServer(wanted.instance_uuid);
   if (server !== null && (status === 'in-use' || status === 'reserved')) {
-    const same = await trx
-      .selectFrom('attachments')
-      .select('id')
-      .where('volume_id', '=', volume.id)
-      .where('server_id', '=', server)
-      .executeTakeFirst();
+    const [same] = await tx.rows(
+      tx.q
+        .selectFrom('attachments')
+        .select('id')
+        .where('volume_id', '=', volume.id)
+        .where('server_id', '=', server),
+    );
     if (same !== undefined) return;
   }
   throw invalidVolume(

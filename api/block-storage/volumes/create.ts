@@ -2,7 +2,7 @@ import type { App, RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
-import { transact } from '#queues/database.ts';
+import { transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
 import type { VolumeRow } from './rows.ts';
@@ -35,17 +35,10 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
     created_at: sqlTime(app.clock.now()),
     updated_at: null,
   };
-  const operation = await transact(app.db, async (trx) => {
-    const { type_name: _, ...values } = row;
-    await trx
-      .insertInto('volumes')
-      .values(values)
-      .execute()
-      .catch((error: unknown) => {
-        // The type was deleted since it was looked up.
-        throw isDangling(error) ? noSuchType(type?.name ?? '') : error;
-      });
-    return app.operations.begin(trx, {
+  const { type_name: _, ...values } = row;
+  const operation = await transaction(app.db, async (tx) => {
+    tx.later(tx.q.insertInto('volumes').values(values));
+    return app.operations.begin(tx, {
       kind: 'volume.create',
       volumeId: row.id,
       projectId: row.project_id,
@@ -53,6 +46,9 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
       requestId: context.requestId,
       input: {},
     });
+  }).catch((error: unknown) => {
+    // The type was deleted since it was looked up.
+    throw isDangling(error) ? noSuchType(type?.name ?? '') : error;
   });
   app.operations.submit(operation);
   return { status: 202, body: { volume: detailView(context, row, []) } };

@@ -1,7 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { transact } from '#queues/database.ts';
+import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, type VolumeStatus, volumeStatusesBefore } from '#schema/states.ts';
 import { findVolume } from './rows.ts';
@@ -25,9 +25,9 @@ const ABANDONED: readonly VolumeStatus[] = [
 export async function deleteVolume(context: RequestContext, id: string, force: boolean): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
-  const operation = await transact(app.db, async (trx) => {
+  const operation = await transaction(app.db, async (tx) => {
     const legal = force ? [...DELETABLE, ...ABANDONED] : DELETABLE;
-    let update = trx
+    let update = tx.q
       .updateTable('volumes')
       .set({ status: 'deleting', updated_at: sqlTime(app.clock.now()) })
       .where('id', '=', volume.id)
@@ -48,9 +48,8 @@ export async function deleteVolume(context: RequestContext, id: string, force: b
         ),
       );
     }
-    const { numUpdatedRows } = await update.executeTakeFirst();
-    if (numUpdatedRows === 0n) throw refused(force);
-    return app.operations.begin(trx, {
+    tx.must(update);
+    return app.operations.begin(tx, {
       kind: 'volume.delete',
       volumeId: volume.id,
       projectId: volume.project_id,
@@ -58,6 +57,8 @@ export async function deleteVolume(context: RequestContext, id: string, force: b
       requestId: context.requestId,
       input: {},
     });
+  }).catch((error: unknown) => {
+    throw error instanceof LostRow ? refused(force) : error;
   });
   app.operations.submit(operation);
   return { status: 202 };

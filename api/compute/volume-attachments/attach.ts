@@ -1,14 +1,14 @@
-import { sql, type Transaction } from 'kysely';
+import { sql } from 'kysely';
 import { newAccount } from '#api/block-storage/attachments/export.ts';
 import { isUp } from '#api/block-storage/services/handlers.ts';
 import { findVolume, type VolumeRow } from '#api/block-storage/volumes/rows.ts';
 import type { App, RequestContext } from '#api/http/context.ts';
 import { badRequest, conflict, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { transact } from '#queues/database.ts';
+import { type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime, sqlTimeToMs } from '#schema/clock.ts';
 import { type AttachmentId, asId } from '#schema/ids.ts';
-import type { ServicesTable, Tables } from '#schema/tables.ts';
+import type { ServicesTable } from '#schema/tables.ts';
 import { findServer, type ServerRow } from '../servers/rows.ts';
 
 interface Wanted {
@@ -31,13 +31,12 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
   const initiator = await findInitiator(app, server);
   await checkStorage(app, volume);
   const device = wanted.device ?? null;
-  const operation = await transact(app.db, async (trx) => {
-    await holdType(trx, volume);
-    await reserve(context, trx, volume);
+  const operation = await transaction(app.db, async (tx) => {
+    holdType(tx, volume);
+    await reserve(context, tx, volume);
     const id = asId<AttachmentId>(app.ids.uuid());
-    await trx
-      .insertInto('attachments')
-      .values({
+    tx.later(
+      tx.q.insertInto('attachments').values({
         id,
         volume_id: volume.id,
         project_id: volume.project_id,
@@ -54,9 +53,9 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
         attached_at: null,
         created_at: sqlTime(app.clock.now()),
         updated_at: null,
-      })
-      .execute();
-    return app.operations.begin(trx, {
+      }),
+    );
+    return app.operations.begin(tx, {
       kind: 'volume.attach',
       volumeId: volume.id,
       attachmentId: id,
@@ -129,25 +128,24 @@ function checkService(app: App, service: Health, what: string): void {
 }
 
 /** A change of the type's QoS spec waits until this attach has begun, and then retunes it; see changeQos. */
-async function holdType(trx: Transaction<Tables>, volume: VolumeRow): Promise<void> {
+function holdType(tx: Tx, volume: VolumeRow): void {
   if (volume.volume_type_id === null) return;
   // MariaDB knows no FOR SHARE.
-  await sql`SELECT id FROM volume_types WHERE id = ${volume.volume_type_id} LOCK IN SHARE MODE`.execute(trx);
+  tx.later(
+    sql`SELECT id FROM volume_types WHERE id = ${volume.volume_type_id} LOCK IN SHARE MODE`.compile(tx.q),
+  );
 }
 
-async function reserve({ app }: RequestContext, trx: Transaction<Tables>, volume: VolumeRow): Promise<void> {
-  const { numUpdatedRows } = await trx
-    .updateTable('volumes')
-    .set({ status: 'attaching', updated_at: sqlTime(app.clock.now()) })
-    .where('id', '=', volume.id)
-    .where('status', '=', 'available')
-    .executeTakeFirst();
-  if (numUpdatedRows > 0n) return;
-  const current = await trx
-    .selectFrom('volumes')
-    .select('status')
-    .where('id', '=', volume.id)
-    .executeTakeFirst();
+async function reserve({ app }: RequestContext, tx: Tx, volume: VolumeRow): Promise<void> {
+  const { matched } = await tx.change(
+    tx.q
+      .updateTable('volumes')
+      .set({ status: 'attaching', updated_at: sqlTime(app.clock.now()) })
+      .where('id', '=', volume.id)
+      .where('status', '=', 'available'),
+  );
+  if (matched > 0) return;
+  const [current] = await tx.rows(tx.q.selectFrom('volumes').select('status').where('id', '=', volume.id));
   throw invalidVolume(
     `volume ${volume.id} status must be 'available'. Currently in '${current?.status ?? 'deleted'}'`,
   );

@@ -87,7 +87,13 @@ class Died extends Error {
 }
 
 /** Runs the operation to its end over the model, with faults; a conductor that died has a successor. */
-async function run(yard: Yard, host: ModelHost, id: OperationId, faults: readonly Fault[]): Promise<number> {
+async function run(
+  yard: Yard,
+  host: ModelHost,
+  id: OperationId,
+  faults: readonly Fault[],
+  during: () => Promise<void> = async () => undefined,
+): Promise<number> {
   let task = 0;
   const deps: EngineDeps = {
     db: yard.db,
@@ -104,6 +110,7 @@ async function run(yard: Yard, host: ModelHost, id: OperationId, faults: readonl
           if (fault?.what === 'conductor dies') throw new Died('the conductor is gone');
           throw new TaskError('invalid', 'planted fault');
         };
+        await during();
         if (fault?.when === 'before') fail();
         let output = host.carryOut(dispatch.task, dispatch.envelope.input);
         if (fault?.when === 'twice') output = host.carryOut(dispatch.task, dispatch.envelope.input);
@@ -207,6 +214,23 @@ for (const kind of Object.keys(FLOWS) as OperationKind[]) {
           assert.deepEqual(anonymous(end), clean, `conductor died ${when} task ${at}`);
         }
       }
+    });
+
+    it('writes nothing more once another conductor has taken the operation over', async () => {
+      const host = new ModelHost();
+      const id = await SCENARIOS[kind](yard, host);
+      const before = await yard.state();
+      await run(yard, host, id, [], async () => {
+        await yard.db
+          .updateTable('operations')
+          .set((eb) => ({ epoch: eb('epoch', '+', 1), owner: 'other/1' }))
+          .execute();
+      });
+      const { state, owner } = await yard.db.selectFrom('operations').selectAll().executeTakeFirstOrThrow();
+      assert.deepEqual([state, owner], ['running', 'other/1']);
+      // What a row of the conductor's own did before the take-over stays; the flow's end does not come.
+      const volumes = (await yard.state()) as { volumes: { status: string }[] };
+      assert.equal(volumes.volumes[0]?.status, (before as typeof volumes).volumes[0]?.status);
     });
 
     it('leaves nothing behind when a step fails, before or after its effect, and when its undo runs twice', async () => {
