@@ -1,19 +1,54 @@
 type Command = (argv: readonly string[]) => Promise<number>;
 
-/** Each command loads only what it needs: a filter shouldn't wait for a web server. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  'domain-xml': async () => {
-    const { domainXmlCommand } = await import('#compute-agent/libvirt/domain-xml/command.ts');
-    return (argv) => domainXmlCommand(argv, process);
+interface Entry {
+  readonly summary: string;
+  /** Each command loads only what it needs: a filter shouldn't wait for a web server. */
+  readonly load: () => Promise<Command>;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  'domain-xml': {
+    summary: 'add a volume to a libvirt domain XML document, or take it out',
+    load: async () => {
+      const { domainXmlCommand } = await import('#compute-agent/libvirt/domain-xml/command.ts');
+      return (argv) => domainXmlCommand(argv, process);
+    },
+  },
+  doctor: {
+    summary: 'say which real parts this machine has, and what to install for the rest',
+    load: async () => {
+      const { doctorCommand } = await import('./commands/doctor/command.ts');
+      return (argv) => doctorCommand(argv, process, process.env);
+    },
+  },
+  operations: {
+    summary: 'list operations, show the timeline of one',
+    load: async () => {
+      const { operationsCommand } = await import('./commands/operations/command.ts');
+      return (argv) => operationsCommand(argv, process, process.env);
+    },
   },
 };
 
-const [name = '', ...argv] = process.argv.slice(2);
-const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-if (load === undefined) {
-  process.stderr.write(`Usage: blockyard COMMAND …\nCommands: ${Object.keys(COMMANDS).join(', ')}\n`);
-  process.exitCode = 2;
-} else {
-  const command = await load();
+const HELP = `Usage: blockyard COMMAND …
+
+${Object.entries(COMMANDS)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
+  .join('\n')}
+
+blockyard COMMAND --help says more.
+`;
+
+const [name = '--help', ...argv] = process.argv.slice(2);
+const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+if (entry !== undefined) {
+  const command = await entry.load();
   process.exitCode = await command(argv);
+} else if (['--help', '-h', 'help'].includes(name)) {
+  process.stdout.write(HELP);
+} else {
+  process.stderr.write(
+    `blockyard: there is no command "${name.replaceAll(/\p{C}+/gu, ' ').slice(0, 100)}" (blockyard --help lists them)\n`,
+  );
+  process.exitCode = 2;
 }

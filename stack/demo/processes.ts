@@ -54,7 +54,7 @@ function factsOf(pid: string): ProcessFacts | undefined {
   return {
     pid: Number(pid),
     parent: Number(fields[1]),
-    name: basename(commandLine(Number(pid)).split('\0', 1)[0] ?? ''),
+    name: basename(commandLine(Number(pid)).split(/[\0 ]/, 1)[0] ?? ''),
     began: fields[19] ?? '',
   };
 }
