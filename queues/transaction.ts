@@ -118,7 +118,7 @@ export class Tx {
 }
 
 function compiled(statement: Statement): CompiledQuery {
-  return 'compile' in statement ? (statement.compile() as CompiledQuery) : statement;
+  return 'compile' in statement ? statement.compile() : statement;
 }
 
 /**

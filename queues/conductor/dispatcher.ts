@@ -39,7 +39,8 @@ interface Waiter {
 const JOB_OPTIONS = {
   attempts: 4,
   backoff: { type: 'exponential', delay: 300 },
-  removeOnComplete: { count: 100 },
+  // Its end is in the event stream, and should that be missed, a task may simply run again.
+  removeOnComplete: true,
   removeOnFail: { count: 100 },
 } as const;
 

@@ -133,7 +133,7 @@ class Operation {
       )
         continue;
       try {
-        if (row.on === 'conductor') await this.#commit((tx) => this.#undoLocal(tx, row));
+        if (row.on === 'conductor') await this.#commit(async (tx) => this.#undoLocal(tx, row));
         else await this.#undoTask(row, index);
       } catch (error) {
         if (isNotFailure(error)) throw error;
@@ -164,9 +164,9 @@ class Operation {
     this.#out[row.name] = output;
   }
 
-  async #undoLocal(tx: Tx, row: LocalRow): Promise<void> {
+  #undoLocal(tx: Tx, row: LocalRow): void {
     const started = this.#now();
-    if (typeof row.undo === 'function') await row.undo(tx, this.#run);
+    if (typeof row.undo === 'function') row.undo(tx, this.#run);
     this.#recordLocal(row, 'undo', started, null);
   }
 

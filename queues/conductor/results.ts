@@ -31,7 +31,7 @@ export function readResults(
   const positions = new Map<string, string>();
   const known = new Map<string, Promise<void>>();
   let readerId: number | undefined;
-  let closed = false;
+  const closing = new AbortController();
   let wake = (): void => undefined;
 
   function take(fields: readonly string[]): void {
@@ -77,7 +77,7 @@ export function readResults(
   }
 
   async function loop(): Promise<void> {
-    while (!closed) {
+    while (!closing.signal.aborted) {
       try {
         if (positions.size > 0) await read();
         else await new Promise<void>((resolve) => (wake = resolve));
@@ -111,7 +111,7 @@ export function readResults(
       }
     },
     async close() {
-      closed = true;
+      closing.abort();
       wake();
       reader.disconnect();
       await running;
