@@ -45,9 +45,11 @@ async function main(): Promise<void> {
 
   await stopSignal();
   const closed = new Promise((resolve) => server.close(resolve));
-  server.closeIdleConnections();
+  // Connections that are kept alive end as soon as their last reply is out.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
   const deadline = setTimeout(() => server.closeAllConnections(), GRACE_MS);
   await closed;
+  clearInterval(idle);
   clearTimeout(deadline);
   await dashboard.close();
   await operations.close();
