@@ -3,6 +3,7 @@ import { attachmentRoutes } from './block-storage/attachments/routes.ts';
 import { availabilityZoneRoutes } from './block-storage/availability-zones/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
+import { messageRoutes } from './block-storage/messages/routes.ts';
 import { operationRoutes } from './block-storage/operations/routes.ts';
 import { poolRoutes } from './block-storage/pools/routes.ts';
 import { qosRoutes } from './block-storage/qos-specs/routes.ts';
@@ -30,6 +31,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...availabilityZoneRoutes,
   ...extensionRoutes,
   ...operationRoutes,
+  ...messageRoutes,
 ];
 
 /** The part of Nova's API v2.1 that attaches volumes. */

@@ -22,10 +22,10 @@ export async function updateVolume(context: RequestContext, id: string, changes:
   }
   const volume = await findVolume(context, id);
   const values: { name?: string | null; description?: string | null; metadata?: string } = {};
-  const name = changes.name ?? changes.display_name;
-  const description = changes.description ?? changes.display_description;
-  if (name !== undefined && name !== null) values.name = name;
-  if (description !== undefined && description !== null) values.description = description;
+  const name = changes.name === undefined ? changes.display_name : changes.name;
+  const description = changes.description === undefined ? changes.display_description : changes.description;
+  if (name !== undefined) values.name = name;
+  if (description !== undefined) values.description = description;
   if (changes.metadata !== undefined) values.metadata = JSON.stringify(changes.metadata);
   if (Object.keys(values).length > 0) {
     await context.app.db

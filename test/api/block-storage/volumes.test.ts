@@ -85,6 +85,7 @@ describe('volumes', () => {
     const put = (volume: object, version = 71) => api.call('PUT', path, { body: { volume }, version });
     const { volume } = (await put({ name: 'new', metadata: { a: 'b' } })).body;
     assert.deepEqual([volume.name, volume.description, volume.metadata], ['new', 'kept', { a: 'b' }]);
+    assert.equal((await put({ name: null })).body.volume.name, null);
     assert.equal((await put({})).status, 400);
     assert.equal((await put({}, 52)).status, 200);
     assert.equal((await put({ size: 5 })).status, 400);

@@ -19,6 +19,7 @@ const IDS: Readonly<Record<string, readonly string[]>> = {
   'qos-specs': ['@qos'],
   attachments: ['@attachment'],
   operations: ['@operation'],
+  messages: ['@operation'],
   servers: ['@server'],
   key: ['key'],
   project: [PROJECT],

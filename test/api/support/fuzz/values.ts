@@ -55,7 +55,8 @@ const queryValue = fc.oneof(
   text,
 );
 export const query = fc.oneof(
-  { weight: 2, arbitrary: fc.constant([]) },
+  { weight: 2, arbitrary: fc.constant<[string, string][]>([]) },
+  { weight: 1, arbitrary: fc.constant([['vol_type_id', '@type'] as [string, string]]) },
   fc.array(fc.tuple(queryName, queryValue), { maxLength: 3 }),
 );
 
