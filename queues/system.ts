@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '#schema/clock.ts';
 import type { Ids } from '#schema/ids.ts';
+import packageJson from '../package.json' with { type: 'json' };
 
 /** The machine's clock: the one place that reads it. */
 // oxlint-disable-next-line no-restricted-properties
@@ -16,4 +17,4 @@ export function stopSignal(): Promise<NodeJS.Signals> {
 }
 
 /** What this version calls itself in reports. */
-export const VERSION = '0.1.0';
+export const VERSION: string = packageJson.version;
