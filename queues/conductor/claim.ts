@@ -12,6 +12,11 @@ export class NotOurs extends Error {
   override readonly name = 'NotOurs';
 }
 
+/** The operation's volume is not there any more, so there is nothing to do and nothing to undo. */
+export class VolumeGone extends Error {
+  override readonly name = 'VolumeGone';
+}
+
 export interface Claim {
   readonly epoch: number;
   readonly facts: Facts;
@@ -32,7 +37,7 @@ export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<
     factsQuery(tx.q, id),
   );
   if (matched !== 1) throw new NotOurs(`operation ${id} has ended or has an owner`);
-  if (row === undefined) throw new NotOurs(`operation ${id} has lost its volume`);
+  if (row === undefined) throw new VolumeGone(`operation ${id} has lost its volume`);
   const attachments =
     row.kind === 'volume.create'
       ? []

@@ -12,7 +12,7 @@ import { createDispatcher } from './dispatcher.ts';
 import { runOperation } from './engine.ts';
 import { newestReports, takeReport } from './reports.ts';
 import { restoreExports } from './restore.ts';
-import { freeOrphans, type SweeperDeps, sayAlive, unattended } from './sweeper.ts';
+import { freeOrphans, purge, type SweeperDeps, sayAlive, unattended } from './sweeper.ts';
 
 export interface ConductorOptions {
   readonly db: Kysely<Tables>;
@@ -36,6 +36,7 @@ export interface Conductor {
 const CONCURRENCY = 64;
 const PARK_MS = 3_000;
 const SWEEP_MS = 2_000;
+const PURGE_MS = 600_000;
 
 export async function startConductor(options: ConductorOptions): Promise<Conductor> {
   const { db, redisUrl, prefix, clock, log } = options;
@@ -106,7 +107,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
     (job) => {
       const id = job.id as OperationId;
       const run = take(id);
-      return Promise.race([run, pause(PARK_MS, stopping.signal).catch(() => undefined)]);
+      return atMost(PARK_MS, run);
     },
     {
       connection: commands,
@@ -122,13 +123,16 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
   // Apart, so that this conductor doesn't seem dead in MySQL while Redis is away.
   const timers = [
     every(SWEEP_MS, () => sweep().catch((error: Error) => log(`sweep: ${error.message}`))),
+    every(PURGE_MS, () => purge(sweeper).catch((error: Error) => log(`purge: ${error.message}`))),
     every(SWEEP_MS, () => dispatcher.check().catch((error: Error) => log(`check: ${error.message}`))),
   ];
 
   return {
     async stop() {
       for (const timer of timers) clearInterval(timer);
-      stopping.abort(new DOMException('the conductor stops', 'AbortError'));
+      const reason = new DOMException('the conductor stops', 'AbortError');
+      stopping.abort(reason);
+      dispatcher.abandon(reason);
       await Promise.allSettled(running.values());
       await worker.close();
       await operations.close();
@@ -138,6 +142,17 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
       await db.updateTable('operations').set({ owner: null }).where('owner', '=', deps.owner).execute();
     },
   };
+}
+
+/** Resolves when the work has ended, or after `ms`. */
+function atMost(ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    void work.finally(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** Starts the work again and again, but not while it is still under way. */

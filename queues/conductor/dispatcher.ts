@@ -25,15 +25,21 @@ export interface Dispatcher {
    * @throws TaskError with the agent's own words, or `failed` when time is up (the job is then withdrawn if no
    * agent has begun it).
    */
-  run(dispatch: Dispatch, withinMs: number | undefined, signal: AbortSignal): Promise<unknown>;
+  run(dispatch: Dispatch, withinMs: number | undefined): Promise<unknown>;
   /** Finds jobs that Redis has lost and adds them again, and ends whose event was missed. */
   check(): Promise<void>;
+  /** Ends all waiting with `reason`; the tasks go on, and whoever takes their operations up finds them. */
+  abandon(reason: Error): void;
   close(): Promise<void>;
 }
 
 interface Waiter {
   readonly dispatch: Dispatch;
+  readonly since: number;
+  /** When to look next what became of the job. */
+  nextLook: number;
   settle(result: Result): void;
+  abandon(reason: Error): void;
 }
 
 const JOB_OPTIONS = {
@@ -44,13 +50,15 @@ const JOB_OPTIONS = {
   removeOnFail: { count: 100 },
 } as const;
 
-/** Jobs younger than this are not looked for: their events are on their way. */
+/** Jobs younger than this are not looked for: their events are on their way. Older ones ever more rarely. */
 const SETTLED_MS = 1_500;
+const LOOK_AT_LEAST_EVERY_MS = 15_000;
 
 export function createDispatcher(redisUrl: string, prefix: string, now: () => number): Dispatcher {
   const commands = openRedis(redisUrl);
   const queues = new Map<string, Queue>();
-  const waiters = new Map<string, Waiter & { since: number }>();
+  const waiters = new Map<string, Waiter>();
+  let abandoned: Error | undefined;
   const results = readResults(redisUrl, prefix, commands, (jobId, result) =>
     waiters.get(jobId)?.settle(result),
   );
@@ -89,17 +97,18 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
   }
 
   return {
-    async run(dispatch, withinMs, signal) {
+    async run(dispatch, withinMs) {
+      if (abandoned !== undefined) throw abandoned;
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-      const waiter: Waiter & { since: number } = {
+      const began = now();
+      const waiter: Waiter = {
         dispatch,
-        since: now(),
+        since: began,
+        nextLook: began + SETTLED_MS,
+        abandon: reject,
         settle: (result) =>
           result.ok ? resolve(JSON.parse(result.value)) : reject(parseFailure(result.reason)),
       };
-      const aborted = (): void => reject(signal.reason);
-      signal.throwIfAborted();
-      signal.addEventListener('abort', aborted);
       waiters.set(dispatch.jobId, waiter);
       const timer =
         withinMs === undefined
@@ -116,14 +125,22 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
         return await promise;
       } finally {
         clearTimeout(timer);
-        signal.removeEventListener('abort', aborted);
         waiters.delete(dispatch.jobId);
       }
     },
 
     async check() {
-      const old = now() - SETTLED_MS;
-      await Promise.all([...waiters.values()].filter(({ since }) => since < old).map(checkOne));
+      const time = now();
+      const due = [...waiters.values()].filter(({ nextLook }) => nextLook < time);
+      for (const waiter of due) {
+        waiter.nextLook = time + Math.min(time - waiter.since, LOOK_AT_LEAST_EVERY_MS);
+      }
+      await Promise.all(due.map(checkOne));
+    },
+
+    abandon(reason) {
+      abandoned = reason;
+      for (const waiter of waiters.values()) waiter.abandon(reason);
     },
 
     async close() {

@@ -9,7 +9,7 @@ import type { AnyRow, Flow, Run } from '../flows/flow.ts';
 import { FLOWS } from '../flows/index.ts';
 import { reach } from '../stopping-points.ts';
 import { LostRow, type Tx, transaction } from '../transaction.ts';
-import { type Claim, claim, NotOurs } from './claim.ts';
+import { type Claim, claim, NotOurs, VolumeGone } from './claim.ts';
 import type { EngineDeps } from './deps.ts';
 import { isInfrastructure } from './infrastructure.ts';
 import { performTask } from './perform-task.ts';
@@ -30,8 +30,18 @@ export async function runOperation(deps: EngineDeps, id: OperationId, signal: Ab
     const operation = await takeUp(deps, id, signal);
     await operation.run();
   } catch (error) {
-    if (!(error instanceof NotOurs || error instanceof LostRow)) throw error;
+    if (error instanceof VolumeGone) await giveUp(deps, id);
+    else if (!(error instanceof NotOurs || error instanceof LostRow)) throw error;
   }
+}
+
+async function giveUp({ db, clock }: EngineDeps, id: OperationId): Promise<void> {
+  await db
+    .updateTable('operations')
+    .set({ state: 'stuck', error: 'its volume no longer exists', ended_at: sqlTime(clock.now()) })
+    .where('id', '=', id)
+    .where('owner', 'is', null)
+    .execute();
 }
 
 /** Claims the operation, and where its first row is the conductor's own, does that in the same transaction. */
@@ -229,7 +239,7 @@ class Operation {
   #perform(...[name, direction, on, task, call, offset, withinMs]: PerformArguments): Promise<unknown> {
     const { facts, epoch, timeline } = this.#claim;
     return performTask(
-      { dispatcher: this.#deps.dispatcher, timeline, signal: this.#signal, now: () => this.#now() },
+      { dispatcher: this.#deps.dispatcher, timeline, now: () => this.#now() },
       { name, direction, on, task, call, operation: facts.operation, epoch, offset, withinMs },
       () => this.#commit(async () => undefined),
     );
@@ -303,7 +313,12 @@ type PerformArguments = [
 
 /** The work has neither been done nor gone wrong: somebody else has it, or a server is away. */
 function isNotFailure(error: unknown): boolean {
-  return error instanceof NotOurs || error instanceof LostRow || isInfrastructure(error);
+  return (
+    error instanceof NotOurs ||
+    error instanceof VolumeGone ||
+    error instanceof LostRow ||
+    isInfrastructure(error)
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -26,7 +26,6 @@ interface Performance {
 interface Stage {
   readonly dispatcher: EngineDeps['dispatcher'];
   readonly timeline: Timeline;
-  readonly signal: AbortSignal;
   readonly now: () => string;
 }
 
@@ -55,7 +54,6 @@ export async function performTask(
         envelope: { volumeId: operation.volume_id, seq, requestId: operation.request_id, input: call.input },
       },
       step.withinMs,
-      stage.signal,
     );
     await reach('conductor.answered', step.task);
     await shown;

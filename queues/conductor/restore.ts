@@ -48,7 +48,6 @@ async function restoreOne(deps: Deps, host: HostName, id: VolumeId, signal: Abor
           envelope: { volumeId: id, seq: wanted.seq, requestId: 'restore', input: wanted.input },
         },
         WITHIN_MS,
-        signal,
       );
       return;
     } catch (error) {

@@ -10,6 +10,8 @@ export const CONDUCTOR_DEAD_MS = 15_000;
 /** Younger ones have just been submitted. */
 const GRACE_MS = 1_000;
 const AT_MOST = 1_000;
+/** History is kept this long; what is stuck stays until somebody has seen to it. */
+const KEPT_MS = 90 * 24 * 3_600_000;
 
 export interface SweeperDeps {
   readonly db: Kysely<Tables>;
@@ -106,4 +108,14 @@ export async function unattended({ db, clock }: SweeperDeps): Promise<OperationI
     .limit(AT_MOST)
     .execute();
   return rows.map(({ id }) => id);
+}
+
+/** Forgets operations that ended well long ago, and with them their steps. */
+export async function purge({ db, clock }: SweeperDeps): Promise<void> {
+  await db
+    .deleteFrom('operations')
+    .where('state', 'in', ['done', 'undone'])
+    .where('created_at', '<', sqlTime(clock.now() - KEPT_MS))
+    .limit(AT_MOST)
+    .execute();
 }

@@ -4,7 +4,6 @@ import type { OperationKind } from '#schema/operations.ts';
 import { type AttachmentStatus, type VolumeStatus, volumeStatusesBefore } from '#schema/states.ts';
 import type { Tables, VolumesTable } from '#schema/tables.ts';
 import type { Tx } from '../transaction.ts';
-import { subject } from './facts.ts';
 import type { Run } from './flow.ts';
 
 type Changes = Partial<Pick<VolumesTable, 'size_gib' | 'pool'>>;
@@ -52,11 +51,13 @@ export function setAttachment(
   status: AttachmentStatus,
   changes: Partial<Tables['attachments']> = {},
 ): void {
+  const id = run.facts.operation.attachment_id;
+  if (id === null) return;
   tx.later(
     tx.q
       .updateTable('attachments')
       .set({ ...changes, status, updated_at: sqlTime(run.clock.now()) })
-      .where('id', '=', subject(run.facts).id),
+      .where('id', '=', id),
   );
 }
 
