@@ -52,9 +52,10 @@ export function createApi(app: App, options: ApiOptions): Server {
     return dispatcher.dispatch(root, exchange, path, mark === -1 ? '' : url.slice(mark + 1));
   }
 
-  function failure(error: unknown, { request, requestId }: Exchange): Reply {
+  function failure(error: unknown, { request, response, requestId }: Exchange): Reply {
     const told = error instanceof ApiError ? error : ours(error);
-    if (!(error instanceof ApiError)) {
+    // Nobody is left to be told when the client has gone, or the process stops.
+    if (!(error instanceof ApiError) && !response.destroyed) {
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
       options.log(`${requestId} ${request.method ?? ''} failed: ${reason}`);
     }
