@@ -9,6 +9,8 @@ const USAGE = `Usage: npm run demo -- [--keep] [--run-dir FOLDER]
   --run-dir FOLDER   for all files of this run; emptied first, removed at the end (default .data/demo)
 `;
 
+const END_WITHIN_MS = 2_000;
+
 try {
   const { values } = parseArgs({
     options: {
@@ -18,11 +20,14 @@ try {
     },
   });
   if (values.help) process.stdout.write(USAGE);
-  else
+  else {
     process.exitCode = await runDemo(
       { keep: values.keep, runDir: values['run-dir'] },
       new Report(process.stdout),
     );
+    // A walk that was cut short may still wait for something that will never come.
+    setTimeout(() => process.exit(), END_WITHIN_MS).unref();
+  }
 } catch (error) {
   const wrongUsage = error instanceof TypeError && 'code' in error;
   process.stderr.write(wrongUsage ? `demo: ${error.message}\n\n${USAGE}` : `demo: ${String(error)}\n`);

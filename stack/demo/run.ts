@@ -1,7 +1,10 @@
-import { relative, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import { type Stack, startStack } from '../environment.ts';
 import { buildGuest } from '../guest/image.ts';
 import { servicesUp } from '../readiness.ts';
+import { claimRunDir } from '../run-dir.ts';
 import { Client } from './client.ts';
 import { endStack, stopStack, takeAway, tidy } from './ending.ts';
 import { explain } from './failure.ts';
@@ -35,6 +38,7 @@ export async function runDemo(options: DemoOptions, report: Report): Promise<num
   let stack: Stack | undefined;
   let scene: Scene | undefined;
   try {
+    await refuseForeign(runDir);
     report.line('Blockyard: a volume reaches a virtual machine\n');
     const building = buildGuest(GUEST_CACHE);
     building.catch(() => undefined);
@@ -71,8 +75,16 @@ export async function runDemo(options: DemoOptions, report: Report): Promise<num
   } finally {
     stack ??= scene?.stack;
     if (stack !== undefined) await cleanUp(stack, scene, runDir);
+    await removeRunDir(runDir);
     signals.close();
   }
+}
+
+/** @throws Error for a folder that holds something else than a former run: it would be lost. */
+async function refuseForeign(runDir: string): Promise<void> {
+  const names: string[] = await readdir(runDir).catch(() => []);
+  if (names.length > 0 && !names.includes('stack.json'))
+    throw new Error(`${runDir} is not empty, and not a run directory`);
 }
 
 async function start(runDir: string, log: LogFile): Promise<Stack> {
@@ -85,10 +97,20 @@ async function start(runDir: string, log: LogFile): Promise<Stack> {
 }
 
 async function cleanUp(stack: Stack, scene: Scene | undefined, runDir: string): Promise<void> {
+  await scene?.made.console?.[Symbol.asyncDispose]();
   const { servers } = stack;
   const given = Object.values([servers.redis, servers.mariadb, servers.tgtd, servers.libvirt]);
   if (scene !== undefined && given.includes(undefined)) await tidy(scene);
   await endStack(stack, runDir);
+}
+
+/** Also what a stack has left that did not come up; but nothing that another run is at work in. */
+async function removeRunDir(runDir: string): Promise<void> {
+  if (!existsSync(join(runDir, 'stack.json'))) return;
+  const claimed = await claimRunDir(runDir).catch(() => undefined);
+  if (claimed === undefined) return;
+  await rm(runDir, { recursive: true, force: true });
+  await claimed.release();
 }
 
 function namesOf({ servers, processes }: Stack): string[] {

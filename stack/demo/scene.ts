@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Stack } from '../environment.ts';
+import type { GuestConsole } from '../guest/console.ts';
 import type { Client } from './client.ts';
 import type { Report } from './report.ts';
 
@@ -18,6 +19,7 @@ export interface Made {
   volumeId?: string;
   /** The domain's UUID, which is the server's id. */
   domain?: string;
+  console?: GuestConsole;
 }
 
 /** What the volume type asks for, and the demo's only backend is called. */

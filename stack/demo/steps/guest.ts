@@ -42,6 +42,7 @@ export async function bootGuest(
   const started = performance.now();
   step.did(`virsh define guest.xml; virsh start ${name}`);
   const console = await GuestConsole.open(consoleSocket, consoleLog);
+  made.console = console;
   const { body } = await client.until(
     'server ACTIVE',
     `/compute/v2.1/servers/${id}`,
@@ -66,6 +67,7 @@ export async function removeGuest(
   guest: RunningGuest,
 ): Promise<void> {
   await guest.console[Symbol.asyncDispose]();
+  delete made.console;
   await virsh(stack.env, 'destroy', guest.name);
   await virsh(stack.env, 'undefine', guest.name);
   delete made.domain;
