@@ -2,6 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, forbidden, invalidInput, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
+import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, VOLUME_STATUSES, type VolumeStatus } from '#schema/states.ts';
 import { deleteVolume } from './delete.ts';
@@ -21,20 +22,16 @@ export async function extendVolume(context: RequestContext, id: string, toGib: n
   }
   const inUse = context.microversion >= EXTEND_IN_USE_SINCE && volume.status === 'in-use';
   const expected: VolumeStatus = inUse ? 'in-use' : 'available';
-  const operation = await transact(app.db, async (trx) => {
-    const { numUpdatedRows } = await trx
-      .updateTable('volumes')
-      .set({ status: 'extending', updated_at: sqlTime(app.clock.now()) })
-      .where('id', '=', volume.id)
-      .where('status', '=', expected)
-      .where('size_gib', '=', volume.size_gib)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) {
-      throw invalidVolume(
-        `Volume ${volume.id} status must be '${expected}' to extend, currently ${volume.status}.`,
-      );
-    }
-    return app.operations.begin(trx, {
+  const operation = await transaction(app.db, async (tx) => {
+    tx.must(
+      tx.q
+        .updateTable('volumes')
+        .set({ status: 'extending', updated_at: sqlTime(app.clock.now()) })
+        .where('id', '=', volume.id)
+        .where('status', '=', expected)
+        .where('size_gib', '=', volume.size_gib),
+    );
+    return app.operations.begin(tx, {
       kind: 'volume.extend',
       volumeId: volume.id,
       projectId: volume.project_id,
@@ -42,6 +39,11 @@ export async function extendVolume(context: RequestContext, id: string, toGib: n
       requestId: context.requestId,
       input: { fromGib: volume.size_gib, toGib },
     });
+  }).catch((error: unknown) => {
+    if (!(error instanceof LostRow)) throw error;
+    throw invalidVolume(
+      `Volume ${volume.id} status must be '${expected}' to extend, currently ${volume.status}.`,
+    );
   });
   app.operations.submit(operation);
   return { status: 202 };

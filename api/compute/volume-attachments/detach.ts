@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { conflict, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { transact } from '#queues/database.ts';
+import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { AttachmentStatus, VolumeStatus } from '#schema/states.ts';
 import { findServer } from '../servers/rows.ts';
@@ -21,30 +21,27 @@ export async function detach(context: RequestContext, serverId: string, volumeId
       `Attachment ${attachment.id} was made by a client that connects by itself; delete it with the block storage API.`,
     );
   }
-  const operation = await transact(app.db, async (trx) => {
+  const operation = await transaction(app.db, async (tx) => {
     const now = sqlTime(app.clock.now());
-    const volume = await trx
-      .updateTable('volumes')
-      .set({
-        // A volume in error stays so until the detach has succeeded.
-        status: sql<VolumeStatus>`IF(status = 'in-use', 'detaching', status)`,
-        updated_at: now,
-      })
-      .where('id', '=', attachment.volume_id)
-      .where('status', 'in', ['in-use', 'error'])
-      .executeTakeFirst();
-    const changed = await trx
-      .updateTable('attachments')
-      .set({ status: 'detaching', updated_at: now })
-      .where('id', '=', attachment.id)
-      .where('status', 'in', DETACHABLE)
-      .executeTakeFirst();
-    if (volume.numUpdatedRows === 0n || changed.numUpdatedRows === 0n) {
-      throw invalidVolume(
-        `volume ${attachment.volume_id} must be in-use to be detached; its attachment is ${attachment.status}`,
-      );
-    }
-    return app.operations.begin(trx, {
+    tx.must(
+      tx.q
+        .updateTable('volumes')
+        .set({
+          // A volume in error stays so until the detach has succeeded.
+          status: sql<VolumeStatus>`IF(status = 'in-use', 'detaching', status)`,
+          updated_at: now,
+        })
+        .where('id', '=', attachment.volume_id)
+        .where('status', 'in', ['in-use', 'error']),
+    );
+    tx.must(
+      tx.q
+        .updateTable('attachments')
+        .set({ status: 'detaching', updated_at: now })
+        .where('id', '=', attachment.id)
+        .where('status', 'in', DETACHABLE),
+    );
+    return app.operations.begin(tx, {
       kind: 'volume.detach',
       volumeId: attachment.volume_id,
       attachmentId: attachment.id,
@@ -53,6 +50,11 @@ export async function detach(context: RequestContext, serverId: string, volumeId
       requestId: context.requestId,
       input: {},
     });
+  }).catch((error: unknown) => {
+    if (!(error instanceof LostRow)) throw error;
+    throw invalidVolume(
+      `volume ${attachment.volume_id} must be in-use to be detached; its attachment is ${attachment.status}`,
+    );
   });
   app.operations.submit(operation);
   return { status: 202 };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { startApi, type TestApi } from '../support/api.ts';
 import { availableVolume, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
@@ -110,5 +111,52 @@ describe('attachments of clients that connect by themselves', () => {
       list.body.attachments.map((item: { id: string }) => item.id),
       [made.body.attachment.id],
     );
+  });
+
+  it('one more for the same server while it moves to another host, or by type for many', async () => {
+    const [volume, server] = [await availableVolume(api), randomUUID()];
+    await create({ volume_uuid: volume, instance_uuid: server });
+    const other = await create({ volume_uuid: volume, instance_uuid: randomUUID() });
+    assert.equal(other.status, 400);
+    const second = await create({
+      volume_uuid: volume,
+      instance_uuid: server,
+      connector: { ...CONNECTOR, initiator: 'iqn.1993-08.org.debian:01:second' },
+    });
+    assert.equal(second.status, 200);
+    assert.equal(hosts.model.exports.get(volume)?.length, 1);
+
+    await api.call('POST', '/types', {
+      as: 'admin',
+      body: { volume_type: { name: 'shared', extra_specs: { multiattach: '<is> True' } } },
+    });
+    const shared = await availableVolume(api, { volume_type: 'shared' });
+    for (const index of [1, 2]) {
+      const connector = { initiator: `iqn.1993-08.org.debian:01:n${index}`, host: `client${index}` };
+      const made = await create({ volume_uuid: shared, connector });
+      assert.equal(made.status, 200, JSON.stringify(made.body));
+      const path = `/attachments/${made.body.attachment.id}/action`;
+      assert.equal((await api.call('POST', path, { body: { 'os-complete': null } })).status, 204);
+      await volumeBecomes(api, shared, 'in-use');
+    }
+    assert.equal(hosts.model.exports.get(shared)?.length, 2);
+    const [first] = (await api.call('GET', `/attachments?volume_id=${shared}&sort=created_at:asc`)).body
+      .attachments;
+    assert.equal((await api.call('DELETE', `/attachments/${first.id}`)).body.attachments.length, 1);
+    await volumeBecomes(api, shared, 'in-use');
+    assert.equal(hosts.model.exports.get(shared)?.length, 1);
+  });
+
+  it('of many at once one gets the volume, and a delete at the same time gets nothing or everything', async () => {
+    const volume = await availableVolume(api);
+    const answers = await Promise.all([
+      ...Array.from({ length: 6 }, () => create({ volume_uuid: volume, connector: CONNECTOR })),
+      api.call('DELETE', `/volumes/${volume}`),
+    ]);
+    const won = answers.filter(({ status }) => status < 300);
+    assert.equal(won.length, 1);
+    if (won[0]?.status === 202) return;
+    assert.equal((await api.call('DELETE', `/attachments/${won[0]?.body.attachment.id}`)).status, 200);
+    assert.equal(hosts.model.exports.has(volume), false);
   });
 });
