@@ -10,7 +10,7 @@ import { processTree } from '#test/support/process-tree.ts';
 
 /** A line for each thing that the walk promises to observe, in order. */
 const OBSERVATIONS = [
-  /✓ up: api, conductor \S+, compute \S+, storage \S+@demo$/,
+  /✓ up: api, conductor \S+, storage \S+@demo, compute \S+$/,
   /✓ pool \S+@demo#demo-files: .* 0 GiB allocated$/,
   /✓ type gold-\w+ goes to backends with volume_backend_name=demo-files$/,
   /✓ every volume of type gold-\w+ has these limits$/,

@@ -7,7 +7,7 @@ import type { RunningGuest } from './guest.ts';
 import type { Limits } from './types.ts';
 
 /** virtio-blk has 20 bytes for a serial. */
-export const serialInGuest = (volumeId: string): string => volumeId.slice(0, 20);
+const serialInGuest = (volumeId: string): string => volumeId.slice(0, 20);
 
 export async function attachVolume(
   scene: Scene,

@@ -8,7 +8,7 @@ import type { RunningGuest } from './guest.ts';
 const WORD = 'blockyard';
 const BLOCK = 65_536;
 const BLOCKS = 32;
-export const BYTES = BLOCK * BLOCKS;
+const BYTES = BLOCK * BLOCKS;
 
 /** What the guest's `yes` writes, as SHA-256. */
 const SUM = createHash('sha256')

@@ -15,16 +15,12 @@ export async function lookAround({ client }: Scene, step: Step): Promise<void> {
   };
   // With a database that others use too, there may be services of theirs that are down.
   const up = services.filter(({ state }) => state === 'up');
-  for (const binary of ['blockyard-conductor', 'blockyard-storage', 'blockyard-compute'])
-    expectThat(
-      `${binary} is up`,
-      up.some((each) => each.binary === binary),
-      'up',
-      services,
-    );
-  step.saw(
-    `up: api, ${up.map(({ binary, host }) => `${binary.replace('blockyard-', '')} ${host}`).join(', ')}`,
-  );
+  const hosts = ['conductor', 'storage', 'compute'].map((kind) => {
+    const own = up.find(({ binary }) => binary === `blockyard-${kind}`);
+    expectThat(`service ${kind}`, own !== undefined, 'up', services);
+    return `${kind} ${own?.host}`;
+  });
+  step.saw(`up: api, ${hosts.join(', ')}`);
   const { name, capabilities } = await poolOf(client);
   step.saw(
     `pool ${name}: ${capabilities.free_capacity_gb} GiB free, ${capabilities.allocated_capacity_gb} GiB allocated`,
