@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -12,7 +12,10 @@ export interface LogFile {
   keep(): Promise<string | undefined>;
 }
 
+/** Removes what a former run has kept. */
 export function logFile(runDir: string): LogFile {
+  const kept = `${runDir}.log`;
+  rmSync(kept, { force: true });
   const path = join(runDir, 'demo.log');
   return {
     path,
@@ -24,8 +27,8 @@ export function logFile(runDir: string): LogFile {
     last: (count) => (existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count) : []),
     async keep() {
       if (!existsSync(path)) return undefined;
-      await copyFile(path, `${runDir}.log`);
-      return `${runDir}.log`;
+      await copyFile(path, kept);
+      return kept;
     },
   };
 }
