@@ -34,7 +34,7 @@ export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<
       SET epoch = LAST_INSERT_ID(epoch + 1), owner = ${deps.owner}, state = IF(state = 'queued', 'running', state),
         started_at = COALESCE(started_at, ${sqlTime(deps.clock.now())})
       WHERE id = ${id} AND owner IS NULL AND state IN (${sql.join(OPEN_OPERATION_STATES)})`.compile(tx.q),
-    factsQuery(tx.q, id),
+    factsQuery(id),
   );
   if (matched !== 1) throw new NotOurs(`operation ${id} has ended or has an owner`);
   if (row === undefined) throw new VolumeGone(`operation ${id} has lost its volume`);

@@ -1,13 +1,8 @@
-import type { Compilable, Kysely, Selectable } from 'kysely';
+import type { Compilable, CompiledQuery, Selectable } from 'kysely';
 import type { OperationId, PoolName } from '#schema/ids.ts';
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
-import type {
-  AttachmentsTable,
-  OperationsTable,
-  QosSpecsTable,
-  Tables,
-  VolumesTable,
-} from '#schema/tables.ts';
+import type { AttachmentsTable, OperationsTable, QosSpecsTable, VolumesTable } from '#schema/tables.ts';
+import { BUILDER } from '../transaction.ts';
 
 export type VolumeRow = Selectable<VolumesTable>;
 export type AttachmentRow = Selectable<AttachmentsTable>;
@@ -46,10 +41,8 @@ const VOLUME_COLUMNS = [
   'volumes.updated_at as updated_at',
 ] as const;
 
-/** Reads an operation with all that its flow needs but the attachments; no row when the volume or it is gone. */
-export function factsQuery(q: Kysely<Tables>, id: OperationId) {
-  return q
-    .selectFrom('operations')
+function buildFactsQuery(id: OperationId) {
+  return BUILDER.selectFrom('operations')
     .innerJoin('volumes', 'volumes.id', 'operations.volume_id')
     .leftJoin('volume_types', 'volume_types.id', 'volumes.volume_type_id')
     .leftJoin('qos_specs', 'qos_specs.id', 'volume_types.qos_specs_id')
@@ -67,7 +60,15 @@ export function factsQuery(q: Kysely<Tables>, id: OperationId) {
     .where('operations.id', '=', id);
 }
 
-type FactsRow = ReturnType<typeof factsQuery> extends Compilable<infer Row> ? Row : never;
+type FactsRow = ReturnType<typeof buildFactsQuery> extends Compilable<infer Row> ? Row : never;
+
+/** Compiled once: every operation asks it. */
+const FACTS = buildFactsQuery('' as OperationId).compile();
+
+/** Reads an operation with all that its flow needs but the attachments; no row when the volume or it is gone. */
+export function factsQuery(id: OperationId): CompiledQuery<FactsRow> {
+  return { ...FACTS, parameters: [id] };
+}
 
 export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): Facts {
   const volume: VolumeRow = {
