@@ -9,9 +9,6 @@ export function agentQueue(kind: AgentKind, host: HostName): string {
   return `${kind}.${host}`;
 }
 
-/** Host names go into queue names and Redis keys: letters, digits, dot, dash, underscore. */
-export const HOST_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,118}$/;
-
 /** BullMQ's stream of what happens on a queue (its documented key layout). */
 export function eventStream(prefix: string, queue: string): string {
   return `${prefix}:${queue}:events`;

@@ -40,7 +40,7 @@ export interface Yard extends AsyncDisposable {
 }
 
 export const SIZE_GIB = 2;
-export const POOL_GIB = 100;
+const POOL_GIB = 100;
 
 export async function createYard(): Promise<Yard> {
   const database = await createDatabase();
