@@ -28,7 +28,18 @@ const detail = z.strictObject({
   created: instant,
   updated: instant,
   hostId: z.string(),
-  flavor: z.strictObject({ vcpus: z.int(), ram: z.int(), disk: z.int() }),
+  flavor: z.union([
+    z.strictObject({ id: z.string(), links }),
+    z.strictObject({
+      original_name: z.string(),
+      vcpus: z.int(),
+      ram: z.int(),
+      disk: z.int(),
+      ephemeral: z.int(),
+      swap: z.int(),
+      extra_specs: z.strictObject({}),
+    }),
+  ]),
   addresses: z.strictObject({}),
   metadata: z.strictObject({}),
   image: z.literal(''),
@@ -54,6 +65,8 @@ const STATES: Readonly<Record<string, readonly [vmState: string, powerState: num
 
 /** `delete_on_termination` stands in the server's own view from here on. */
 const DELETE_FLAG_SINCE = 3;
+/** The flavor is described inside the server's view from here on. */
+const FLAVOR_INSIDE_SINCE = 47;
 
 function summaryView(context: RequestContext, row: ServerRow) {
   return {
@@ -76,7 +89,7 @@ function detailView(context: RequestContext, row: ServerRow, volumes: readonly s
     created: seconds(row.created_at),
     updated: seconds(row.updated_at),
     hostId: row.host,
-    flavor: { vcpus: row.vcpus, ram: row.memory_mib, disk: 0 },
+    flavor: flavorView(context, row),
     addresses: {},
     metadata: {},
     image: '' as const,
@@ -90,6 +103,14 @@ function detailView(context: RequestContext, row: ServerRow, volumes: readonly s
       ...(context.microversion >= DELETE_FLAG_SINCE && { delete_on_termination: false as const }),
     })),
   };
+}
+
+/** A domain has no flavor: it is described by what it has, or before 2.47 named after it. */
+function flavorView({ microversion }: RequestContext, row: ServerRow) {
+  const name = `${row.vcpus}-vcpu-${row.memory_mib}-mib`;
+  if (microversion < FLAVOR_INSIDE_SINCE) return { id: name, links: [] };
+  const { vcpus, memory_mib: ram } = row;
+  return { original_name: name, vcpus, ram, disk: 0, ephemeral: 0, swap: 0, extra_specs: {} };
 }
 
 /** `2026-01-31T12:00:00Z` of a DATETIME's text. */
@@ -122,12 +143,22 @@ async function list(
   const all = await readServers(context, everywhere);
   const wanted = all.filter(
     (row) =>
-      (query['name'] === undefined || row.name.includes(query['name'])) &&
+      (query['name'] === undefined || nameMatches(row.name, query['name'])) &&
       (query['status'] === undefined || row.status === query['status'].toUpperCase()) &&
       (query['host'] === undefined || !context.caller.isAdmin || row.host === query['host']),
   );
   const page = pageOf(context, query, wanted, SORT_COLUMNS, collection, noServer);
   return { rows: page.rows, ending: page.links.length > 0 ? { servers_links: page.links } : {} };
+}
+
+/** Nova takes a regular expression; clients send a plain part of the name, or `^the whole name$`, escaped or not. */
+function nameMatches(name: string, pattern: string): boolean {
+  const start = pattern.startsWith('^');
+  const end = pattern.endsWith('$') && !pattern.endsWith('\\$');
+  const plain = pattern.slice(start ? 1 : 0, end ? -1 : undefined).replaceAll(/\\(.)/g, '$1');
+  if (start && end) return name === plain;
+  if (start) return name.startsWith(plain);
+  return end ? name.endsWith(plain) : name.includes(plain);
 }
 
 async function showServer(context: RequestContext, id: string): Promise<Reply> {

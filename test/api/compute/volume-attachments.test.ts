@@ -30,6 +30,14 @@ describe('attaching volumes to servers', () => {
     assert.equal(all.body.servers.length, 2);
     assert.equal((await api.compute('GET', `/servers/${hosts.server}`, { as: 'stranger' })).status, 404);
     assert.equal((await api.compute('GET', `/servers/${hosts.orphan}`)).status, 404);
+    const named = async (name: string) =>
+      (await api.compute('GET', `/servers?name=${encodeURIComponent(name)}`)).body.servers.length;
+    assert.deepEqual(
+      await Promise.all(['^web$', 'we', '^we', 'eb$', '^we$', '.*'].map(named)),
+      [1, 1, 1, 1, 0, 0],
+    );
+    const old = await api.compute('GET', `/servers/${hosts.server}`, { version: 46 });
+    assert.equal(old.body.server.flavor.id, '1-vcpu-512-mib');
   });
 
   it('attach, show, guard, detach', async () => {
