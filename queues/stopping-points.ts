@@ -41,10 +41,13 @@ function stop(folder: string, name: string): Promise<void> | undefined {
     return undefined;
   }
   return new Promise((resolve) => {
-    const watcher = watch(folder, () => {
+    const look = (): void => {
       if (existsSync(reached)) return;
       watcher.close();
       resolve();
-    });
+    };
+    const watcher = watch(folder, look);
+    // It may have been removed before we watched.
+    look();
   });
 }

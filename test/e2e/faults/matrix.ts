@@ -6,7 +6,7 @@ import type { ProcessName, Rig } from './rig.ts';
 import type { Place } from './stops.ts';
 
 /** What is done to a stack whose operation has stopped somewhere. */
-export const FAULTS = {
+const FAULTS = {
   'kill -9 of the process there': (rig: Rig, pid: number) => rig.kill(rig.nameOf(pid)),
   'kill -9 of Redis': (rig: Rig) => rig.stack.servers.crashRedis(),
   FLUSHALL: (rig: Rig) => rig.redis.flushall(),
@@ -19,7 +19,7 @@ export const FAULTS = {
       (['api', 'conductor', 'storage', 'compute'] satisfies ProcessName[]).map((name) => rig.kill(name)),
     ),
 } satisfies Record<string, (rig: Rig, pid: number) => Promise<unknown>>;
-export type Fault = keyof typeof FAULTS;
+type Fault = keyof typeof FAULTS;
 
 const task = (name: TaskName, ...inside: Place[]): Place[] => [
   `conductor.dispatched@${name}`,
@@ -73,6 +73,12 @@ export const SUBJECTS = {
 } satisfies Record<string, Subject>;
 export type SubjectName = keyof typeof SUBJECTS;
 
+export interface Cell {
+  readonly subject: SubjectName;
+  readonly place: Place;
+  readonly fault: Fault;
+}
+
 function on(volume: string, call: (volume: string) => Promise<unknown>): () => Promise<unknown> {
   return () => call(volume);
 }
@@ -81,7 +87,7 @@ function on(volume: string, call: (volume: string) => Promise<unknown>): () => P
  * One cell: the operation is stopped at `place`, struck, let go, and must end well with nothing left over.
  * @returns seconds from the blow to the end.
  */
-export async function play(rig: Rig, subject: SubjectName, place: Place, fault: Fault): Promise<number> {
+export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<number> {
   await rig.apiUp();
   const call = await SUBJECTS[subject].begin(rig);
   const before = (await rig.newest())?.id ?? randomUUID();
@@ -104,6 +110,9 @@ export async function play(rig: Rig, subject: SubjectName, place: Place, fault: 
     const seconds = (performance.now() - began) / 1_000;
     await assertNothingLeft(rig);
     return seconds;
+  } catch (error) {
+    if (process.env['PROBE']) { const { execFileSync } = await import('node:child_process'); console.log(execFileSync('node', ['/tmp/probe.mjs', rig.stack.env['REDIS_URL']!]).toString()); console.log(await rig.newest(), await rig.db.selectFrom('operation_steps').selectAll().orderBy('started_at','desc').limit(3).execute()); await new Promise((r) => setTimeout(r, 60000)); }
+    throw error;
   } finally {
     rig.stops.release();
   }
