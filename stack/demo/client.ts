@@ -77,13 +77,24 @@ export class Client {
     }
   }
 
-  /** Waits for a volume's status, as every client of Cinder does, and returns the volume. */
-  async volumeIs(id: string, status: string, deadlineMs = DEADLINE_MS): Promise<Json> {
+  /**
+   * Waits for a volume's status, as every client of Cinder does, and returns the volume.
+   * @param back the status it has again when the operation was undone.
+   */
+  async volumeIs(
+    id: string,
+    status: string,
+    { back = 'error', deadlineMs = DEADLINE_MS } = {},
+  ): Promise<Json> {
+    const statusOf = (answer: Answer): string => String(answer.body?.volume?.status);
     const { body } = await this.until(
       `status ${status}`,
       `/v3/volumes/${id}`,
-      (answer) => answer.body?.volume?.status === status,
-      { deadlineMs, hopeless: (answer) => String(answer.body?.volume?.status).startsWith('error') },
+      (answer) => statusOf(answer) === status,
+      {
+        deadlineMs,
+        hopeless: (answer) => statusOf(answer) === back || statusOf(answer).startsWith('error'),
+      },
     );
     return body.volume;
   }

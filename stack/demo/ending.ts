@@ -89,7 +89,7 @@ export async function tidy({ client, made, stack: { env } }: Scene): Promise<voi
   if (volumeId !== undefined && domain !== undefined)
     await attempt(
       () => client.ask('DELETE', `/compute/v2.1/servers/${domain}/os-volume_attachments/${volumeId}`),
-      () => client.volumeIs(volumeId, 'available', PATIENCE_MS),
+      () => client.volumeIs(volumeId, 'available', { deadlineMs: PATIENCE_MS }),
     );
   if (domain !== undefined)
     await attempt(

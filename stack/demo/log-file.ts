@@ -17,16 +17,19 @@ export function logFile(runDir: string): LogFile {
   const kept = `${runDir}.log`;
   rmSync(kept, { force: true });
   const path = join(runDir, 'demo.log');
+  let written = false;
   return {
     path,
     write(name, line) {
+      written = true;
       // The stack empties the folder when it starts, so the file is made with its first line.
       mkdirSync(runDir, { recursive: true, mode: 0o700 });
       appendFileSync(path, `${new Date().toISOString()} ${name.padEnd(9)} | ${line}\n`, { mode: 0o600 });
     },
-    last: (count) => (existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count) : []),
+    last: (count) =>
+      written && existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-count) : [],
     async keep() {
-      if (!existsSync(path)) return undefined;
+      if (!written || !existsSync(path)) return undefined;
       await copyFile(path, kept);
       return kept;
     },

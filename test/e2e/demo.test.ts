@@ -149,6 +149,17 @@ describe('npm run demo', function () {
     assert.match(await readFile(`${runDir}.log`, 'utf8'), /BLOCKYARD_DETACH_TIMEOUT_S/);
   });
 
+  it('shows the timeline of the operation that went wrong', async () => {
+    // No guest lets go that fast.
+    const run = demo({ BLOCKYARD_DETACH_TIMEOUT_S: '0.001' });
+    assert.equal(await run.ended(), 1, run.output());
+    assert.match(run.output(), /^10 {2}Detach .*FAILED$/m);
+    assert.match(run.output(), /^ {2}expected: status available/m);
+    assert.match(run.output(), /^Kind +volume\.detach$/m);
+    assert.match(run.output(), /^unplug +do .* failed .*the guest did not let go of vdb/m);
+    await assertNothingLeft(run);
+  });
+
   it('takes no folder that holds something else', async () => {
     await writeFile(join(dir, 'precious'), '');
     runDir = dir;

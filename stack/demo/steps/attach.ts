@@ -23,7 +23,7 @@ export async function attachVolume(
   await client.call(step, 'POST', `/compute/v2.1/servers/${guest.id}/os-volume_attachments`, {
     volumeAttachment: { volumeId },
   });
-  const volume = await client.volumeIs(volumeId, 'in-use');
+  const volume = await client.volumeIs(volumeId, 'in-use', { back: 'available' });
   const took = performance.now() - began;
   await tellOperation(client, step, volumeId, 'volume.attach');
   expect(

@@ -26,7 +26,7 @@ export async function changeLimits(
   const [live] = await bothDisks(scene, guest, volumeId, after);
   step.saw(`virsh dumpxml, live and --inactive, ${took} after the request:`);
   step.quote(/ *<iotune>[\s\S]*<\/iotune>/.exec(live.xml)?.[0].replaceAll(/^ {2}/gm, '') ?? '');
-  await measureReads(guest, step, after['read_iops_sec']!);
+  await measureReads(guest, step, after['read_iops_sec']!, true);
 }
 
 export async function extendVolume(

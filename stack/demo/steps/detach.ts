@@ -15,7 +15,7 @@ export async function detachVolume(
   const mark = guest.console.mark;
   const began = performance.now();
   await client.call(step, 'DELETE', `/compute/v2.1/servers/${guest.id}/os-volume_attachments/${volumeId}`);
-  const volume = await client.volumeIs(volumeId, 'available');
+  const volume = await client.volumeIs(volumeId, 'available', { back: 'in-use' });
   const took = performance.now() - began;
   await tellOperation(client, step, volumeId, 'volume.detach');
   expect('attachments of the volume', volume.attachments, []);
