@@ -30,9 +30,9 @@ export function volumeStatusesBefore(to: VolumeStatus): VolumeStatus[] {
 }
 
 /** Cinder's attachment statuses (attach_status of one attachment). */
-export const ATTACHMENT_TRANSITIONS = {
-  reserved: ['attaching', 'attached'],
-  attaching: ['attached', 'error_attaching'],
+const ATTACHMENT_TRANSITIONS = {
+  reserved: ['attaching', 'attached', 'detaching'],
+  attaching: ['reserved', 'attached', 'error_attaching', 'detaching'],
   attached: ['detaching'],
   detaching: ['attached', 'error_detaching'],
   error_attaching: ['detaching'],
@@ -40,6 +40,14 @@ export const ATTACHMENT_TRANSITIONS = {
 } as const satisfies Transitions;
 
 export type AttachmentStatus = keyof typeof ATTACHMENT_TRANSITIONS;
+
+/** The statuses from which an attachment may get to `to`, and `to` itself: setting it again changes nothing. */
+export function attachmentStatusesBefore(to: AttachmentStatus): AttachmentStatus[] {
+  const all = Object.keys(ATTACHMENT_TRANSITIONS) as AttachmentStatus[];
+  return all.filter(
+    (from) => from === to || (ATTACHMENT_TRANSITIONS[from] as readonly string[]).includes(to),
+  );
+}
 
 /**
  * An operation's life. `done` and `undone` are its good ends; `stuck` waits for a person and says why.

@@ -1,7 +1,12 @@
 import { sql } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationKind } from '#schema/operations.ts';
-import { type AttachmentStatus, type VolumeStatus, volumeStatusesBefore } from '#schema/states.ts';
+import {
+  type AttachmentStatus,
+  attachmentStatusesBefore,
+  type VolumeStatus,
+  volumeStatusesBefore,
+} from '#schema/states.ts';
 import type { Tables, VolumesTable } from '#schema/tables.ts';
 import type { Tx } from '../transaction.ts';
 import type { Run } from './flow.ts';
@@ -57,7 +62,8 @@ export function setAttachment(
     tx.q
       .updateTable('attachments')
       .set({ ...changes, status, updated_at: sqlTime(run.clock.now()) })
-      .where('id', '=', id),
+      .where('id', '=', id)
+      .where('status', 'in', attachmentStatusesBefore(status)),
   );
 }
 
