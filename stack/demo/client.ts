@@ -17,6 +17,7 @@ export interface Answer {
   readonly body: Json;
 }
 
+const whole = (answer: Answer): unknown => answer;
 const never = (answer: Answer): boolean => answer.status === 401;
 
 /** Blockyard's API as a user's program sees it. */
@@ -65,14 +66,14 @@ export class Client {
     what: string,
     path: string,
     holds: (answer: Answer) => boolean,
-    { deadlineMs = DEADLINE_MS, hopeless = never } = {},
+    { deadlineMs = DEADLINE_MS, hopeless = never, seen = whole } = {},
   ): Promise<Answer> {
     const deadline = performance.now() + deadlineMs;
     for (;;) {
       const answer = await this.ask('GET', path);
       if (holds(answer)) return answer;
       if (hopeless(answer) || performance.now() > deadline)
-        throw new Unmet(`GET ${path}`, `${what} within ${duration(deadlineMs)}`, answer);
+        throw new Unmet(`GET ${path}`, `${what} within ${duration(deadlineMs)}`, seen(answer));
       await sleep(POLL_MS);
     }
   }
@@ -93,6 +94,7 @@ export class Client {
       (answer) => statusOf(answer) === status,
       {
         deadlineMs,
+        seen: (answer) => `status ${statusOf(answer)}`,
         hopeless: (answer) => statusOf(answer) === back || statusOf(answer).startsWith('error'),
       },
     );
