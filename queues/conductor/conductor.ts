@@ -5,6 +5,7 @@ import type { HostName, Ids, OperationId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import { endedChannel, OPERATIONS_QUEUE, reportChannel } from '../names.ts';
 import { operationJobOptions } from '../operations/create-gateway.ts';
+import { Placement } from '../placement/place.ts';
 import type { Weights } from '../placement/weighers.ts';
 import { openRedis } from '../redis.ts';
 import type { EngineDeps } from './deps.ts';
@@ -51,7 +52,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
     db,
     dispatcher,
     clock,
-    weights: options.weights,
+    placement: new Placement(options.weights, clock),
     owner: `${options.host}/${bootId}`,
     pause,
     ended(id, next) {
@@ -86,12 +87,15 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
     for (const id of waiting.slice(CONCURRENCY)) submit(id);
   }
 
-  const exportsLost = (host: HostName): void => {
+  const restoring = new Set<string>();
+  const exportsLost = (host: HostName, boot: string): void => {
+    if (restoring.has(boot)) return;
+    restoring.add(boot);
     log(`storage agent ${host} has started anew: restoring its exports`);
     const nonce = (): string => options.ids.uuid();
-    restoreExports({ db, dispatcher, pause, nonce, log }, host, stopping.signal).catch((error: Error) =>
-      log(`restoring the exports of ${host}: ${error.message}`),
-    );
+    restoreExports({ db, dispatcher, pause, nonce, log }, host, boot, stopping.signal)
+      .catch((error: Error) => log(`restoring the exports of ${host}: ${error.message}`))
+      .finally(() => restoring.delete(boot));
   };
   const report = (text: string): Promise<void> =>
     takeReport({ db, clock, exportsLost }, text).catch((error: Error) => log(`report: ${error.message}`));

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Clock } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
-import type { Weights } from '../placement/weighers.ts';
+import type { Placement } from '../placement/place.ts';
 import type { Dispatcher } from './dispatcher.ts';
 
 /** What the engine works with. */
@@ -10,7 +10,7 @@ export interface EngineDeps {
   readonly db: Kysely<Tables>;
   readonly dispatcher: Pick<Dispatcher, 'run'>;
   readonly clock: Clock;
-  readonly weights: Weights;
+  readonly placement: Placement;
   /** `host/boot-id` of this conductor: who holds an operation. */
   readonly owner: string;
   /** Tells that an operation has ended, and which one holds its volume next. */

@@ -46,11 +46,18 @@ async function giveUp({ db, clock }: EngineDeps, id: OperationId): Promise<void>
 
 /** Claims the operation, and where its first row is the conductor's own, does that in the same transaction. */
 async function takeUp(deps: EngineDeps, id: OperationId, signal: AbortSignal): Promise<Operation> {
-  try {
-    return await transaction(deps.db, async (tx) => {
+  const attempt = (): Promise<Operation> =>
+    transaction(deps.db, async (tx) => {
       const operation = new Operation(deps, await claim(tx, deps, id), signal);
       await operation.firstLocalRow(tx);
       return operation;
+    });
+  try {
+    return await attempt().catch((error: unknown) => {
+      if (!(error instanceof LostRow)) throw error;
+      // Placement chose from memory, and the room was gone: now it reads anew.
+      deps.placement.forget();
+      return attempt();
     });
   } catch (error) {
     if (isNotFailure(error)) throw error;
@@ -77,7 +84,12 @@ class Operation {
     this.#claim = claimed;
     this.#flow = FLOWS[claimed.facts.operation.kind as OperationKind];
     this.#signal = signal;
-    this.#run = { facts: claimed.facts, out: this.#out as never, clock: deps.clock, weights: deps.weights };
+    this.#run = {
+      facts: claimed.facts,
+      out: this.#out as never,
+      clock: deps.clock,
+      placement: deps.placement,
+    };
     for (const row of this.#flow.rows) {
       const record = claimed.timeline.done(row.name, 'do');
       if (record !== undefined) this.#out[row.name] = JSON.parse(record.output ?? 'null');

@@ -10,8 +10,11 @@ import type { Tables } from '#schema/tables.ts';
 interface Deps {
   readonly db: Kysely<Tables>;
   readonly clock: Clock;
-  /** A storage agent, or what it exports through, has started anew. */
-  readonly exportsLost: (host: HostName) => void;
+  /**
+   * A storage agent, or what it exports through, has started anew. Called at every report until its new boot id has been
+   * written to MySQL: should this conductor die before the exports are back, another one begins again.
+   */
+  readonly exportsLost: (host: HostName, bootId: string) => void;
 }
 
 /** Writes what agents report into MySQL. A report that does not parse is told and left out. */
@@ -43,7 +46,9 @@ async function takeStorage(deps: Deps, report: StorageReport): Promise<void> {
     .where('binary', '=', 'blockyard-storage')
     .where('agent', '=', report.host as HostName)
     .executeTakeFirst();
-  for (const host of hosts) await upsertService(deps, report, 'blockyard-storage', host, '{}', now);
+  const bootId = before?.boot_id ?? report.bootId;
+  for (const host of hosts)
+    await upsertService(deps, { ...report, bootId }, 'blockyard-storage', host, '{}', now);
   if (report.pools.length > 0) {
     await deps.db
       .insertInto('pools')
@@ -86,7 +91,7 @@ async function takeStorage(deps: Deps, report: StorageReport): Promise<void> {
       )
       .execute();
   }
-  if (before !== undefined && before.boot_id !== report.bootId) deps.exportsLost(report.host as HostName);
+  if (bootId !== report.bootId) deps.exportsLost(report.host as HostName, report.bootId);
 }
 
 async function takeCompute(deps: Deps, report: ComputeReport): Promise<void> {

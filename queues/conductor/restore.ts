@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { asId, type HostName, type PoolName, type VolumeId } from '#schema/ids.ts';
+import { SEQ_PER_OPERATION } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import type { Tables } from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
@@ -15,15 +16,21 @@ interface Deps {
   readonly log: (line: string) => void;
 }
 
-const ATTEMPTS = 20;
+/** As many as the longest operation lasts: while one holds the volume, its export may have to wait for its end. */
+const ATTEMPTS = 300;
 const AGAIN_MS = 1_000;
 const WITHIN_MS = 60_000;
 
 /**
- * Has a storage host that started anew make every export again that should exist. Each volume is a task of its own,
- * so one that cannot be exported keeps no other waiting.
+ * Has a storage host that started anew make every export again that should exist, and then writes down that it has. Each
+ * volume is a task of its own, so one that cannot be exported keeps no other waiting.
  */
-export async function restoreExports(deps: Deps, host: HostName, signal: AbortSignal): Promise<void> {
+export async function restoreExports(
+  deps: Deps,
+  host: HostName,
+  bootId: string,
+  signal: AbortSignal,
+): Promise<void> {
   const rows = await deps.db
     .selectFrom('volumes')
     .innerJoin('attachments', 'attachments.volume_id', 'volumes.id')
@@ -33,6 +40,12 @@ export async function restoreExports(deps: Deps, host: HostName, signal: AbortSi
     .where('attachments.chap_secret', 'is not', null)
     .execute();
   await Promise.all(rows.map(({ id }) => restoreOne(deps, host, id, signal)));
+  await deps.db
+    .updateTable('services')
+    .set({ boot_id: bootId })
+    .where('binary', '=', 'blockyard-storage')
+    .where('agent', '=', host)
+    .execute();
 }
 
 async function restoreOne(deps: Deps, host: HostName, id: VolumeId, signal: AbortSignal): Promise<void> {
@@ -53,15 +66,16 @@ async function restoreOne(deps: Deps, host: HostName, id: VolumeId, signal: Abor
     } catch (error) {
       if (!(error instanceof TaskError)) throw error;
       // `stale`: an operation's own step was quicker. Its view may be older than the restart: look again.
-      deps.log(`restoring the export of ${id}: ${error.message}`);
+      if (error.code !== 'stale') deps.log(`restoring the export of ${id}: ${error.message}`);
+      if (error.code !== 'stale' && error.code !== 'failed') return;
       await deps.pause(AGAIN_MS, signal);
     }
   }
 }
 
 /**
- * What the export should be now, and a sequence number that is not newer than the steps still to come of an operation
- * that holds the volume.
+ * What the export should be now, and a sequence number older than every step of the operation that holds the volume: what
+ * that one has made of the export, or will make of it, stands. Without such an operation it is the newest one's last number.
  */
 async function currentExport(
   db: Kysely<Tables>,
@@ -73,22 +87,14 @@ async function currentExport(
     const volume = await trx
       .selectFrom('volumes')
       .leftJoin('operations', 'operations.id', 'volumes.operation_id')
-      .select(['volumes.pool', 'volumes.seq', 'operations.id as holder', 'operations.seq_base'])
+      .select(['volumes.pool', 'volumes.seq', 'operations.seq_base'])
       .where('volumes.id', '=', id)
       .executeTakeFirst();
     if (volume?.pool == null) return undefined;
     const attachments = await trx.selectFrom('attachments').selectAll().where('volume_id', '=', id).execute();
     const acls = aclsOf(attachments);
     if (acls.length === 0) return undefined;
-    const steps =
-      volume.holder === null
-        ? []
-        : await trx
-            .selectFrom('operation_steps')
-            .select('position')
-            .where('operation_id', '=', volume.holder)
-            .execute();
-    const seq = volume.seq_base === null ? volume.seq : volume.seq_base + Math.max(0, steps.length - 1);
+    const seq = (volume.seq_base ?? volume.seq + SEQ_PER_OPERATION) - 1;
     return { seq, input: { volumeId: id, backend: poolParts(volume.pool).backend, acls } };
   });
 }

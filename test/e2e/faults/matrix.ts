@@ -111,7 +111,20 @@ export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<n
     await assertNothingLeft(rig);
     return seconds;
   } catch (error) {
-    if (process.env['PROBE']) { const { execFileSync } = await import('node:child_process'); console.log(execFileSync('node', ['/tmp/probe.mjs', rig.stack.env['REDIS_URL']!]).toString()); console.log(await rig.newest(), await rig.db.selectFrom('operation_steps').selectAll().orderBy('started_at','desc').limit(3).execute()); await new Promise((r) => setTimeout(r, 60000)); }
+    if (process.env['PROBE']) {
+      const { execFileSync } = await import('node:child_process');
+      console.log(execFileSync('node', ['/tmp/probe.mjs', rig.stack.env['REDIS_URL']!]).toString());
+      console.log(
+        await rig.newest(),
+        await rig.db
+          .selectFrom('operation_steps')
+          .selectAll()
+          .orderBy('started_at', 'desc')
+          .limit(3)
+          .execute(),
+      );
+      await new Promise((r) => setTimeout(r, 60000));
+    }
     throw error;
   } finally {
     rig.stops.release();
