@@ -2,7 +2,7 @@ import type { Clock } from '#schema/clock.ts';
 import type { HostName } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
 import type { TASKS, TaskInput, TaskName, TaskOutput } from '#schema/tasks.ts';
-import type { Weights } from '../placement/weighers.ts';
+import type { Placement } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import type { Facts } from './facts.ts';
 
@@ -11,7 +11,7 @@ export interface Run<K extends OperationKind, Out> {
   readonly facts: Facts<K>;
   readonly out: Out;
   readonly clock: Clock;
-  readonly weights: Weights;
+  readonly placement: Placement;
 }
 
 /** One task for one host; null skips the row because there is nothing to do. */

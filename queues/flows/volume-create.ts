@@ -1,14 +1,14 @@
 import { poolParts } from '#schema/pools.ts';
-import { place, release } from '../placement/place.ts';
+import { release } from '../placement/place.ts';
 import { flow } from './flow.ts';
 import { settle } from './settle.ts';
 
 export const volumeCreate = flow('volume.create')
   .local({
     name: 'place',
-    async do(tx, { facts: { volume, extraSpecs }, clock, weights }) {
+    async do(tx, { facts: { volume, extraSpecs }, placement }) {
       const wanted = { sizeGib: volume.size_gib, availabilityZone: volume.availability_zone, extraSpecs };
-      const { name } = await place(tx, wanted, weights, clock.now());
+      const name = await placement.place(tx, wanted);
       tx.later(tx.q.updateTable('volumes').set({ pool: name }).where('id', '=', volume.id));
       return { pool: name };
     },

@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
-import { sqlTimeToMs } from '#schema/clock.ts';
+import { type Compilable, sql } from 'kysely';
+import { type Clock, sqlTimeToMs } from '#schema/clock.ts';
 import type { PoolName } from '#schema/ids.ts';
 import type { Tx } from '../transaction.ts';
 import type { Candidate, Wanted } from './candidate.ts';
@@ -11,28 +11,87 @@ export class NoValidPool extends Error {
   override readonly name = 'NoValidPool';
 }
 
-/**
- * Chooses a pool and reserves the room in the caller's transaction. The reservation is a compare-and-swap on the
- * pool's own row, so of two conductors that want the last gigabyte one is refused and looks further.
- * @throws NoValidPool
- */
-export async function place(tx: Tx, wanted: Wanted, weights: Weights, now: number): Promise<Candidate> {
-  const reasons: string[] = [];
-  const fitting: Candidate[] = [];
-  for (const pool of await candidates(tx)) {
-    const reason = refusal(pool, wanted, now);
-    if (reason === null) fitting.push(pool);
-    else reasons.push(`${pool.name}: ${reason}`);
+/** How long a reading of the pools may serve. What it gets wrong the reservation itself finds out. */
+const FRESH_MS = 1_000;
+
+/** Chooses pools, and remembers for a second what it read of them. */
+export class Placement {
+  readonly #weights: Weights;
+  readonly #clock: Clock;
+  #known: { readonly at: number; readonly pools: Candidate[] } | undefined;
+
+  constructor(weights: Weights, clock: Clock) {
+    this.#weights = weights;
+    this.#clock = clock;
   }
-  for (const pool of byWeight(fitting, weights)) {
-    if (await reserve(tx, pool.name, wanted.sizeGib, 1)) return pool;
-    reasons.push(`${pool.name}: another volume has just taken the room`);
+
+  /** Forgets what it read; for who found a reservation of `place` lost. */
+  forget(): void {
+    this.#known = undefined;
   }
-  throw new NoValidPool(
-    reasons.length === 0
-      ? 'No storage backend has reported yet.'
-      : `No storage backend can take the volume. ${reasons.join('; ')}.`,
-  );
+
+  /**
+   * Chooses a pool and reserves the room in the caller's transaction. The reservation is a compare-and-swap on the
+   * pool's own row, so of two conductors that want the last gigabyte one is refused and looks further.
+   * @throws NoValidPool; and the transaction LostRow, when the choice was made from memory and did not hold.
+   */
+  async place(tx: Tx, wanted: Wanted): Promise<PoolName> {
+    const now = this.#clock.now();
+    if (this.#known !== undefined && now - this.#known.at < FRESH_MS) {
+      const [best] = byWeight(this.#sift(this.#known.pools, wanted, now).fitting, this.#weights);
+      if (best !== undefined) {
+        tx.must(reservation(tx, best.name, wanted.sizeGib, 1));
+        this.#count(best, wanted.sizeGib);
+        return best.name;
+      }
+    }
+    return this.#placeAnew(tx, wanted, now);
+  }
+
+  async #placeAnew(tx: Tx, wanted: Wanted, now: number): Promise<PoolName> {
+    const pools = await candidates(tx);
+    this.#known = { at: now, pools };
+    const { fitting, reasons } = this.#sift(pools, wanted, now);
+    for (const pool of byWeight(fitting, this.#weights)) {
+      if (await reserve(tx, pool.name, wanted.sizeGib, 1)) {
+        this.#count(pool, wanted.sizeGib);
+        return pool.name;
+      }
+      reasons.push(`${pool.name}: another volume has just taken the room`);
+    }
+    throw new NoValidPool(
+      reasons.length === 0
+        ? 'No storage backend has reported yet.'
+        : `No storage backend can take the volume. ${reasons.join('; ')}.`,
+    );
+  }
+
+  #sift(
+    pools: readonly Candidate[],
+    wanted: Wanted,
+    now: number,
+  ): { fitting: Candidate[]; reasons: string[] } {
+    const fitting: Candidate[] = [];
+    const reasons: string[] = [];
+    for (const pool of pools) {
+      const reason = refusal(pool, wanted, now);
+      if (reason === null) fitting.push(pool);
+      else reasons.push(`${pool.name}: ${reason}`);
+    }
+    return { fitting, reasons };
+  }
+
+  /** So that a burst within one second spreads over the pools all the same. */
+  #count(pool: Candidate, sizeGib: number): void {
+    const known = this.#known?.pools;
+    const index = known?.indexOf(pool) ?? -1;
+    known?.splice(index, index === -1 ? 0 : 1, {
+      ...pool,
+      allocatedGib: pool.allocatedGib + sizeGib,
+      freeGib: pool.thin ? pool.freeGib : pool.freeGib - sizeGib,
+      volumeCount: pool.volumeCount + 1,
+    });
+  }
 }
 
 async function candidates(tx: Tx): Promise<Candidate[]> {
@@ -75,22 +134,38 @@ async function candidates(tx: Tx): Promise<Candidate[]> {
  * free space of a thick pool shrinks with what is promised.
  */
 export async function reserve(tx: Tx, name: PoolName, sizeGib: number, volumes: 0 | 1): Promise<boolean> {
-  const { matched } = await tx.change(
-    tx.q
-      .updateTable('pools')
-      .set({
-        allocated_gib: sql`allocated_gib + ${sizeGib}`,
-        free_gib: sql`IF(thin, free_gib, free_gib - ${sizeGib})`,
-        volume_count: sql`volume_count + ${volumes}`,
-      })
-      .where('name', '=', name)
-      .where(
-        sql<boolean>`IF(thin,
+  return (await tx.change(reservation(tx, name, sizeGib, volumes))).matched > 0;
+}
+
+/** A service that is disabled gets no new volumes from this moment on, whatever was read before. */
+function reservation(tx: Tx, name: PoolName, sizeGib: number, volumes: 0 | 1): Compilable {
+  return tx.q
+    .updateTable('pools')
+    .set({
+      allocated_gib: sql`allocated_gib + ${sizeGib}`,
+      free_gib: sql`IF(thin, free_gib, free_gib - ${sizeGib})`,
+      volume_count: sql`volume_count + ${volumes}`,
+    })
+    .where('name', '=', name)
+    .where(
+      sql<boolean>`IF(thin,
         allocated_gib + ${sizeGib} <= total_gib * (1 - reserved_percentage / 100) * max_over_subscription_ratio,
         ${sizeGib} <= LEAST(total_gib - allocated_gib, free_gib) - total_gib * reserved_percentage / 100)`,
+    )
+    .$if(volumes === 1, (update) =>
+      update.where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('services')
+              .select('services.id')
+              .whereRef('services.host', '=', 'pools.service_host')
+              .where('services.binary', '=', 'blockyard-storage')
+              .where('services.disabled', '=', 1),
+          ),
+        ),
       ),
-  );
-  return matched > 0;
+    );
 }
 
 /** Gives room back. */

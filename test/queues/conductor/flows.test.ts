@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
 import { FLOWS } from '#queues/flows/index.ts';
+import { Placement } from '#queues/placement/place.ts';
 import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
 import type { AttachmentId, OperationId, VolumeId } from '#schema/ids.ts';
@@ -98,7 +99,7 @@ async function run(
   const deps: EngineDeps = {
     db: yard.db,
     clock: systemClock,
-    weights: DEFAULT_WEIGHTS,
+    placement: new Placement(DEFAULT_WEIGHTS, systemClock),
     owner: 'test/1',
     ended: () => undefined,
     pause: async () => undefined,

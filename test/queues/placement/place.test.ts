@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { Selectable } from 'kysely';
-import { NoValidPool, place, release } from '#queues/placement/place.ts';
+import { NoValidPool, Placement, release } from '#queues/placement/place.ts';
 import { DEFAULT_WEIGHTS, type Weights } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
-import { transaction } from '#queues/transaction.ts';
+import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type PoolName } from '#schema/ids.ts';
 import type { PoolsTable } from '#schema/tables.ts';
@@ -25,7 +25,7 @@ describe('placement', () => {
   });
 
   const put = (sizeGib: number, specs: Record<string, string> = {}, weights: Weights = DEFAULT_WEIGHTS) =>
-    transaction(yard.db, (tx) => place(tx, wanted(sizeGib, specs), weights, systemClock.now()));
+    transaction(yard.db, (tx) => new Placement(weights, systemClock).place(tx, wanted(sizeGib, specs)));
   const change = (changes: Partial<Selectable<PoolsTable>>) =>
     yard.db
       .updateTable('pools')
@@ -80,7 +80,7 @@ describe('placement', () => {
     await put(50);
     await refusedBecause(/room for 40 GiB/, 41);
     const pool = await put(40);
-    await transaction(yard.db, async (tx) => release(tx, pool.name, 40, 1));
+    await transaction(yard.db, async (tx) => release(tx, pool, 40, 1));
     await put(40);
   });
 
@@ -121,8 +121,36 @@ describe('placement', () => {
 
   it('prefers by weight: most room by default, fewest volumes when asked', async () => {
     await addPool('large', { total_gib: 500, free_gib: 500, volume_count: 9 });
-    assert.equal((await put(1)).backendName, 'large');
-    assert.equal((await put(1, {}, { capacity: 0, allocated: 0, volumes: 1 })).backendName, 'files');
+    assert.equal(await put(1), 'stor1@files#large');
+    assert.equal(await put(1, {}, { capacity: 0, allocated: 0, volumes: 1 }), 'stor1@files#files');
+  });
+
+  describe('from memory', () => {
+    const remembering = new Placement({ capacity: 1, allocated: 0, volumes: 0 }, systemClock);
+    const again = () => transaction(yard.db, (tx) => remembering.place(tx, wanted(1)));
+    beforeEach(() => remembering.forget());
+
+    it('spreads a burst over pools although it reads them once', async () => {
+      await addPool('twin');
+      const names = [await again(), await again(), await again(), await again()];
+      assert.deepEqual(names.toSorted(), [
+        'stor1@files#files',
+        'stor1@files#files',
+        'stor1@files#twin',
+        'stor1@files#twin',
+      ]);
+    });
+
+    it('never takes room that is gone, nor a service that was disabled a moment ago', async () => {
+      await again();
+      await change({ free_gib: 0 });
+      await assert.rejects(again(), LostRow);
+      await change({ free_gib: 50 });
+      await yard.db.updateTable('services').set({ disabled: 1 }).execute();
+      await assert.rejects(again(), LostRow);
+      const { volume_count } = await yard.db.selectFrom('pools').selectAll().executeTakeFirstOrThrow();
+      assert.equal(volume_count, 1, 'what was lost is not counted');
+    });
   });
 
   it('gives the last gigabyte to one of many that ask at the same moment', async () => {
