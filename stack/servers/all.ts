@@ -16,8 +16,8 @@ export interface Servers {
   /** Where they are, as the environment variables that the processes read. */
   readonly env: Readonly<Record<string, string>>;
   readonly iscsiPort: number | undefined;
-  /** Kills Redis, as a crash would, and starts it again on the same port and data. */
-  crashRedis(): Promise<void>;
+  /** Kills Redis, as a crash would, and starts it again on the same port and data; `meanwhile` runs in between. */
+  crashRedis(meanwhile?: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -93,9 +93,11 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
       Object.entries(found).filter((entry): entry is [string, string] => entry[1] !== undefined),
     ),
     iscsiPort: tgtd === undefined ? state.iscsiPort : Number(tgtd.portal.split(':')[1]),
-    crashRedis: async () => {
+    crashRedis: async (meanwhile) => {
       if (redis === undefined) throw new Error('Redis is not ours to kill');
       process.kill(redis.pid, 'SIGKILL');
+      await redis.stop();
+      await meanwhile?.();
       redis = await startRedis(redisOptions);
     },
     stop: async () => {

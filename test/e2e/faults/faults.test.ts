@@ -1,16 +1,28 @@
 import { type Cell, play, SUBJECTS, type SubjectName } from './matrix.ts';
 import { Rig } from './rig.ts';
+import { SCENARIOS } from './scenarios.ts';
+import { Table } from './table.ts';
 
 const AT_EVERY_PLACE = ['kill -9 of the process there', 'kill -9 of Redis', 'FLUSHALL'] as const;
+
+/** Deaths of others than the process that has stopped, where they hurt most: in the midst of a host's work. */
+const AT_WORK = [
+  'Redis back to before the call',
+  'kill -9 of api',
+  'kill -9 of conductor',
+  'kill -9 of both agents',
+  'kill -9 of all and Redis',
+] as const;
 
 describe('faults at every step', function () {
   this.timeout(120_000);
   let rig: Rig;
+  const table = new Table();
   before(async () => {
     rig = await Rig.start();
-    await rig.volume('in-use', 'anchor');
   });
   after(async () => {
+    console.log(table.toString());
     await rig?.[Symbol.asyncDispose]();
   });
 
@@ -21,16 +33,18 @@ describe('faults at every step', function () {
   ];
   for (const cell of cells) {
     it(`${cell.subject}, ${cell.place}: ${cell.fault}`, async () => {
-      const seconds = await play(rig, cell);
-      console.log(`        ${seconds.toFixed(1)} s`);
+      table.add(cell, await play(rig, cell));
     });
   }
+  it('the guest has kept its data through all that', () => rig.anchor.verify());
+  for (const [title, scenario] of Object.entries(SCENARIOS)) it(title, () => scenario(rig));
 });
 
 function everywhere(subject: SubjectName): Cell[] {
-  return SUBJECTS[subject].places.flatMap((place) =>
-    AT_EVERY_PLACE.map((fault) => ({ subject, place, fault })),
-  );
+  return SUBJECTS[subject].places.flatMap((place) => {
+    const faults = place.startsWith('agent.effected') ? [...AT_EVERY_PLACE, ...AT_WORK] : AT_EVERY_PLACE;
+    return faults.map((fault) => ({ subject, place, fault }));
+  });
 }
 
 /** What one makes the other takes away: a guest has room for some 25 disks. */

@@ -101,7 +101,7 @@ async function foundOn(rig: Rig): Promise<Inventory> {
     live: disksIn(await virsh('dumpxml', rig.server)),
     persistent: disksIn(await virsh('dumpxml', rig.server, '--inactive')),
     secrets: uuids(await virsh('secret-list')).filter((uuid) => uuid[14] === '5'),
-    documents: (await readdir(join(stack.env['BLOCKYARD_STATE_DIR']!, 'compute/virsh'))).filter((name) =>
+    documents: (await readdir(stack.env['BLOCKYARD_STATE_DIR']!, { recursive: true })).filter((name) =>
       name.endsWith('.xml'),
     ),
     pools: pools.map(

@@ -2,23 +2,24 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { TaskName } from '#schema/tasks.ts';
 import { assertNothingLeft } from './inventory.ts';
-import type { ProcessName, Rig } from './rig.ts';
+import type { Rig } from './rig.ts';
 import type { Place } from './stops.ts';
 
 /** What is done to a stack whose operation has stopped somewhere. */
 const FAULTS = {
-  'kill -9 of the process there': (rig: Rig, pid: number) => rig.kill(rig.nameOf(pid)),
-  'kill -9 of Redis': (rig: Rig) => rig.stack.servers.crashRedis(),
-  FLUSHALL: (rig: Rig) => rig.redis.flushall(),
-  'kill -9 of api': (rig: Rig) => rig.kill('api'),
-  'kill -9 of conductor': (rig: Rig) => rig.kill('conductor'),
-  'kill -9 of storage': (rig: Rig) => rig.kill('storage'),
-  'kill -9 of compute': (rig: Rig) => rig.kill('compute'),
-  'kill -9 of all four': (rig: Rig) =>
-    Promise.all(
-      (['api', 'conductor', 'storage', 'compute'] satisfies ProcessName[]).map((name) => rig.kill(name)),
-    ),
-} satisfies Record<string, (rig: Rig, pid: number) => Promise<unknown>>;
+  'kill -9 of the process there': (rig, { pid }) => rig.kill(rig.nameOf(pid)),
+  'kill -9 of Redis': (rig) => rig.stack.servers.crashRedis(),
+  FLUSHALL: (rig) => rig.redis.flushall(),
+  'Redis back to before the call': (rig, { aofBytes }) => rig.forgetSince(aofBytes),
+  'kill -9 of api': (rig) => rig.kill('api'),
+  'kill -9 of conductor': (rig) => rig.kill('conductor'),
+  'kill -9 of both agents': (rig) => Promise.all([rig.kill('storage'), rig.kill('compute')]),
+  'kill -9 of all and Redis': (rig) =>
+    Promise.all([
+      ...(['api', 'conductor', 'storage', 'compute'] as const).map((name) => rig.kill(name)),
+      rig.stack.servers.crashRedis(),
+    ]),
+} satisfies Record<string, (rig: Rig, when: { pid: number; aofBytes: number }) => Promise<unknown>>;
 type Fault = keyof typeof FAULTS;
 
 const task = (name: TaskName, ...inside: Place[]): Place[] => [
@@ -91,6 +92,7 @@ export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<n
   await rig.apiUp();
   const call = await SUBJECTS[subject].begin(rig);
   const before = (await rig.newest())?.id ?? randomUUID();
+  const aofBytes = await rig.aofBytes();
   rig.stops.arm(place);
   try {
     const reached = rig.stops.reached(place);
@@ -98,7 +100,7 @@ export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<n
     const called = call().catch(() => undefined);
     const pid = await Promise.race([reached, called.then(() => reached)]);
     const began = performance.now();
-    await FAULTS[fault](rig, pid);
+    await FAULTS[fault](rig, { pid, aofBytes });
     rig.stops.release();
     await called;
     await rig.until(`${subject} ends`, async () => {
@@ -110,22 +112,6 @@ export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<n
     const seconds = (performance.now() - began) / 1_000;
     await assertNothingLeft(rig);
     return seconds;
-  } catch (error) {
-    if (process.env['PROBE']) {
-      const { execFileSync } = await import('node:child_process');
-      console.log(execFileSync('node', ['/tmp/probe.mjs', rig.stack.env['REDIS_URL']!]).toString());
-      console.log(
-        await rig.newest(),
-        await rig.db
-          .selectFrom('operation_steps')
-          .selectAll()
-          .orderBy('started_at', 'desc')
-          .limit(3)
-          .execute(),
-      );
-      await new Promise((r) => setTimeout(r, 60000));
-    }
-    throw error;
   } finally {
     rig.stops.release();
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import { GuestConsole } from '#stack/guest/console.ts';
 import { guestDomainXml } from '#stack/guest/domain.ts';
 import { buildGuest } from '#stack/guest/image.ts';
 import { answers, servicesUp } from '#stack/readiness.ts';
+import type { TgtdServer } from '#stack/servers/tgtd.ts';
 import { Stops } from './stops.ts';
 
 export type ProcessName = 'api' | 'conductor' | 'storage' | 'compute';
@@ -31,6 +32,10 @@ export class Rig implements AsyncDisposable {
   readonly redis: Redis;
   readonly server: string;
   readonly guest: GuestConsole;
+  /** Attached all the time; its data must survive everything. */
+  anchor!: Anchor;
+  /** One that took the place of the stack's own. */
+  tgtd: TgtdServer | undefined;
   readonly #dir: string;
 
   private constructor(dir: string, stack: Stack, stops: Stops, server: string, guest: GuestConsole) {
@@ -79,6 +84,7 @@ export class Rig implements AsyncDisposable {
       'the server is known',
       async () => (await rig.call('GET', rig.serverPath)).status === 200,
     );
+    rig.anchor = await Anchor.attach(rig);
     return rig;
   }
 
@@ -173,6 +179,27 @@ export class Rig implements AsyncDisposable {
     return found.name as ProcessName;
   }
 
+  /** How much Redis has written down. */
+  async aofBytes(): Promise<number> {
+    return (await stat(await this.#aof())).size;
+  }
+
+  /** Redis crashes and comes back without what it wrote down since: as after a power cut, or from an older copy. */
+  async forgetSince(bytes: number): Promise<void> {
+    const file = await this.#aof();
+    await this.stack.servers.crashRedis(() => truncate(file, bytes));
+  }
+
+  async #aof(): Promise<string> {
+    const folder = join(this.stack.runDir, 'redis/appendonlydir');
+    const newest = (await readdir(folder))
+      .filter((name) => name.endsWith('.incr.aof'))
+      .toSorted()
+      .at(-1);
+    assert.ok(newest !== undefined);
+    return join(folder, newest);
+  }
+
   async until(what: string, holds: () => Promise<boolean>, withinMs = RECOVERY_MS): Promise<void> {
     const deadline = performance.now() + withinMs;
     while (!(await holds())) {
@@ -187,7 +214,55 @@ export class Rig implements AsyncDisposable {
     await this.db.destroy();
     await this.guest[Symbol.asyncDispose]();
     await this.stack.stop();
+    await this.tgtd?.stop();
     if (process.env['BLOCKYARD_KEEP'] === undefined) await rm(this.#dir, { recursive: true, force: true });
     else console.log(`kept ${this.#dir}`);
   }
 }
+
+/** A volume that the guest uses throughout. */
+class Anchor {
+  readonly #guest: GuestConsole;
+  readonly #disk: string;
+  readonly #file: string;
+  #words = 0;
+
+  private constructor(guest: GuestConsole, disk: string, file: string) {
+    this.#guest = guest;
+    this.#disk = disk;
+    this.#file = file;
+  }
+
+  static async attach(rig: Rig): Promise<Anchor> {
+    const volume = await rig.volume('in-use', 'anchor');
+    const serial = volume.slice(0, 20);
+    const [, disk = ''] = await rig.guest.waitFor(
+      new RegExp(`^guest: disk (\\w+) added serial=${serial}`, 'm'),
+    );
+    const anchor = new Anchor(rig.guest, disk, join(rig.stack.runDir, `volumes/volume-${volume}`));
+    await anchor.#write();
+    return anchor;
+  }
+
+  /** What the guest wrote is on the storage host, and it can read and write on. */
+  async verify(): Promise<void> {
+    await this.#guest.command(`read ${this.#disk} ${BLOCKS} ${BLOCK}`);
+    const file = await open(this.#file);
+    const { buffer } = await file.read(Buffer.alloc(BLOCKS * BLOCK), 0, BLOCKS * BLOCK, 0);
+    await file.close();
+    const word = `word-${this.#words}\n`;
+    assert.equal(
+      buffer.toString(),
+      word.repeat(Math.ceil(buffer.length / word.length)).slice(0, buffer.length),
+    );
+    await this.#write();
+  }
+
+  /** Another word each time, so that no old data passes for new. */
+  async #write(): Promise<void> {
+    this.#words += 1;
+    await this.#guest.command(`write ${this.#disk} ${BLOCKS} ${BLOCK} word-${this.#words}`);
+  }
+}
+
+const [BLOCKS, BLOCK] = [64, 65_536];
