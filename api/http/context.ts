@@ -5,6 +5,7 @@ import type { Secrets } from '#queues/secrets.ts';
 import type { Clock } from '#schema/clock.ts';
 import type { Ids, ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
+import type { Turnstile } from './turnstile.ts';
 
 /** Who asks, as the auth mode found out. */
 export interface Caller {
@@ -26,6 +27,8 @@ export interface App {
   readonly defaultAvailabilityZone: string;
   /** Reads of one volume, joined where they come together. */
   readonly volumes: VolumeLoader;
+  /** Where large lists wait for one another. */
+  readonly lists: Turnstile;
 }
 
 export interface RequestContext {

@@ -36,12 +36,18 @@ export async function listVolumes(context: RequestContext, query: Query): Promis
   return { status: 200, body: { volumes, ...ending(context, 'volumes', page, rows, count) } };
 }
 
-export async function listVolumesDetail(context: RequestContext, query: Query): Promise<Reply> {
+export function listVolumesDetail(context: RequestContext, query: Query): Promise<Reply> {
+  return context.app.lists.pass(() => readDetail(context, query));
+}
+
+/** As text, so that nothing but text is kept while it is sent. */
+async function readDetail(context: RequestContext, query: Query): Promise<Reply> {
   const page = readPage(query);
   const { rows, count } = await readVolumes(context, query, page);
   const attachments = await attachmentsOf(context.app.db, rows);
   const volumes = rows.map((row) => detailView(context, row, attachments.get(row.id) ?? []));
-  return { status: 200, body: { volumes, ...ending(context, 'volumes/detail', page, rows, count) } };
+  const body = { volumes, ...ending(context, 'volumes/detail', page, rows, count) };
+  return { status: 200, json: JSON.stringify(body) };
 }
 
 function ending(
