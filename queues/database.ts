@@ -28,14 +28,19 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Kysely
     connectTimeout: 5_000,
   });
   pool.on('connection', (connection) => {
-    // Queued before any statement of ours on this connection. A failure shows on the next one.
-    connection.query("SET SESSION transaction_isolation = 'READ-COMMITTED', time_zone = '+00:00'", ignore);
-    connection.query("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", ignore);
+    // Queued before any statement of ours on this connection, which must not run under other rules than these.
+    const orGone = (error: unknown): void => {
+      if (error) connection.destroy();
+    };
+    // Not the variable of that name: MariaDB before 11.1 has none.
+    connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', orGone);
+    connection.query(
+      "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+      orGone,
+    );
   });
   return new Kysely<Tables>({ dialect: new MysqlDialect({ pool }) });
 }
-
-const ignore = (): void => undefined;
 
 /** Deadlock (1213) and lock wait timeout (1205): the transaction was rolled back and may simply run again. */
 const RETRIABLE = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT']);
