@@ -62,6 +62,8 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
   };
 
   function submit(id: OperationId): void {
+    // While Redis is away nothing is piled up here: the next sweep finds the operation again.
+    if (commands.status !== 'ready') return;
     operations
       .add('run', {}, operationJobOptions(id))
       .catch((error: Error) => log(`submitting ${id}: ${error.message}`));

@@ -89,7 +89,8 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
   async function checkOne(waiter: Waiter): Promise<void> {
     const { queue, jobId } = waiter.dispatch;
     const job = await queueOf(queue).getJob(jobId);
-    if (job === undefined) return add(waiter.dispatch);
+    // Withdrawn while we looked: then it is gone on purpose.
+    if (job === undefined) return waiters.get(jobId) === waiter ? add(waiter.dispatch) : undefined;
     if (job.finishedOn === undefined) return undefined;
     if (job.failedReason) waiter.settle({ ok: false, reason: job.failedReason });
     else waiter.settle({ ok: true, value: JSON.stringify(job.returnvalue) });

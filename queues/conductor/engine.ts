@@ -11,6 +11,7 @@ import { reach } from '../stopping-points.ts';
 import { LostRow, type Tx, transaction } from '../transaction.ts';
 import { type Claim, claim, NotOurs, VolumeGone } from './claim.ts';
 import type { EngineDeps } from './deps.ts';
+import { inColumn } from './in-column.ts';
 import { isInfrastructure } from './infrastructure.ts';
 import { performTask } from './perform-task.ts';
 
@@ -334,5 +335,5 @@ function isNotFailure(error: unknown): boolean {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return inColumn(error instanceof Error ? error.message : String(error));
 }

@@ -5,6 +5,7 @@ import { type AgentKind, TaskError, type TaskName } from '#schema/tasks.ts';
 import { agentQueue } from '../names.ts';
 import { reach } from '../stopping-points.ts';
 import type { EngineDeps } from './deps.ts';
+import { inColumn } from './in-column.ts';
 import type { Timeline } from './timeline.ts';
 
 /** A step that lasts longer shows in the timeline as running, so that one can see what an operation waits for. */
@@ -72,7 +73,7 @@ export async function performTask(
         ...record,
         state: 'failed',
         output: null,
-        error: error.message,
+        error: inColumn(error.message),
         ended_at: stage.now(),
       });
     }

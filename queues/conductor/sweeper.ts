@@ -61,6 +61,7 @@ export async function freeOrphans(
   deps: SweeperDeps,
   running: Pick<ReadonlySet<OperationId>, 'has'>,
 ): Promise<void> {
+  const mine = `${deps.host}/${deps.bootId}`;
   const since = sqlTime(deps.clock.now() - CONDUCTOR_DEAD_MS);
   const rows = await deps.db
     .selectFrom('operations')
@@ -73,13 +74,12 @@ export async function freeOrphans(
     .select(['operations.id', 'operations.owner', 'services.id as alive'])
     .where('operations.state', 'in', OPEN_OPERATION_STATES)
     .where('operations.owner', 'is not', null)
-    .limit(AT_MOST)
+    // Those that others have in hand may be any number; they must not hide an orphan.
+    .where((where) => where.or([where('operations.owner', '=', mine), where('services.id', 'is', null)]))
     .execute();
-  const mine = `${deps.host}/${deps.bootId}`;
   const orphans = rows.filter(({ id, owner, alive }) => (owner === mine ? !running.has(id) : alive === null));
-  if (orphans.length === 0) return;
   // The owner again in the condition: somebody may have been quicker.
-  for (const { id, owner } of orphans) {
+  for (const { id, owner } of orphans.slice(0, AT_MOST)) {
     await deps.db
       .updateTable('operations')
       .set({ owner: null })
