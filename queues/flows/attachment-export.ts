@@ -1,6 +1,6 @@
 import { aclsOf, exportTask } from './exports.ts';
 import { flow } from './flow.ts';
-import { dropAttachment, setAttachment, settle, statusWithout } from './settle.ts';
+import { dropAttachment, setAttachment, settle } from './settle.ts';
 
 /** A client connects by itself: it is given an account and an ACL, and says `complete` when it is done. */
 export const attachmentExport = flow('attachment.export')
@@ -18,8 +18,7 @@ export const attachmentExport = flow('attachment.export')
     done(tx, run) {
       const connection = JSON.stringify(run.out.export?.connection ?? null);
       setAttachment(tx, run, 'attaching', { connection });
-      // A volume that another attachment has in use stays so.
-      settle(tx, run, statusWithout(run) === 'in-use' ? null : 'attaching');
+      settle(tx, run, 'by-attachments');
     },
     undone(tx, run) {
       if (run.facts.input.createdHere) dropAttachment(tx, run);
@@ -31,8 +30,7 @@ export const attachmentExport = flow('attachment.export')
           chap_secret: null,
         });
       }
-      const others = statusWithout(run);
-      settle(tx, run, others === 'available' && !run.facts.input.createdHere ? 'reserved' : others);
+      settle(tx, run, 'by-attachments');
     },
     stuck(tx, run) {
       setAttachment(tx, run, 'error_attaching');
@@ -57,7 +55,7 @@ export const attachmentRevoke = flow('attachment.revoke')
   .ends({
     done(tx, run) {
       dropAttachment(tx, run);
-      settle(tx, run, statusWithout(run));
+      settle(tx, run, 'by-attachments');
     },
     undone(tx, run) {
       setAttachment(tx, run, 'error_detaching');

@@ -1,5 +1,6 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
+import type { VolumeId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
 import {
   type AttachmentStatus,
@@ -15,12 +16,13 @@ type Changes = Partial<Pick<VolumesTable, 'size_gib' | 'pool'>>;
 
 /**
  * Gives the volume its next status and lets go of it: the oldest operation that waits for it, if any, is the next
- * holder. A status changed by somebody else in the meantime (an administrator's reset) is left as it is.
+ * holder. A status that has meanwhile become another's (an extend that waits in line) is left as it is.
+ * @param status `by-attachments`: what those that there are by now make of it.
  */
 export function settle(
   tx: Tx,
   run: Run<OperationKind, unknown>,
-  status: VolumeStatus | null,
+  status: VolumeStatus | 'by-attachments' | null,
   changes: Changes = {},
 ): void {
   const { volume, operation } = run.facts;
@@ -32,7 +34,10 @@ export function settle(
         ...(status === null
           ? {}
           : {
-              status: sql<VolumeStatus>`IF(status IN (${sql.join(volumeStatusesBefore(status))}), ${status}, status)`,
+              status:
+                status === 'by-attachments'
+                  ? byAttachments(volume.id, operation.kind)
+                  : unlessTaken(status, operation.kind),
             }),
         operation_id: sql`(SELECT next.id FROM operations AS next WHERE next.volume_id = ${volume.id}
         AND next.state = 'queued' AND next.id <> ${operation.id} ORDER BY next.seq_base LIMIT 1)`,
@@ -42,12 +47,22 @@ export function settle(
   );
 }
 
-/** `in-use` while another attachment has the volume, else `available`. */
-export function statusWithout(run: Run<OperationKind, unknown>): 'in-use' | 'available' {
-  const mine = run.facts.operation.attachment_id;
-  return run.facts.attachments.some(({ id, status }) => id !== mine && status === 'attached')
-    ? 'in-use'
-    : 'available';
+/** Only an extend ends `extending`; one may be accepted while a client's attachment is still being taken away. */
+function unlessTaken(to: VolumeStatus, kind: string): RawBuilder<VolumeStatus> {
+  const from = volumeStatusesBefore(to).filter(
+    (status) => (status === 'extending') === (kind === 'volume.extend'),
+  );
+  return sql`IF(volumes.status IN (${sql.join(from)}), ${to}, volumes.status)`;
+}
+
+/** Free only when no attachment is left: one that is reserved, or being taken away, may still be somebody's. */
+function byAttachments(id: VolumeId, kind: string): RawBuilder<VolumeStatus> {
+  return sql`CASE (SELECT MAX(CASE a.status WHEN 'reserved' THEN 1 WHEN 'attaching' THEN 2 ELSE 3 END)
+      FROM attachments AS a WHERE a.volume_id = ${id})
+    WHEN 3 THEN ${unlessTaken('in-use', kind)}
+    WHEN 2 THEN ${unlessTaken('attaching', kind)}
+    WHEN 1 THEN ${unlessTaken('reserved', kind)}
+    ELSE ${unlessTaken('available', kind)} END`;
 }
 
 export function setAttachment(

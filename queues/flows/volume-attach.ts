@@ -4,7 +4,7 @@ import { resolveIotune } from '../qos/resolve.ts';
 import { aclsOf, exportTask } from './exports.ts';
 import { subject } from './facts.ts';
 import { flow } from './flow.ts';
-import { dropAttachment, setAttachment, settle, statusWithout } from './settle.ts';
+import { dropAttachment, setAttachment, settle } from './settle.ts';
 
 /** Twice what one slow login and one slow hot-plug take. */
 const PLUG_WITHIN_S = 120;
@@ -76,7 +76,7 @@ export const volumeAttach = flow('volume.attach')
     },
     undone(tx, run) {
       dropAttachment(tx, run);
-      settle(tx, run, statusWithout(run));
+      settle(tx, run, 'by-attachments');
     },
     stuck(tx, run) {
       setAttachment(tx, run, 'error_attaching');

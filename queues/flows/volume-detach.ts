@@ -3,7 +3,7 @@ import type { Connection } from '#schema/tasks.ts';
 import { aclsOf, exportTask } from './exports.ts';
 import { subject } from './facts.ts';
 import { flow } from './flow.ts';
-import { dropAttachment, setAttachment, settle, statusWithout } from './settle.ts';
+import { dropAttachment, setAttachment, settle } from './settle.ts';
 
 /** The agent's own patience with the guest (Nova's 8 × 20 s by default) and room to put things back. */
 const UNPLUG_WITHIN_S = 240;
@@ -44,7 +44,7 @@ export const volumeDetach = flow('volume.detach')
   .ends({
     done(tx, run) {
       dropAttachment(tx, run);
-      settle(tx, run, statusWithout(run));
+      settle(tx, run, 'by-attachments');
     },
     undone(tx, run) {
       setAttachment(tx, run, 'attached');

@@ -4,7 +4,7 @@ import { storedOn } from './exports.ts';
 import { placed } from './facts.ts';
 import { flow } from './flow.ts';
 import { pluggedBy } from './plugged.ts';
-import { settle, statusWithout } from './settle.ts';
+import { settle } from './settle.ts';
 
 const GROWN = { none: 'a volume never shrinks: what the guest has seen it may have written to' };
 const GUEST_LATER = 'the volume has grown; the guest sees it at its next start at the latest';
@@ -59,7 +59,7 @@ export const volumeExtend = flow('volume.extend')
     undo: GROWN,
   })
   .ends({
-    done: (tx, run) => settle(tx, run, statusWithout(run), { size_gib: run.facts.input.toGib }),
-    undone: (tx, run) => settle(tx, run, statusWithout(run)),
+    done: (tx, run) => settle(tx, run, 'by-attachments', { size_gib: run.facts.input.toGib }),
+    undone: (tx, run) => settle(tx, run, 'by-attachments'),
     stuck: (tx, run) => settle(tx, run, 'error_extending'),
   });

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
 import { Placement } from '#queues/placement/place.ts';
 import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { type AttachmentId, asId } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
-import { createYard, type Yard } from '#test/support/yard.ts';
+import { ModelHost } from '#test/support/model-host.ts';
+import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
 describe('engine', () => {
   let yard: Yard;
@@ -24,6 +29,82 @@ describe('engine', () => {
     ended: () => undefined,
     pause: async () => undefined,
     dispatcher: { run },
+  });
+
+  const hostsOf = (host: ModelHost) =>
+    deps(async ({ task, envelope }) => host.carryOut(task, envelope.input));
+  const volumeNow = () => yard.db.selectFrom('volumes').selectAll().executeTakeFirstOrThrow();
+
+  it('frees a volume only when no attachment is left, reserved ones included', async () => {
+    const host = new ModelHost();
+    const volume = await yard.addVolume('in-use', true);
+    host.volumes.set(volume, SIZE_GIB);
+    const [leaving, reserved] = [
+      await yard.addAttachment(volume, 'detaching', 0),
+      await yard.addAttachment(volume, 'reserved', 0),
+    ];
+    for (const [attachment, status] of [
+      [leaving, 'reserved'],
+      [reserved, 'available'],
+    ] as const) {
+      const id = await yard.begin('attachment.revoke', volume, {}, attachment);
+      await runOperation(hostsOf(host), id, new AbortController().signal);
+      assert.equal((await volumeNow()).status, status);
+    }
+  });
+
+  it('leaves the status to an extend that was accepted meanwhile', async () => {
+    const host = new ModelHost();
+    const volume = await yard.addVolume('in-use', true);
+    host.volumes.set(volume, SIZE_GIB);
+    const attachment = await yard.addAttachment(volume, 'detaching', 0);
+    const revoke = await yard.begin('attachment.revoke', volume, {}, attachment);
+    await yard.db.updateTable('volumes').set({ status: 'extending' }).execute();
+    const extend = await yard.begin('volume.extend', volume, { fromGib: SIZE_GIB, toGib: SIZE_GIB + 1 });
+    await runOperation(hostsOf(host), revoke, new AbortController().signal);
+    const between = await volumeNow();
+    assert.deepEqual([between.status, between.operation_id], ['extending', extend]);
+    await runOperation(hostsOf(host), extend, new AbortController().signal);
+    const { status, size_gib } = await volumeNow();
+    assert.deepEqual([status, size_gib], ['available', SIZE_GIB + 1]);
+  });
+
+  it('sees an attachment that was added while it waited for the volume', async () => {
+    const host = new ModelHost();
+    const volume = await yard.addVolume('in-use', true);
+    host.volumes.set(volume, SIZE_GIB);
+    const attachment = await yard.addAttachment(volume, 'detaching', 0);
+    const id = await yard.begin('attachment.revoke', volume, {}, attachment);
+    let ended: Promise<void> | undefined;
+    await yard.db.transaction().execute(async (trx) => {
+      await trx.selectFrom('volumes').select('id').forUpdate().execute();
+      ended = runOperation(hostsOf(host), id, new AbortController().signal);
+      await setTimeout(200);
+      await trx
+        .insertInto('attachments')
+        .values((eb) => ({
+          id: asId<AttachmentId>(randomUUID()),
+          volume_id: volume,
+          project_id: asId('p1'),
+          server_id: null,
+          status: 'reserved' as const,
+          host: null,
+          managed: 0 as const,
+          mountpoint: null,
+          mode: 'rw' as const,
+          connector: null,
+          connection: null,
+          initiator: null,
+          chap_username: null,
+          chap_secret: null,
+          attached_at: null,
+          created_at: eb.val(sqlTime(systemClock.now())),
+          updated_at: null,
+        }))
+        .execute();
+    });
+    await ended;
+    assert.equal((await volumeNow()).status, 'reserved');
   });
 
   it('ends also when the reason is longer than its column', async () => {
