@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /**
  * The newest sequence number carried out for each volume, kept on disk: an old job that turns up late, after a
@@ -25,6 +25,8 @@ export async function openSequenceJournal(folder: string): Promise<SequenceJourn
   const newest = parse(await readFile(path, 'utf8').catch(emptyIfMissing));
   let file = await rewrite(path, newest);
   let lines = newest.size;
+  /** A write failed (a full disk): half a line may be there, and `newest` knows more than the disk does. */
+  let torn = false;
 
   let waiting: { line: string; done: () => void; failed: (error: unknown) => void }[] = [];
   let writing: Promise<void> | undefined;
@@ -35,27 +37,35 @@ export async function openSequenceJournal(folder: string): Promise<SequenceJourn
       const batch = waiting;
       waiting = [];
       try {
-        await file.appendFile(batch.map(({ line }) => line).join(''));
-        await file.datasync();
-        lines += batch.length;
+        if (torn || lines > 2 * newest.size + SLACK_LINES) await startAnew();
+        else {
+          await file.appendFile(batch.map(({ line }) => line).join(''));
+          await file.datasync();
+          lines += batch.length;
+        }
         for (const { done } of batch) done();
       } catch (error) {
+        torn = true;
         for (const { failed } of batch) failed(error);
-      }
-      if (lines > 2 * newest.size + SLACK_LINES) {
-        await file.close();
-        file = await rewrite(path, newest);
-        lines = newest.size;
       }
     }
     writing = undefined;
+  }
+
+  /** What waits is among the newest already. */
+  async function startAnew(): Promise<void> {
+    const former = file;
+    file = await rewrite(path, newest);
+    lines = newest.size;
+    torn = false;
+    await former.close();
   }
 
   return {
     async advance(volumeId, seq) {
       const last = newest.get(volumeId);
       if (last !== undefined && seq < last) return false;
-      if (last === seq) return true;
+      if (last === seq && !torn) return true;
       newest.delete(volumeId);
       newest.set(volumeId, seq);
       if (newest.size > REMEMBERED) newest.delete(newest.keys().next().value as string);
@@ -90,8 +100,16 @@ function parse(text: string): Map<string, number> {
 async function rewrite(path: string, newest: ReadonlyMap<string, number>): Promise<FileHandle> {
   const draft = `${path}.new`;
   const file = await open(draft, 'w', 0o600);
-  await file.appendFile([...newest].map(([volumeId, seq]) => `${volumeId} ${seq}\n`).join(''));
-  await file.datasync();
-  await rename(draft, path);
-  return file;
+  try {
+    await file.appendFile([...newest].map(([volumeId, seq]) => `${volumeId} ${seq}\n`).join(''));
+    await file.datasync();
+    await rename(draft, path);
+    // Or the former file may have that name again after power was lost.
+    await using folder = await open(dirname(path), 'r');
+    await folder.sync();
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }

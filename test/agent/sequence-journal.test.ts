@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemRunner } from '#agent/run.ts';
 import { openSequenceJournal } from '#agent/sequence-journal.ts';
 
 describe('sequence journal', () => {
@@ -27,6 +28,31 @@ describe('sequence journal', () => {
     await journal.close();
     const again = await openSequenceJournal(folder);
     assert.deepEqual([await again.advance('v', 4), await again.advance('v', 6)], [false, true]);
+    await again.close();
+  });
+
+  it('claims nothing that a full disk has not taken, and goes on once there is room', async () => {
+    const journal = await openSequenceJournal(folder);
+    const ignore = (): void => undefined;
+    process.on('SIGXFSZ', ignore);
+    const longest = (bytes: string): unknown =>
+      systemRunner.run('prlimit', ['--pid', `${process.pid}`, `--fsize=${bytes}:`]);
+    await journal.advance('u', 1);
+    await longest('10');
+    try {
+      await assert.rejects(journal.advance('volume-v', 5), { code: 'EFBIG' });
+      await assert.rejects(journal.advance('volume-v', 5), { code: 'EFBIG' });
+    } finally {
+      await longest('unlimited');
+      process.off('SIGXFSZ', ignore);
+    }
+    assert.equal(await journal.advance('w', 2), true);
+    await journal.close();
+    const again = await openSequenceJournal(folder);
+    assert.deepEqual(
+      [await again.advance('u', 0), await again.advance('w', 1), await again.advance('volume-v', 5)],
+      [false, false, true],
+    );
     await again.close();
   });
 
