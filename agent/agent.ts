@@ -102,6 +102,8 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
   );
 
   async function reportNow(): Promise<void> {
+    // While Redis is away reports would only pile up; the next one after its return says all.
+    if (commands.status !== 'ready') return;
     try {
       const text = JSON.stringify(await options.report());
       await commands

@@ -60,5 +60,6 @@ try {
   await main();
 } catch (error) {
   console.error(`api: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  // Connections that are open by now would keep an api alive that does not listen.
+  process.exit(1);
 }

@@ -23,5 +23,6 @@ try {
   await db.destroy();
 } catch (error) {
   console.error(`conductor: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  // Connections that are open by now would keep a conductor alive that does nothing.
+  process.exit(1);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { freePort } from '#stack/servers/port.ts';
 import { createDatabase } from '#test/support/database.ts';
@@ -49,6 +50,26 @@ describe('the API as a process', () => {
         () => undefined,
       );
       assert.deepEqual(await exited, [0, null]);
+    } finally {
+      api.kill('SIGKILL');
+    }
+  });
+
+  it('ends when its port is taken, open connections or not', async () => {
+    await using database = await createDatabase();
+    const redis = await createRedis();
+    await using other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const api = start({
+      DATABASE_URL: database.url,
+      REDIS_URL: redis.url,
+      BLOCKYARD_QUEUE_PREFIX: redis.prefix,
+      BLOCKYARD_LISTEN: `127.0.0.1:${(other.address() as AddressInfo).port}`,
+      BLOCKYARD_AUTH: 'none',
+      BLOCKYARD_SECRET_KEY: 'ab'.repeat(32),
+    });
+    try {
+      assert.deepEqual(await once(api, 'exit', { signal: AbortSignal.timeout(15_000) }), [1, null]);
     } finally {
       api.kill('SIGKILL');
     }
