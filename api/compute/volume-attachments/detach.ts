@@ -37,7 +37,8 @@ export async function detach(context: RequestContext, serverId: string, volumeId
     tx.must(
       tx.q
         .updateTable('attachments')
-        .set({ status: 'detaching', updated_at: now })
+        // Where it runs now: its former host would say that it holds nothing, and the export be cut under the guest.
+        .set({ status: 'detaching', host: server.host, updated_at: now })
         .where('id', '=', attachment.id)
         .where('status', 'in', DETACHABLE),
     );

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { asId, type VolumeId } from '#schema/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
@@ -61,6 +62,21 @@ describe('attaching volumes to servers', () => {
     assert.equal((await api.compute('DELETE', path)).status, 202);
     await volumeBecomes(api, volume, 'available');
     assert.equal((await api.compute('GET', path)).status, 404);
+    assert.equal(hosts.model.disks.size, 0);
+  });
+
+  it('asks the host on which the server runs by now to let go', async () => {
+    const volume = await availableVolume(api);
+    await attach(hosts.server, volume);
+    await volumeBecomes(api, volume, 'in-use');
+    // As after a migration by hand from a host that no longer knows it.
+    await api.db
+      .updateTable('attachments')
+      .set({ host: 'former' })
+      .where('volume_id', '=', asId<VolumeId>(volume))
+      .execute();
+    await api.compute('DELETE', `/servers/${hosts.server}/os-volume_attachments/${volume}`);
+    await volumeBecomes(api, volume, 'available');
     assert.equal(hosts.model.disks.size, 0);
   });
 
