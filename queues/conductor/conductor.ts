@@ -36,6 +36,8 @@ export interface Conductor {
 /** Operations worked on at once. One that waits for an agent makes room for others after PARK_MS. */
 const CONCURRENCY = 64;
 const PARK_MS = 3_000;
+/** While Redis is away queues close only once it is back; the operations are let go of all the same. */
+const CLOSE_MS = 2_000;
 const SWEEP_MS = 2_000;
 const PURGE_MS = 600_000;
 
@@ -46,6 +48,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
   const commands = openRedis(redisUrl);
   const dispatcher = createDispatcher(redisUrl, prefix, () => clock.now());
   const operations = new Queue(OPERATIONS_QUEUE, { connection: commands, prefix });
+  operations.on('error', () => undefined);
   const running = new Map<OperationId, Promise<void>>();
   const sweeper: SweeperDeps = { ...options, bootId };
   const deps: EngineDeps = {
@@ -133,6 +136,12 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
     every(SWEEP_MS, () => dispatcher.check().catch((error: Error) => log(`check: ${error.message}`))),
   ];
 
+  async function closeQueues(): Promise<void> {
+    await worker.close();
+    await operations.close();
+    await dispatcher.close();
+  }
+
   return {
     async stop() {
       for (const timer of timers) clearInterval(timer);
@@ -140,9 +149,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
       stopping.abort(reason);
       dispatcher.abandon(reason);
       await Promise.allSettled(running.values());
-      await worker.close();
-      await operations.close();
-      await dispatcher.close();
+      await atMost(CLOSE_MS, closeQueues());
       reports.disconnect();
       commands.disconnect();
       await db.updateTable('operations').set({ owner: null }).where('owner', '=', deps.owner).execute();

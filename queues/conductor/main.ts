@@ -21,6 +21,8 @@ try {
   await stopSignal();
   await conductor.stop();
   await db.destroy();
+  // A queue whose Redis is away still waits for it.
+  process.exit();
 } catch (error) {
   console.error(`conductor: ${error instanceof Error ? error.message : String(error)}`);
   // Connections that are open by now would keep a conductor alive that does nothing.
