@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { asId, type HostName, type PoolName, type VolumeId } from '#schema/ids.ts';
-import { SEQ_PER_OPERATION } from '#schema/operations.ts';
+import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import type { Tables } from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
@@ -74,9 +74,22 @@ async function restoreOne(deps: Deps, host: HostName, id: VolumeId, signal: Abor
 }
 
 /**
- * What the export should be now, and a sequence number older than every step of the operation that holds the volume: what
- * that one has made of the export, or will make of it, stands. Without such an operation it is the newest one's last number.
+ * Which of the numbers of the operation that holds the volume a restored export has. It may equal that of a step that
+ * leaves all accounts in place: either order of the two comes to the same. It must not be newer than a storage step
+ * still to come, nor as new as the one that takes an account away.
  */
+const OFFSET: { readonly [K in OperationKind]: number } = {
+  'volume.create': 0,
+  'volume.delete': -1,
+  'volume.attach': 0,
+  'volume.detach': 0,
+  'volume.extend': 1,
+  'qos.apply': 0,
+  'attachment.export': 0,
+  'attachment.revoke': -1,
+};
+
+/** What the export should be now, and its sequence number; when nobody holds the volume, the newest operation's last. */
 async function currentExport(
   db: Kysely<Tables>,
   id: VolumeId,
@@ -87,14 +100,17 @@ async function currentExport(
     const volume = await trx
       .selectFrom('volumes')
       .leftJoin('operations', 'operations.id', 'volumes.operation_id')
-      .select(['volumes.pool', 'volumes.seq', 'operations.seq_base'])
+      .select(['volumes.pool', 'volumes.seq', 'operations.seq_base', 'operations.kind'])
       .where('volumes.id', '=', id)
       .executeTakeFirst();
     if (volume?.pool == null) return undefined;
     const attachments = await trx.selectFrom('attachments').selectAll().where('volume_id', '=', id).execute();
     const acls = aclsOf(attachments);
     if (acls.length === 0) return undefined;
-    const seq = (volume.seq_base ?? volume.seq + SEQ_PER_OPERATION) - 1;
+    const seq =
+      volume.seq_base === null
+        ? volume.seq + SEQ_PER_OPERATION - 1
+        : volume.seq_base + OFFSET[volume.kind as OperationKind];
     return { seq, input: { volumeId: id, backend: poolParts(volume.pool).backend, acls } };
   });
 }

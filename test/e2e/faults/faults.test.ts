@@ -10,6 +10,7 @@ const AT_WORK = [
   'Redis back to before the call',
   'kill -9 of api',
   'kill -9 of conductor',
+  'kill -9 of the target',
   'kill -9 of both agents',
   'kill -9 of all and Redis',
 ] as const;

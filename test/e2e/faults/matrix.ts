@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import type { TaskName } from '#schema/tasks.ts';
 import { assertNothingLeft } from './inventory.ts';
 import type { Rig } from './rig.ts';
@@ -13,6 +12,7 @@ const FAULTS = {
   'Redis back to before the call': (rig, { aofBytes }) => rig.forgetSince(aofBytes),
   'kill -9 of api': (rig) => rig.kill('api'),
   'kill -9 of conductor': (rig) => rig.kill('conductor'),
+  'kill -9 of the target': (rig) => rig.crashTgtd(),
   'kill -9 of both agents': (rig) => Promise.all([rig.kill('storage'), rig.kill('compute')]),
   'kill -9 of all and Redis': (rig) =>
     Promise.all([
@@ -84,14 +84,18 @@ function on(volume: string, call: (volume: string) => Promise<unknown>): () => P
   return () => call(volume);
 }
 
-/**
- * One cell: the operation is stopped at `place`, struck, let go, and must end well with nothing left over.
- * @returns seconds from the blow to the end.
- */
-export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<number> {
+export interface Played {
+  /** From the blow to the end. */
+  readonly seconds: number;
+  /** `never begun`: the call died before it was written. */
+  readonly end: 'done' | 'undone' | 'never begun';
+}
+
+/** One cell: the operation is stopped at `place`, struck, let go, and must end well with nothing left over. */
+export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<Played> {
   await rig.apiUp();
   const call = await SUBJECTS[subject].begin(rig);
-  const before = (await rig.newest())?.id ?? randomUUID();
+  const before = (await rig.newest())?.id;
   const aofBytes = await rig.aofBytes();
   rig.stops.arm(place);
   try {
@@ -103,15 +107,21 @@ export async function play(rig: Rig, { subject, place, fault }: Cell): Promise<n
     await FAULTS[fault](rig, { pid, aofBytes });
     rig.stops.release();
     await called;
-    await rig.until(`${subject} ends`, async () => {
-      const operation = await rig.newest();
-      if (operation === undefined || operation.id === before) return place.startsWith('api.writing');
-      assert.notEqual(operation.state, 'stuck', `stuck: ${operation.error}`);
-      return operation.ended_at !== null;
-    });
+    const begun = !(place.startsWith('api.writing') && fault === 'kill -9 of the process there');
+    let end: Played['end'] = 'never begun';
+    if (begun) {
+      await rig.until(`${subject} ends`, async () => {
+        const operation = await rig.newest();
+        if (operation?.id === before || operation?.ended_at == null) return false;
+        assert.ok(operation.state === 'done' || operation.state === 'undone', `stuck: ${operation.error}`);
+        end = operation.state;
+        return true;
+      });
+    }
     const seconds = (performance.now() - began) / 1_000;
     await assertNothingLeft(rig);
-    return seconds;
+    assert.equal((await rig.newest())?.id !== before, begun);
+    return { seconds, end };
   } finally {
     rig.stops.release();
   }

@@ -16,7 +16,7 @@ import { GuestConsole } from '#stack/guest/console.ts';
 import { guestDomainXml } from '#stack/guest/domain.ts';
 import { buildGuest } from '#stack/guest/image.ts';
 import { answers, servicesUp } from '#stack/readiness.ts';
-import type { TgtdServer } from '#stack/servers/tgtd.ts';
+import { startTgtd, type TgtdServer } from '#stack/servers/tgtd.ts';
 import { Stops } from './stops.ts';
 
 export type ProcessName = 'api' | 'conductor' | 'storage' | 'compute';
@@ -35,7 +35,7 @@ export class Rig implements AsyncDisposable {
   /** Attached all the time; its data must survive everything. */
   anchor!: Anchor;
   /** One that took the place of the stack's own. */
-  tgtd: TgtdServer | undefined;
+  #tgtd: TgtdServer | undefined;
   readonly #dir: string;
 
   private constructor(dir: string, stack: Stack, stops: Stops, server: string, guest: GuestConsole) {
@@ -137,6 +137,21 @@ export class Rig implements AsyncDisposable {
     return this.call('DELETE', `${this.volumesPath}/${volume}`);
   }
 
+  extend(volume: string, gib: number): Promise<unknown> {
+    return this.call('POST', `${this.volumesPath}/${volume}/action`, { 'os-extend': { new_size: gib } });
+  }
+
+  /** The volume of this name, if there is one. */
+  async named(name: string): Promise<Selectable<Tables['volumes']> | undefined> {
+    return this.db.selectFrom('volumes').selectAll().where('name', '=', name).executeTakeFirst();
+  }
+
+  /** No operation is under way for the volume of this name, or it is gone with the last one. */
+  async isResting(name: string): Promise<boolean> {
+    const volume = await this.named(name);
+    return volume === undefined || volume.operation_id === null;
+  }
+
   /** A volume of this name in that state, from an earlier cell or made now. */
   async volume(status: 'available' | 'in-use', name = 'cell'): Promise<string> {
     await this.apiUp();
@@ -171,6 +186,15 @@ export class Rig implements AsyncDisposable {
     const supervised = this.stack.processes.get(name)!;
     await supervised.kill('SIGKILL');
     supervised.start();
+  }
+
+  /** kill -9 of the target, which keeps nothing on disk, and its restart. */
+  async crashTgtd(): Promise<void> {
+    const tgtd = this.#tgtd ?? this.stack.servers.tgtd!;
+    process.kill(tgtd.pid, 'SIGKILL');
+    await tgtd.stop();
+    const port = Number(this.stack.env['BLOCKYARD_ISCSI_PORTAL']!.split(':')[1]);
+    this.#tgtd = await startTgtd({ dir: join(this.stack.runDir, 'tgt'), port });
   }
 
   nameOf(pid: number): ProcessName {
@@ -214,7 +238,7 @@ export class Rig implements AsyncDisposable {
     await this.db.destroy();
     await this.guest[Symbol.asyncDispose]();
     await this.stack.stop();
-    await this.tgtd?.stop();
+    await this.#tgtd?.stop();
     if (process.env['BLOCKYARD_KEEP'] === undefined) await rm(this.#dir, { recursive: true, force: true });
     else console.log(`kept ${this.#dir}`);
   }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { Queue } from 'bullmq';
-import { startTgtd } from '#stack/servers/tgtd.ts';
+import { chaos } from './chaos.ts';
 import { assertNothingLeft } from './inventory.ts';
 import type { Rig } from './rig.ts';
 
@@ -36,7 +36,7 @@ export const SCENARIOS = {
 
   'a restarted target gets its exports back, and the guest keeps its data': async (rig) => {
     const began = performance.now();
-    await restartTgtd(rig);
+    await rig.crashTgtd();
     await assertNothingLeft(rig);
     console.log(`        exports are back after ${((performance.now() - began) / 1_000).toFixed(1)} s`);
     await rig.anchor.verify();
@@ -44,7 +44,7 @@ export const SCENARIOS = {
 
   'the target restarts, and who restores its exports dies': async (rig) => {
     rig.stops.arm('agent.received@export.ensure');
-    await restartTgtd(rig);
+    await rig.crashTgtd();
     await rig.stops.reached('agent.received@export.ensure');
     await Promise.all([rig.kill('conductor'), rig.kill('storage'), rig.redis.flushall()]);
     rig.stops.release();
@@ -101,6 +101,11 @@ export const SCENARIOS = {
     }
   },
 
+  'users at work while everything dies at random': async (rig) => {
+    await rig.apiUp();
+    await chaos(rig, Number(process.env['SEED'] ?? randomInt(2 ** 31)));
+  },
+
   'nothing waits in Redis in the end': async (rig) => {
     const { BLOCKYARD_HOST: host, BLOCKYARD_QUEUE_PREFIX: prefix = '' } = rig.stack.env;
     for (const name of ['operations', `storage.${host}`, `compute.${host}`]) {
@@ -114,15 +119,6 @@ export const SCENARIOS = {
     await assertNothingLeft(rig);
   },
 } satisfies Record<string, (rig: Rig) => Promise<void>>;
-
-/** A crash of tgtd, which keeps nothing on disk. */
-async function restartTgtd(rig: Rig): Promise<void> {
-  const tgtd = rig.tgtd ?? rig.stack.servers.tgtd!;
-  process.kill(tgtd.pid, 'SIGKILL');
-  await tgtd.stop();
-  const port = Number(rig.stack.env['BLOCKYARD_ISCSI_PORTAL']!.split(':')[1]);
-  rig.tgtd = await startTgtd({ dir: join(rig.stack.runDir, 'tgt'), port });
-}
 
 /** Resolves when the newest operation has ended well. */
 async function ends(rig: Rig): Promise<void> {

@@ -1,13 +1,15 @@
-import type { Cell } from './matrix.ts';
+import type { Cell, Played } from './matrix.ts';
 
 /** Seconds from the blow to the end, by place and fault. */
 export class Table {
   readonly #cells = new Map<string, Map<string, number>>();
   readonly #faults = new Set<string>();
+  readonly #ends = new Map<Played['end'], number>();
 
-  add({ subject, place, fault }: Cell, seconds: number): void {
+  add({ subject, place, fault }: Cell, { seconds, end }: Played): void {
     const row = `${subject}: ${place}`;
     this.#faults.add(fault);
+    this.#ends.set(end, (this.#ends.get(end) ?? 0) + 1);
     this.#cells.set(row, (this.#cells.get(row) ?? new Map()).set(fault, seconds));
   }
 
@@ -23,7 +25,7 @@ export class Table {
       'Seconds from the fault to the end of the operation:',
       ...legend,
       ...rows,
-      `${all.length} cells; median ${all[Math.floor(all.length / 2)]?.toFixed(1)} s, worst ${all.at(-1)?.toFixed(1)} s`,
+      `${all.length} cells: ${[...this.#ends].map(([end, count]) => `${count} ${end}`).join(', ')}; median ${all[Math.floor(all.length / 2)]?.toFixed(1)} s, worst ${all.at(-1)?.toFixed(1)} s`,
     ].join('\n');
   }
 }
