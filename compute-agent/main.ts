@@ -27,3 +27,5 @@ log(`compute agent ${config.host} is ready`);
 await stop;
 await agent.stop();
 await hypervisor.stop();
+// A queue whose Redis is away still waits for it.
+process.exit();

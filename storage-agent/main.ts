@@ -49,3 +49,5 @@ log(`storage agent ${config.host} is ready`);
 await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
 await agent.stop();
 daemon.close();
+// A queue whose Redis is away still waits for it.
+process.exit();
