@@ -96,6 +96,8 @@ async function listOperations(
   }
   const rows = await select
     .orderBy('created_at', 'desc')
+    // Two of one volume may begin within a millisecond.
+    .orderBy('seq_base', 'desc')
     .orderBy('id', 'desc')
     .limit(page.limit)
     .offset(page.offset)

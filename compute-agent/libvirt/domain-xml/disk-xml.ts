@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { IOTUNE_KEYS, type Iotune } from '#schema/iotune.ts';
 import { checkDiskSpec, DEFAULT_BUS, type DiskSource, type DiskSpec } from './disk-spec.ts';
 
-export type { DiskSource, DiskSpec } from './disk-spec.ts';
+export type { DiskSpec } from './disk-spec.ts';
 
 /** How the text of a `<disk>` is to look. */
 export interface DiskLayout {
