@@ -90,7 +90,12 @@ async function listOperations(
     select = select.where((eb) =>
       eb.or([
         eb('created_at', '<', marker.created_at),
-        eb.and([eb('created_at', '=', marker.created_at), eb('id', '<', marker.id)]),
+        eb.and([eb('created_at', '=', marker.created_at), eb('seq_base', '<', marker.seq_base)]),
+        eb.and([
+          eb('created_at', '=', marker.created_at),
+          eb('seq_base', '=', marker.seq_base),
+          eb('id', '<', marker.id),
+        ]),
       ]),
     );
   }
