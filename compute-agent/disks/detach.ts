@@ -20,6 +20,9 @@ export interface DetachDeps {
 
 /** A guest that is booting, or busy, misses a request; Nova asks eight times, too. */
 const REQUESTS = 8;
+/** How long a guest may still be answering a request that nobody remembers. */
+const FIRST_ANSWER_MS = 3_000;
+const LOOK_EVERY_MS = 200;
 
 /**
  * Takes the volume from the server: from its persistent definition first, so that it doesn't come back at the next start,
@@ -51,7 +54,9 @@ async function unplug(
   if (config !== undefined) await remove(virsh, serverId, config, '--config');
   await reach('detach.unconfigured');
   const live = diskOf(view.live, volumeId);
-  if (live === undefined || (await guestLetsGo(deps, view, serverId, volumeId, live, signal))) return;
+  const askedBefore = view.config !== null && config === undefined;
+  if (live === undefined || (await guestLetsGo(deps, view, serverId, volumeId, live, askedBefore, signal)))
+    return;
   if (view.config !== null) {
     // A task that ran before this one may have removed it already; the live definition is as good.
     const [document, disk] = config === undefined ? [view.live, live] : [view.config, config];
@@ -61,13 +66,18 @@ async function unplug(
   throw new TaskError('guest-busy', `the guest did not let go of ${targetOf(live)} within ${seconds} s`);
 }
 
-/** Asks the guest, and again from time to time; true as soon as the disk is gone from the live definition. */
+/**
+ * Asks the guest, and again from time to time; true as soon as the disk is gone from the live definition.
+ * @param askedBefore a run of this task that was killed may have asked already. A guest that answers twice ejects whatever
+ * disk has been given the slot in between, so the first answer is waited for.
+ */
 async function guestLetsGo(
   { virsh, events, detachTimeoutMs }: DetachDeps,
   { name }: DomainView,
   serverId: string,
   volumeId: string,
   disk: Element,
+  askedBefore: boolean,
   signal: AbortSignal,
 ): Promise<boolean> {
   const alias = aliasOf(disk);
@@ -84,15 +94,22 @@ async function guestLetsGo(
   };
   const gone = async (): Promise<boolean> =>
     diskOf((await findDomain(virsh, serverId))?.live ?? null, volumeId) === undefined;
+  const goneWithin = async (ms: number, lookEveryMs: number): Promise<boolean> => {
+    const until = performance.now() + ms;
+    for (let left = ms; left > 0; left = until - performance.now()) {
+      await gate.wait(Math.min(left, lookEveryMs), signal);
+      if (await gone().catch(unlessRestarting)) return true;
+    }
+    return false;
+  };
+  // Its event may have come before we listened.
+  if (askedBefore && (await goneWithin(FIRST_ANSWER_MS, LOOK_EVERY_MS))) return true;
   for (let request = 0; request < REQUESTS; request += 1) {
     const asked = remove(virsh, serverId, disk, '--live').then((found) => !found);
     if (await asked.catch(unlessRestarting)) return true;
     await reach('detach.requested');
-    const until = performance.now() + detachTimeoutMs / REQUESTS;
-    for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
-      await gate.wait(left, signal);
-      if (await gone().catch(unlessRestarting)) return true;
-    }
+    const patienceMs = detachTimeoutMs / REQUESTS;
+    if (await goneWithin(patienceMs, patienceMs)) return true;
   }
   return false;
 }

@@ -1,4 +1,5 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StartCompanion } from '#agent/companion.ts';
 import { quote } from './quote.ts';
@@ -91,8 +92,12 @@ export function openVirsh({ uri, dir, start }: VirshOptions): Virsh {
     }
   }
 
+  const prepared = prepare(dir);
+  // Whoever needs the folder is told.
+  prepared.catch(() => undefined);
+
   async function withFile<T>(xml: string, work: (path: string) => Promise<T>): Promise<T> {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await prepared;
     files += 1;
     const path = join(dir, `${process.pid}-${files}.xml`);
     try {
@@ -119,4 +124,13 @@ export function openVirsh({ uri, dir, start }: VirshOptions): Virsh {
       await Promise.all([...all].map((shell) => shell.stop()));
     },
   };
+}
+
+/** Makes the folder, and removes what an agent left there that was killed in such a moment. */
+async function prepare(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(dir)) {
+    const [, pid] = /^(\d+)-\d+\.xml$/.exec(name) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await rm(join(dir, name), { force: true });
+  }
 }

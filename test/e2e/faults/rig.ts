@@ -57,7 +57,7 @@ export class Rig implements AsyncDisposable {
     const stack = await startStack({
       runDir: join(dir, 'run'),
       log: (name, line) => appendFileSync(join(dir, 'log'), `${new Date().toISOString()} ${name} ${line}\n`),
-      env: { BLOCKYARD_STOPPING_POINTS: stops.folder, BLOCKYARD_DETACH_TIMEOUT_S: '40' },
+      env: { BLOCKYARD_STOPPING_POINTS: stops.folder, BLOCKYARD_DETACH_TIMEOUT_S: '120' },
       ready: servicesUp,
     });
     const [consoleSocket, consoleLog] = [join(dir, 'c.sock'), join(dir, 'c.log')];
