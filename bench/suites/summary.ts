@@ -35,6 +35,7 @@ export function summary(what: string, concurrency: number, { rounds, cpu }: Meas
     clients: String(concurrency),
     'median ms': over(({ latencies }) => median(latencies)),
     'p99 ms': over(({ latencies }) => percentile(latencies, 0.99)),
+    'max ms': Math.max(...rounds.flatMap(({ latencies }) => latencies)),
     'per s': over(({ perSecond }) => perSecond),
     'CPU ms/op': cpuOver((each) => Object.values(each).reduce((sum, ms) => sum + ms, 0)),
     ...Object.fromEntries(names.map((name) => [name, cpuOver((each) => each[name] ?? 0)])),
