@@ -1,19 +1,10 @@
-import { aclsOf, exportTask } from './exports.ts';
+import { EXPORT, REVOKE } from './exports.ts';
 import { flow } from './flow.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
 
 /** A client connects by itself: it is given an account and an ACL, and says `complete` when it is done. */
 export const attachmentExport = flow('attachment.export')
-  .task({
-    name: 'export',
-    on: 'storage',
-    task: 'export.ensure',
-    do: ({ facts }) => exportTask(facts, aclsOf(facts.attachments)),
-    undo: {
-      task: 'export.ensure',
-      do: ({ facts }) => exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id)),
-    },
-  })
+  .task(EXPORT)
   .ends({
     done(tx, run) {
       const connection = JSON.stringify(run.out.export?.connection ?? null);
@@ -40,18 +31,7 @@ export const attachmentExport = flow('attachment.export')
 
 /** The client has let go (its word: it connects by itself), so its ACL and account go, sessions included. */
 export const attachmentRevoke = flow('attachment.revoke')
-  .task({
-    name: 'revoke',
-    on: 'storage',
-    task: 'export.ensure',
-    waits: true,
-    orStuck: true,
-    do: ({ facts }) =>
-      facts.volume.pool === null
-        ? null
-        : exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id)),
-    undo: { none: 'forward only' },
-  })
+  .task(REVOKE)
   .ends({
     done(tx, run) {
       dropAttachment(tx, run);

@@ -14,7 +14,7 @@ export function aclsOf(attachments: readonly AttachmentRow[], without?: Attachme
 }
 
 /** The export as it should be, for the storage agent that holds the volume. */
-export function exportTask(facts: Facts, acls: Acl[]): NonNullable<TaskCall<'export.ensure'>> {
+function exportTask(facts: Facts, acls: Acl[]): NonNullable<TaskCall<'export.ensure'>> {
   const { agent, input } = storedOn(facts);
   return { host: agent, input: { ...input, acls } };
 }
@@ -27,3 +27,32 @@ export function storedOn({ volume }: Facts): {
   const { agent, backend } = poolParts(placed(volume));
   return { agent, input: { volumeId: volume.id, backend } };
 }
+
+interface Known {
+  readonly facts: Facts;
+}
+
+const withoutMine = ({ facts }: Known): TaskCall<'export.ensure'> =>
+  facts.volume.pool === null
+    ? null
+    : exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id));
+
+/** The row that lets the operation's attachment in. */
+export const EXPORT = {
+  name: 'export',
+  on: 'storage',
+  task: 'export.ensure',
+  do: ({ facts }: Known) => exportTask(facts, aclsOf(facts.attachments)),
+  undo: { task: 'export.ensure', do: withoutMine },
+} as const;
+
+/** The row that shuts it out once it has let go: there is no way back, so an absent host is waited for. */
+export const REVOKE = {
+  name: 'revoke',
+  on: 'storage',
+  task: 'export.ensure',
+  waits: true,
+  orStuck: true,
+  do: withoutMine,
+  undo: { none: 'forward only: whoever had the volume has let go' },
+} as const;

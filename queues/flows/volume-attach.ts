@@ -1,7 +1,7 @@
 import { sqlTime } from '#schema/clock.ts';
 import type { HostName } from '#schema/ids.ts';
 import { resolveIotune } from '../qos/resolve.ts';
-import { aclsOf, exportTask } from './exports.ts';
+import { EXPORT } from './exports.ts';
 import { subject } from './facts.ts';
 import { flow } from './flow.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
@@ -10,16 +10,7 @@ import { dropAttachment, setAttachment, settle } from './settle.ts';
 const PLUG_WITHIN_S = 120;
 
 export const volumeAttach = flow('volume.attach')
-  .task({
-    name: 'export',
-    on: 'storage',
-    task: 'export.ensure',
-    do: ({ facts }) => exportTask(facts, aclsOf(facts.attachments)),
-    undo: {
-      task: 'export.ensure',
-      do: ({ facts }) => exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id)),
-    },
-  })
+  .task(EXPORT)
   .task({
     name: 'plug',
     on: 'compute',

@@ -1,6 +1,6 @@
 import type { HostName } from '#schema/ids.ts';
 import type { Connection } from '#schema/tasks.ts';
-import { aclsOf, exportTask } from './exports.ts';
+import { REVOKE } from './exports.ts';
 import { subject } from './facts.ts';
 import { flow } from './flow.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
@@ -32,15 +32,7 @@ export const volumeDetach = flow('volume.detach')
       none: 'the agent plugs the disk in again itself when the guest will not let go; nothing has been cut',
     },
   })
-  .task({
-    name: 'revoke',
-    on: 'storage',
-    task: 'export.ensure',
-    waits: true,
-    orStuck: true,
-    do: ({ facts }) => exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id)),
-    undo: { none: 'forward only: the guest has let go' },
-  })
+  .task(REVOKE)
   .ends({
     done(tx, run) {
       dropAttachment(tx, run);
