@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
 import { firstReply, freePort } from './port.ts';
 import { type Server, startServer } from './server.ts';
@@ -40,7 +40,11 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
     // The server greets first, and only when it is up.
     ready: async () => (await firstReply(port)).includes('MariaDB'),
   });
-  return { ...server, port, url: `mysql://blockyard:${password}@127.0.0.1:${port}/blockyard` };
+  return {
+    ...server,
+    port,
+    url: `mysql://blockyard:${password}@127.0.0.1:${port}/blockyard?socketPath=${encodeURIComponent(join(resolve(dir), 'mariadb.sock'))}`,
+  };
 }
 
 /** Makes the data folder; under another name until it is complete, so that a crash leaves nothing half made. */
@@ -90,5 +94,7 @@ function accounts(password: string): string {
   return `CREATE DATABASE IF NOT EXISTS blockyard;
 CREATE OR REPLACE USER blockyard@'127.0.0.1' IDENTIFIED BY '${password}';
 GRANT ALL ON \`blockyard%\`.* TO blockyard@'127.0.0.1';
+CREATE OR REPLACE USER blockyard@localhost IDENTIFIED BY '${password}';
+GRANT ALL ON \`blockyard%\`.* TO blockyard@localhost;
 `;
 }

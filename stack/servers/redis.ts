@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { firstReply, freePort } from './port.ts';
 import { type Server, startServer } from './server.ts';
 
 export interface RedisOptions {
-  /** Folder for its data, configuration and log; made when missing. */
+  /** Folder for its data, configuration and log; made when missing. Keep it short: it holds a Unix socket. */
   readonly dir: string;
   /** Default: a free one. */
   readonly port?: number;
@@ -28,6 +28,8 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
     config,
     `bind 127.0.0.1
 port ${port}
+unixsocket "${dir}/redis.sock"
+unixsocketperm 700
 requirepass ${password}
 dir "${dir}"
 appendonly yes
@@ -46,5 +48,9 @@ daemonize no
     // Inline commands; until the append-only file is loaded the second answer is -LOADING.
     ready: async () => (await firstReply(port, `AUTH ${password}\r\nPING\r\n`)).includes('+PONG'),
   });
-  return { ...server, port, url: `redis://:${password}@127.0.0.1:${port}` };
+  return {
+    ...server,
+    port,
+    url: `redis://:${password}@127.0.0.1:${port}?path=${encodeURIComponent(join(resolve(dir), 'redis.sock'))}`,
+  };
 }
