@@ -1,4 +1,5 @@
 import { UnrecoverableError, Worker } from 'bullmq';
+import { atMost } from '#queues/at-most.ts';
 import { agentQueue, reportChannel, reportKey } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
 import { reach } from '#queues/stopping-points.ts';
@@ -123,17 +124,13 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     async stop() {
       clearInterval(timer);
       stopping.abort();
-      await withPatience(worker.close(), STOP_MS);
+      // While Redis is away a worker closes only once it is back: that long nobody wants to wait.
+      await atMost(STOP_MS, worker.close());
       await journal.close();
       leave();
       commands.disconnect();
     },
   };
-}
-
-/** While Redis is away a worker closes only once it is back: that long nobody wants to wait. */
-function withPatience(closing: Promise<void>, ms: number): Promise<unknown> {
-  return Promise.race([closing, new Promise((resolve) => setTimeout(resolve, ms).unref())]);
 }
 
 /** `code: message`, as conductors read it; only `failed` is worth another attempt of the same job. */

@@ -47,21 +47,22 @@ const RETRIABLE = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT']);
 const ATTEMPTS = 5;
 
 /** Runs `work` in one transaction; again when the server chose it as the victim of a deadlock. */
-export async function transact<T>(
-  db: Kysely<Tables>,
-  work: (trx: Transaction<Tables>) => Promise<T>,
-): Promise<T> {
+export function transact<T>(db: Kysely<Tables>, work: (trx: Transaction<Tables>) => Promise<T>): Promise<T> {
+  return retryDeadlocks(() => db.transaction().execute(work));
+}
+
+/** Runs a whole transaction, and again when it was the victim of a deadlock or waited too long for a lock. */
+export async function retryDeadlocks<T>(attemptOne: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await db.transaction().execute(work);
+      return await attemptOne();
     } catch (error) {
       if (attempt >= ATTEMPTS || !isRetriable(error)) throw error;
     }
   }
 }
 
-/** Deadlocks and lock waits: the transaction was rolled back and may simply run again. */
-export function isRetriable(error: unknown): boolean {
+function isRetriable(error: unknown): boolean {
   return error instanceof Error && 'code' in error && RETRIABLE.has(String(error.code));
 }
 

@@ -8,7 +8,7 @@ import {
   MysqlQueryCompiler,
 } from 'kysely';
 import type { Tables } from '#schema/tables.ts';
-import { isRetriable } from './database.ts';
+import { retryDeadlocks } from './database.ts';
 
 type Statement<O = unknown> = Compilable<O> | CompiledQuery<O>;
 
@@ -46,7 +46,6 @@ export const BUILDER = new Kysely<Tables>({
  */
 const GUARD = CompiledQuery.raw('SELECT IF(ROW_COUNT() > 0, 0, (SELECT 1 UNION SELECT 2)) AS held');
 const GUARD_FAILED = 'ER_SUBQUERY_NO_1_ROW';
-const ATTEMPTS = 5;
 
 /**
  * A transaction whose statements travel together. A round trip costs more than most of these statements do: what
@@ -125,14 +124,8 @@ function compiled(statement: Statement): CompiledQuery {
  * Runs `work` in one transaction and commits; again when the server chose it as the victim of a deadlock.
  * @throws LostRow when a `must` found no row; whatever `work` throws. Both roll back.
  */
-export async function transaction<T>(db: Kysely<Tables>, work: (tx: Tx) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await once(db, work);
-    } catch (error) {
-      if (attempt >= ATTEMPTS || !isRetriable(error)) throw error;
-    }
-  }
+export function transaction<T>(db: Kysely<Tables>, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return retryDeadlocks(() => once(db, work));
 }
 
 async function once<T>(db: Kysely<Tables>, work: (tx: Tx) => Promise<T>): Promise<T> {

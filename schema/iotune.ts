@@ -3,14 +3,19 @@
  * Source: libvirt formatdomain, "iotune"; virsh(1), "blkdeviotune".
  */
 
-/** Every numeric key libvirt knows, in the order its schema and documentation list them. */
-export const IOTUNE_KEYS = [
+/** The steady rates: what bursts and Cinder's per-GB keys are built upon. */
+export const RATE_KEYS = [
   'total_bytes_sec',
   'read_bytes_sec',
   'write_bytes_sec',
   'total_iops_sec',
   'read_iops_sec',
   'write_iops_sec',
+] as const;
+
+/** Every numeric key libvirt knows, in the order its schema and documentation list them. */
+export const IOTUNE_KEYS = [
+  ...RATE_KEYS,
   'total_bytes_sec_max',
   'read_bytes_sec_max',
   'write_bytes_sec_max',

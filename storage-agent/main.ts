@@ -1,9 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { createHash } from 'node:crypto';
 import { startAgent } from '#agent/agent.ts';
 import { systemRunner } from '#agent/run.ts';
 import { createSecrets } from '#queues/secrets.ts';
-import packageJson from '../package.json' with { type: 'json' };
+import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
 import { openBackends } from './backends/open.ts';
 import { readStorageConfig } from './config.ts';
 import { createStorageHandlers } from './handlers.ts';
@@ -16,7 +15,7 @@ const config = readStorageConfig(process.env);
 const backends = await openBackends(config.backends, systemRunner);
 const { target, ...daemon } = openTarget(config);
 // A new id at each start, and at each start of the target: the conductor then has every export ensured again.
-const started = randomUUID();
+const started = systemIds.uuid();
 const bootId = async (): Promise<string> =>
   createHash('sha256')
     .update(`${started} ${await daemon.incarnation()}`)
@@ -37,7 +36,7 @@ const agent = await startAgent({
     kind: 'storage',
     host: config.host,
     bootId: await bootId(),
-    version: packageJson.version,
+    version: VERSION,
     availabilityZone: config.availabilityZone,
     pools: await storageReport(backends, log),
   }),
@@ -46,7 +45,7 @@ const agent = await startAgent({
 daemon.onRestart(() => void agent.reportNow());
 log(`storage agent ${config.host} is ready`);
 
-await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+await stopSignal();
 await agent.stop();
 daemon.close();
 // A queue whose Redis is away still waits for it.

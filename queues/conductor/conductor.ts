@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue, Worker } from 'bullmq';
 import type { Kysely } from 'kysely';
 import type { Clock } from '#schema/clock.ts';
 import type { HostName, Ids, OperationId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
+import { atMost } from '../at-most.ts';
 import { endedChannel, OPERATIONS_QUEUE, reportChannel } from '../names.ts';
 import { operationJobOptions } from '../operations/create-gateway.ts';
 import { Placement } from '../placement/place.ts';
@@ -157,17 +159,6 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
   };
 }
 
-/** Resolves when the work has ended, or after `ms`. */
-function atMost(ms: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    void work.finally(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}
-
 /** Starts the work again and again, but not while it is still under way. */
 function every(ms: number, work: () => Promise<void>): NodeJS.Timeout {
   let working = false;
@@ -181,16 +172,5 @@ function every(ms: number, work: () => Promise<void>): NodeJS.Timeout {
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const aborted = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', aborted);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', aborted, { once: true });
-  });
+  return sleep(ms, undefined, { signal });
 }

@@ -1,7 +1,7 @@
 import type { Updateable } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
-import type { OperationKind } from '#schema/operations.ts';
+import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
@@ -312,7 +312,7 @@ class Operation {
 }
 
 /** Undos count down from the operation's last number, so that each is newer than every step before it. */
-const LAST_SEQ = 63;
+const LAST_SEQ = SEQ_PER_OPERATION - 1;
 
 type PerformArguments = [
   name: string,

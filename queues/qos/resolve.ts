@@ -1,14 +1,4 @@
-import { IOTUNE_KEYS, type Iotune, type IotuneKey } from '#schema/iotune.ts';
-
-/** Cinder's keys that grow with the volume: `<key>_per_gb`, floored by `<key>_per_gb_min`, capped by `<key>_max`. */
-const SCALED = [
-  'total_bytes_sec',
-  'read_bytes_sec',
-  'write_bytes_sec',
-  'total_iops_sec',
-  'read_iops_sec',
-  'write_iops_sec',
-] as const satisfies readonly IotuneKey[];
+import { IOTUNE_KEYS, type Iotune, RATE_KEYS } from '#schema/iotune.ts';
 
 export interface QosSpec {
   readonly consumer: 'front-end' | 'back-end' | 'both';
@@ -27,7 +17,8 @@ export function resolveIotune(qos: QosSpec | null, sizeGib: number): Iotune {
     const value = qos.specs[key];
     if (value !== undefined) limits[key] = Number(value);
   }
-  for (const key of SCALED) {
+  // Cinder's keys that grow with the volume: `<key>_per_gb`, floored by `<key>_per_gb_min`, capped by `<key>_max`.
+  for (const key of RATE_KEYS) {
     const perGib = qos.specs[`${key}_per_gb`];
     if (perGib === undefined) continue;
     const floor = Number(qos.specs[`${key}_per_gb_min`] ?? 0);
