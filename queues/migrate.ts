@@ -1,10 +1,14 @@
 import type { Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { up as foundation } from '#schema/migrations/001-foundation.ts';
+import { up as imagesAndServers } from '#schema/migrations/002-images-and-servers.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
-const MIGRATIONS = { '001-foundation': { up: foundation } };
+const MIGRATIONS = {
+  '001-foundation': { up: foundation },
+  '002-images-and-servers': { up: imagesAndServers },
+};
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */
 export async function migrate(db: Kysely<Tables>): Promise<void> {

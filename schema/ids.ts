@@ -8,6 +8,9 @@ export type OperationId = Id<'operation'>;
 export type VolumeTypeId = Id<'volume-type'>;
 export type QosSpecId = Id<'qos-spec'>;
 export type ServerId = Id<'server'>;
+export type SnapshotId = Id<'snapshot'>;
+export type ImageId = Id<'image'>;
+export type FlavorId = Id<'flavor'>;
 export type ProjectId = Id<'project'>;
 export type UserId = Id<'user'>;
 /** `host@backend#pool`, Cinder's name of one place for volumes. */

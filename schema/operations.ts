@@ -1,12 +1,16 @@
 /** Operations: what a flow is asked for. Everything else a flow reads from MySQL when it runs. */
+import type { PoolName } from './ids.ts';
 import type { Iotune } from './iotune.ts';
+import type { DiskFormat, VolumeSource } from './tasks.ts';
 
 export interface OperationInputs {
-  'volume.create': Record<string, never>;
+  /** `pool`: where the source lies, and so the new volume must; without it placement chooses. */
+  'volume.create': { source?: VolumeSource; pool?: PoolName };
   'volume.delete': Record<string, never>;
   /** Plug an attachment into a guest that one of our compute agents runs. */
   'volume.attach': { device: string | null };
-  'volume.detach': Record<string, never>;
+  /** `serverGone`: its server is being deleted; then the volume may be marked to go with it. */
+  'volume.detach': { serverGone?: true };
   'volume.extend': { fromGib: number; toGib: number };
   /** Retune one attached volume; `before` is the set to go back to. */
   'qos.apply': { before: Iotune };
@@ -17,6 +21,15 @@ export interface OperationInputs {
   'attachment.export': { createdHere: boolean };
   /** Take such an attachment away again. */
   'attachment.revoke': Record<string, never>;
+  /** Snapshots are operations of the volume that they are of. */
+  'snapshot.create': { snapshotId: string };
+  'snapshot.delete': { snapshotId: string };
+  /** Upload the volume to an image that the same request made. */
+  'volume.upload': { imageId: string; diskFormat: DiskFormat };
+  /** Servers are operations of their root volume; the attachment is the root volume's. */
+  'server.create': { serverId: string };
+  'server.delete': { serverId: string };
+  'server.power': { serverId: string; action: 'start' | 'stop' | 'reboot' | 'hard-reboot' };
 }
 
 export type OperationKind = keyof OperationInputs;

@@ -8,12 +8,13 @@ type Transitions = Readonly<Record<string, readonly string[]>>;
 /** Cinder's volume statuses that this project uses, each with those that may follow it. */
 export const VOLUME_TRANSITIONS = {
   creating: ['available', 'error'],
-  available: ['reserved', 'attaching', 'extending', 'deleting'],
+  available: ['reserved', 'attaching', 'extending', 'deleting', 'uploading'],
   reserved: ['attaching', 'in-use', 'available', 'error'],
   attaching: ['in-use', 'reserved', 'available', 'error'],
-  'in-use': ['detaching', 'extending', 'reserved', 'attaching', 'available'],
+  'in-use': ['detaching', 'extending', 'reserved', 'attaching', 'available', 'uploading'],
   detaching: ['available', 'in-use', 'reserved', 'attaching', 'error'],
   extending: ['available', 'in-use', 'reserved', 'attaching', 'error_extending'],
+  uploading: ['available', 'in-use', 'reserved', 'attaching'],
   deleting: ['error_deleting'],
   error: ['deleting', 'available'],
   error_deleting: ['deleting', 'available'],
@@ -28,6 +29,29 @@ export const VOLUME_STATUSES = Object.keys(VOLUME_TRANSITIONS) as readonly Volum
 export function volumeStatusesBefore(to: VolumeStatus): VolumeStatus[] {
   return VOLUME_STATUSES.filter((from) => (VOLUME_TRANSITIONS[from] as readonly string[]).includes(to));
 }
+
+/** Cinder's snapshot statuses. */
+export const SNAPSHOT_TRANSITIONS = {
+  creating: ['available', 'error'],
+  available: ['deleting'],
+  deleting: ['error_deleting'],
+  error: ['deleting'],
+  error_deleting: ['deleting', 'available'],
+} as const satisfies Transitions;
+
+export type SnapshotStatus = keyof typeof SNAPSHOT_TRANSITIONS;
+
+/** Glance's image statuses that this project uses. */
+export const IMAGE_TRANSITIONS = {
+  queued: ['saving', 'active', 'deleted'],
+  saving: ['active', 'queued', 'killed', 'deleted'],
+  active: ['deactivated', 'deleted'],
+  deactivated: ['active', 'deleted'],
+  killed: ['deleted'],
+  deleted: [],
+} as const satisfies Transitions;
+
+export type ImageStatus = keyof typeof IMAGE_TRANSITIONS;
 
 /** Cinder's attachment statuses (attach_status of one attachment). */
 const ATTACHMENT_TRANSITIONS = {

@@ -1,17 +1,27 @@
 import type { Generated } from 'kysely';
 import type {
   AttachmentId,
+  FlavorId,
   HostName,
+  ImageId,
   OperationId,
   PoolName,
   ProjectId,
   QosSpecId,
   ServerId,
+  SnapshotId,
   UserId,
   VolumeId,
   VolumeTypeId,
 } from './ids.ts';
-import type { AttachmentStatus, OperationState, StepState, VolumeStatus } from './states.ts';
+import type {
+  AttachmentStatus,
+  ImageStatus,
+  OperationState,
+  SnapshotStatus,
+  StepState,
+  VolumeStatus,
+} from './states.ts';
 
 /** A DATETIME(6) column: `YYYY-MM-DD HH:MM:SS.ffffff`, UTC. */
 type Time = string;
@@ -40,6 +50,13 @@ export interface VolumesTable {
   seq: Generated<number>;
   /** The operation that holds this volume; null when none does. */
   operation_id: OperationId | null;
+  /** Counts up over all volumes and is never given out again: LIO's backstore index. */
+  number: Generated<number>;
+  /** What it was made from; the source may be gone by now. */
+  source_volume_id: VolumeId | null;
+  snapshot_id: SnapshotId | null;
+  /** `volume_image_metadata`: `{ [key]: string }`; null for a volume that holds no image. */
+  image_metadata: JsonText | null;
   created_at: Time;
   updated_at: Time | null;
 }
@@ -84,6 +101,10 @@ export interface AttachmentsTable {
   chap_username: string | null;
   /** AES-256-GCM, see queues/secrets.ts. */
   chap_secret: string | null;
+  /** 0 for a server's root volume, null otherwise. */
+  boot_index: number | null;
+  /** The volume goes with its server. */
+  delete_on_termination: Generated<Flag>;
   attached_at: Time | null;
   created_at: Time;
   updated_at: Time | null;
@@ -166,15 +187,81 @@ export interface PoolsTable {
 
 export interface ServersTable {
   id: ServerId;
-  host: HostName;
+  /** Null while no hypervisor has been chosen for it. */
+  host: HostName | null;
   project_id: ProjectId | null;
+  user_id: UserId | null;
   name: string;
   /** Nova's words: ACTIVE, PAUSED, SHUTOFF … */
   status: string;
   vcpus: number;
   memory_mib: number;
+  /** Made through the API, from this volume; null for a domain that a compute agent found on its host. */
+  root_volume_id: VolumeId | null;
+  /** The flavor as it was when the server was made: `{ id, name, vcpus, ram, disk }`. */
+  flavor: JsonText | null;
+  /** Nova's word for what is being done to it (`spawning`, `deleting`, `powering-off` …). */
+  task_state: string | null;
+  /** Why it is in ERROR. */
+  fault: string | null;
+  /** `{ [key]: string }` */
+  metadata: JsonText | null;
   created_at: Time;
   updated_at: Time;
+}
+
+export interface SnapshotsTable {
+  id: SnapshotId;
+  project_id: ProjectId;
+  user_id: UserId;
+  volume_id: VolumeId;
+  name: string | null;
+  description: string | null;
+  /** The volume's size when it was made. */
+  size_gib: number;
+  status: SnapshotStatus;
+  metadata: JsonText;
+  created_at: Time;
+  updated_at: Time | null;
+}
+
+export interface ImagesTable {
+  id: ImageId;
+  project_id: ProjectId;
+  name: string | null;
+  status: ImageStatus;
+  visibility: 'public' | 'private' | 'shared' | 'community';
+  container_format: string | null;
+  disk_format: string | null;
+  /** Bytes of data; null until there is some. */
+  size: number | null;
+  virtual_size: number | null;
+  min_disk: number;
+  min_ram: number;
+  protected: Flag;
+  hidden: Flag;
+  /** MD5, as Glance's `checksum`. */
+  checksum: string | null;
+  os_hash_algo: string | null;
+  os_hash_value: string | null;
+  /** `string[]` */
+  tags: JsonText;
+  /** Other properties: `{ [key]: string }` */
+  properties: JsonText;
+  created_at: Time;
+  updated_at: Time;
+}
+
+export interface FlavorsTable {
+  id: FlavorId;
+  name: string;
+  vcpus: number;
+  ram_mib: number;
+  disk_gib: number;
+  is_public: Flag;
+  description: string | null;
+  extra_specs: JsonText;
+  created_at: Time;
 }
 
 export interface Tables {
@@ -187,4 +274,7 @@ export interface Tables {
   services: ServicesTable;
   pools: PoolsTable;
   servers: ServersTable;
+  snapshots: SnapshotsTable;
+  images: ImagesTable;
+  flavors: FlavorsTable;
 }

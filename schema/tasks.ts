@@ -31,12 +31,51 @@ const iotune = z.strictObject({
 const stored = { volumeId: uuid, backend: z.string() };
 const plugged = { volumeId: uuid, serverId: uuid };
 
+/** The formats of image data that are understood; found by inspection, never taken on trust. */
+export const DISK_FORMATS = ['raw', 'qcow2', 'vmdk', 'vhdx'] as const;
+export type DiskFormat = (typeof DISK_FORMATS)[number];
+
+/** Image data that an image service holds (ours or a Glance: the storage agent's configuration says which). */
+const imageSource = z.strictObject({
+  id: uuid,
+  diskFormat: z.enum(DISK_FORMATS),
+  /** Bytes of data as stored. */
+  sizeBytes: z.number().int().nonnegative(),
+  /** Of the data as stored, in hexadecimal; null when the service knows none. */
+  md5: z.string().nullable(),
+  sha512: z.string().nullable(),
+});
+export type ImageSource = z.infer<typeof imageSource>;
+
+/** What a new volume holds at first; a volume or a snapshot lies on the same backend. */
+const volumeSource = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('volume'), volumeId: uuid }),
+  z.strictObject({ kind: z.literal('snapshot'), snapshotId: uuid, volumeId: uuid }),
+  z.strictObject({ kind: z.literal('image'), image: imageSource }),
+]);
+export type VolumeSource = z.infer<typeof volumeSource>;
+
+/** How a compute agent reaches an export and plugs it in. */
+const plug = {
+  connection,
+  initiator: z.string(),
+  chap,
+  iotune,
+  bus: z.enum(['virtio', 'scsi', 'sata']),
+  /** `/dev/vdX` or `vdX`; null takes the first free one. */
+  device: z.string().nullable(),
+  readonly: z.boolean(),
+};
+
 /** Task name → what it takes and answers. The agents' handler tables are checked against it at start. */
 export const TASKS = {
-  /** Make sure a volume of this size exists; answers its true size in bytes. */
+  /**
+   * Make sure a volume of this size exists, whole: one that is still being filled from its source never has the
+   * volume's name. One that exists is not filled again; one without a source shows zeroes. Answers its true size in bytes.
+   */
   'volume.ensure': {
     agent: 'storage',
-    input: z.strictObject({ ...stored, sizeGib: z.number().int().positive() }),
+    input: z.strictObject({ ...stored, sizeGib: z.number().int().positive(), source: volumeSource.optional() }),
     output: z.strictObject({ sizeBytes: z.number() }),
   },
   /** Grow to this size; never shrinks. */
@@ -47,35 +86,52 @@ export const TASKS = {
   },
   /** Wipe as the backend requires and remove; refuses while the volume is exported. */
   'volume.absent': { agent: 'storage', input: z.strictObject(stored), output: z.strictObject({}) },
+  /** A snapshot of the volume as it is now; one that exists is left as it is. */
+  'snapshot.ensure': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, snapshotId: uuid }),
+    output: z.strictObject({}),
+  },
+  'snapshot.absent': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, snapshotId: uuid }),
+    output: z.strictObject({}),
+  },
+  /** Write the volume's data, in this format, to the image service as the data of an image that is `queued` there. */
+  'volume.upload': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, imageId: uuid, diskFormat: z.enum(DISK_FORMATS) }),
+    output: z.strictObject({}),
+  },
   /**
    * Make the volume's export have exactly these ACLs; an initiator that is not among them is cut off, its sessions
    * included. An empty list removes the export (and `connection` is null).
    */
   'export.ensure': {
     agent: 'storage',
-    input: z.strictObject({ ...stored, acls: z.array(acl) }),
+    input: z.strictObject({
+      ...stored,
+      /** Unique among all volumes, and the volume's for life: LIO's backstore index. */
+      number: z.number().int().positive(),
+      acls: z.array(acl),
+    }),
     output: z.strictObject({ connection: connection.nullable() }),
   },
   /** Connect to the export and plug it into the guest, live (if it runs) and persistent. */
   'disk.attach': {
     agent: 'compute',
-    input: z.strictObject({
-      ...plugged,
-      connection,
-      initiator: z.string(),
-      chap,
-      iotune,
-      bus: z.enum(['virtio', 'scsi', 'sata']),
-      /** `/dev/vdX` or `vdX`; null takes the first free one. */
-      device: z.string().nullable(),
-      readonly: z.boolean(),
-    }),
+    input: z.strictObject({ ...plugged, ...plug }),
     output: z.strictObject({ device: z.string() }),
   },
   /** Persistent first, then live, waiting for the guest; then disconnect. Fails with `guest-busy` and nothing cut. */
   'disk.detach': {
     agent: 'compute',
-    input: z.strictObject({ ...plugged, connection: connection.nullable() }),
+    input: z.strictObject({
+      ...plugged,
+      connection: connection.nullable(),
+      /** The server is being deleted: the guest is not asked, it is switched off first if it still runs. */
+      serverGone: z.boolean().optional(),
+    }),
     output: z.strictObject({}),
   },
   /** Set the full set of limits, live and persistent. */
@@ -88,6 +144,31 @@ export const TASKS = {
   'disk.resize': {
     agent: 'compute',
     input: z.strictObject({ ...plugged, sizeBytes: z.number() }),
+    output: z.strictObject({}),
+  },
+  /** Connect the root volume, define the server with it as its only disk, to be started with the host, and start it. */
+  'server.ensure': {
+    agent: 'compute',
+    input: z.strictObject({
+      ...plugged,
+      ...plug,
+      name: z.string(),
+      projectId: z.string(),
+      vcpus: z.number().int().positive(),
+      memoryMib: z.number().int().positive(),
+    }),
+    output: z.strictObject({ device: z.string() }),
+  },
+  /** Switch the server off, take its root volume from it, disconnect that, and forget the server. */
+  'server.absent': {
+    agent: 'compute',
+    input: z.strictObject({ ...plugged, connection: connection.nullable() }),
+    output: z.strictObject({}),
+  },
+  /** `stop` and `reboot` ask the guest first, `hard-reboot` doesn't. A stopped server stays off when its host restarts. */
+  'server.power': {
+    agent: 'compute',
+    input: z.strictObject({ ...plugged, action: z.enum(['start', 'stop', 'reboot', 'hard-reboot']) }),
     output: z.strictObject({}),
   },
 } as const;

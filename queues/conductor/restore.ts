@@ -3,7 +3,7 @@ import { asId, type HostName, type PoolName, type VolumeId } from '#schema/ids.t
 import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import type { Tables } from '#schema/tables.ts';
-import { TaskError } from '#schema/tasks.ts';
+import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import { aclsOf } from '../flows/exports.ts';
 import { agentQueue } from '../names.ts';
 import type { EngineDeps } from './deps.ts';
@@ -87,6 +87,12 @@ const OFFSET: { readonly [K in OperationKind]: number } = {
   'qos.apply': 0,
   'attachment.export': 0,
   'attachment.revoke': -1,
+  'snapshot.create': 0,
+  'snapshot.delete': 0,
+  'volume.upload': 0,
+  'server.create': 0,
+  'server.delete': 0,
+  'server.power': 0,
 };
 
 /** What the export should be now, and its sequence number; when nobody holds the volume, the newest operation's last. */
@@ -94,13 +100,13 @@ async function currentExport(
   db: Kysely<Tables>,
   id: VolumeId,
 ): Promise<
-  { seq: number; input: { volumeId: string; backend: string; acls: ReturnType<typeof aclsOf> } } | undefined
+  { seq: number; input: TaskInput<'export.ensure'> } | undefined
 > {
   return db.transaction().execute(async (trx) => {
     const volume = await trx
       .selectFrom('volumes')
       .leftJoin('operations', 'operations.id', 'volumes.operation_id')
-      .select(['volumes.pool', 'volumes.seq', 'operations.seq_base', 'operations.kind'])
+      .select(['volumes.pool', 'volumes.number', 'volumes.seq', 'operations.seq_base', 'operations.kind'])
       .where('volumes.id', '=', id)
       .executeTakeFirst();
     if (volume?.pool == null) return undefined;
@@ -111,6 +117,7 @@ async function currentExport(
       volume.seq_base === null
         ? volume.seq + SEQ_PER_OPERATION - 1
         : volume.seq_base + OFFSET[volume.kind as OperationKind];
-    return { seq, input: { volumeId: id, backend: poolParts(volume.pool).backend, acls } };
+    const { backend } = poolParts(volume.pool);
+    return { seq, input: { volumeId: id, backend, number: volume.number, acls } };
   });
 }

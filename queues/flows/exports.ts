@@ -16,7 +16,7 @@ export function aclsOf(attachments: readonly AttachmentRow[], without?: Attachme
 /** The export as it should be, for the storage agent that holds the volume. */
 function exportTask(facts: Facts, acls: Acl[]): NonNullable<TaskCall<'export.ensure'>> {
   const { agent, input } = storedOn(facts);
-  return { host: agent, input: { ...input, acls } };
+  return { host: agent, input: { ...input, number: facts.volume.number, acls } };
 }
 
 /** The agent and the words that name the volume there. */

@@ -1,4 +1,4 @@
-import { type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql, type Updateable } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { VolumeId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
@@ -69,7 +69,7 @@ export function setAttachment(
   tx: Tx,
   run: Run<OperationKind, unknown>,
   status: AttachmentStatus,
-  changes: Partial<Tables['attachments']> = {},
+  changes: Updateable<Tables['attachments']> = {},
 ): void {
   const id = run.facts.operation.attachment_id;
   if (id === null) return;

@@ -1,10 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-
-/** ASCII ids compare by bytes; names and descriptions are anything, compared by bytes as Cinder's clients expect. */
-const TEXT = 'CHARACTER SET utf8mb4 COLLATE utf8mb4_bin';
-const ID = 'CHAR(36) CHARACTER SET ascii COLLATE ascii_bin';
-const WORD = (length: number): string => `VARCHAR(${length}) CHARACTER SET ascii COLLATE ascii_bin`;
-const OPTIONS = 'ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin';
+import { ID, OPTIONS, TEXT, WORD } from './columns.ts';
 
 /** One statement per table: MySQL commits each DDL by itself, so a migration that failed halfway runs again. */
 const STATEMENTS = [
