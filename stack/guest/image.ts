@@ -24,6 +24,12 @@ const MODULES = [
   'scsi_mod',
   'sd_mod',
   'virtio_scsi',
+  'fat',
+  'vfat',
+  'nls_cp437',
+  'nls_ascii',
+  'button',
+  'evdev',
 ];
 const BUSYBOX = '/bin/busybox';
 const INIT = join(import.meta.dirname, 'init');
@@ -51,7 +57,7 @@ async function buildInitrd(kernel: Kernel, target: string): Promise<void> {
     await copyFile(INIT, join(root, 'init'));
     await chmod(join(root, 'init'), 0o755);
     const files = ['bin', 'bin/busybox', 'init', 'modules', 'modules/order'];
-    for await (const path of glob('kernel/drivers/**/*.ko', { cwd: kernel.modules })) {
+    for await (const path of glob('kernel/{drivers,fs}/**/*.ko', { cwd: kernel.modules })) {
       const name = basename(path, '.ko');
       if (!MODULES.includes(name)) continue;
       await copyFile(join(kernel.modules, path), join(root, 'modules', `${name}.ko`));
