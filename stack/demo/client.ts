@@ -1,3 +1,4 @@
+import { openAsBlob } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stack } from '../environment.ts';
 import { Unmet } from './expect.ts';
@@ -55,6 +56,22 @@ export class Client {
     step.did(`${method} ${shorten(path)}${sent} → ${answer.status} (${duration(performance.now() - began)})`);
     if (answer.status >= 300) throw new Unmet(`${method} ${path}`, '2xx', answer);
     return answer.body;
+  }
+
+  /**
+   * Sends a file's bytes, as they are.
+   * @throws Unmet unless it is answered with 2xx.
+   */
+  async upload(step: Step, path: string, file: string): Promise<void> {
+    const began = performance.now();
+    const response = await fetch(`${this.#stack.apiUrl}${path}`, {
+      method: 'PUT',
+      headers: { 'X-Auth-Token': this.#stack.adminToken, 'Content-Type': 'application/octet-stream' },
+      body: await openAsBlob(file),
+    });
+    const answer = { status: response.status, body: await response.text() };
+    step.did(`PUT ${shorten(path)} → ${answer.status} (${duration(performance.now() - began)})`);
+    if (answer.status >= 300) throw new Unmet(`PUT ${path}`, '2xx', answer);
   }
 
   /**

@@ -27,7 +27,14 @@ export async function diskOf(
   volumeId: string,
   which: 'live' | 'inactive',
 ): Promise<ShownDisk | undefined> {
-  const xml = await virsh(env, 'dumpxml', domain, ...(which === 'inactive' ? ['--inactive'] : []));
+  return parseDisk(
+    await virsh(env, 'dumpxml', domain, ...(which === 'inactive' ? ['--inactive'] : [])),
+    volumeId,
+  );
+}
+
+/** The disk of this volume in a domain's XML. */
+export function parseDisk(xml: string, volumeId: string): ShownDisk | undefined {
   const disks = [...xml.matchAll(/^ *<disk [\s\S]*?<\/disk>/gm)].map(([text]) => shownDisk(text));
   return disks.find(({ serial }) => serial === volumeId);
 }

@@ -30,7 +30,15 @@ export async function buildBootableImage(cache: string): Promise<string> {
   try {
     await writeFile(config, SYSLINUX_CFG);
     // `-C` makes the file, in KiB. A fixed serial number, so that equal inputs make equal images.
-    await systemRunner.run('mkfs.vfat', ['-F', '16', '-i', 'b10c0000', '-C', draft, String(SIZE_MIB * 1_024)]);
+    await systemRunner.run('mkfs.vfat', [
+      '-F',
+      '16',
+      '-i',
+      'b10c0000',
+      '-C',
+      draft,
+      String(SIZE_MIB * 1_024),
+    ]);
     for (const [file, name] of [
       [kernel, 'vmlinuz'],
       [initrd, 'initrd'],

@@ -11,15 +11,20 @@ export interface VolumeType {
 /** Names differ from run to run, so that a database which others use too is no obstacle. */
 const unique = (name: string): string => `${name}-${randomBytes(3).toString('hex')}`;
 
-export async function createType({ client, made }: Scene, step: Step): Promise<VolumeType> {
+/** @param backend what the type's volumes are placed on (`volume_backend_name`) */
+export async function createType(
+  { client, made }: Pick<Scene, 'client' | 'made'>,
+  step: Step,
+  backend: string = BACKEND,
+): Promise<VolumeType> {
   const name = unique('gold');
   const { volume_type } = await client.call(step, 'POST', '/v3/types', {
-    volume_type: { name, extra_specs: { volume_backend_name: BACKEND } },
+    volume_type: { name, extra_specs: { volume_backend_name: backend } },
   });
   made.typeId = volume_type.id;
   const shown = (await client.ask('GET', `/v3/types/${volume_type.id}`)).body.volume_type;
-  expect('extra specs of the type', shown.extra_specs, { volume_backend_name: BACKEND });
-  step.saw(`type ${name} goes to backends with volume_backend_name=${BACKEND}`);
+  expect('extra specs of the type', shown.extra_specs, { volume_backend_name: backend });
+  step.saw(`type ${name} goes to backends with volume_backend_name=${backend}`);
   return { id: volume_type.id, name };
 }
 
@@ -27,7 +32,7 @@ export type Limits = Readonly<Record<string, number>>;
 
 /** @returns the spec's id. */
 export async function createQos(
-  { client, made }: Scene,
+  { client, made }: Pick<Scene, 'client' | 'made'>,
   step: Step,
   type: VolumeType,
   limits: Limits,
