@@ -1,7 +1,9 @@
-import { networkInterfaces } from 'node:os';
+import { cpus, networkInterfaces, totalmem } from 'node:os';
 import { z } from 'zod';
 import { asId, type HostName } from '#schema/ids.ts';
+import type { ComputeReport } from '#schema/reports.ts';
 import { readSettings, SETTINGS } from '#schema/settings.ts';
+import { DOMAIN_TYPES, type DomainTypeSetting } from './servers/machine.ts';
 
 export interface ComputeConfig {
   readonly host: HostName;
@@ -18,7 +20,18 @@ export interface ComputeConfig {
   /** This host's address, for the connector facts that clients see. */
   readonly ip: string;
   readonly detachTimeoutMs: number;
+  /** What servers are emulated with; `auto` is KVM where libvirt offers it. */
+  readonly domainType: DomainTypeSetting;
+  /** How long a guest may take to shut down before it is switched off. */
+  readonly shutdownTimeoutMs: number;
+  /** What servers may add up to here. */
+  readonly room: ComputeReport['room'];
 }
+
+const ratio = z.coerce
+  .number({ error: 'must be a number' })
+  .positive({ error: 'must be more than 0' })
+  .max(1_000, { error: 'must be at most 1000' });
 
 const shape = {
   BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
@@ -47,6 +60,21 @@ const shape = {
     .positive({ error: 'must be more than 0' })
     .max(86_400, { error: 'must be at most a day' })
     .default(160),
+  BLOCKYARD_DOMAIN_TYPE: z
+    .enum(DOMAIN_TYPES, { error: `must be ${DOMAIN_TYPES.join(', ')}` })
+    .default('auto'),
+  // Nova's defaults, for these four.
+  BLOCKYARD_SHUTDOWN_TIMEOUT_S: z.coerce
+    .number({ error: 'must be a number of seconds' })
+    .min(0, { error: 'must not be negative' })
+    .max(600, { error: 'must be at most 600' })
+    .default(60),
+  BLOCKYARD_CPU_ALLOCATION_RATIO: ratio.default(4),
+  BLOCKYARD_RAM_ALLOCATION_RATIO: ratio.default(1),
+  BLOCKYARD_RESERVED_MEMORY_MIB: z.coerce
+    .number({ error: 'must be a number' })
+    .min(0, { error: 'must not be negative' })
+    .default(512),
 };
 
 /** @throws Error that names the variable. */
@@ -65,6 +93,17 @@ export function readComputeConfig(variables: Readonly<Record<string, string | un
     initiator: env.BLOCKYARD_INITIATOR_NAME ?? initiatorOf(env.BLOCKYARD_HOST),
     ip: env.BLOCKYARD_IP ?? firstAddress(),
     detachTimeoutMs: env.BLOCKYARD_DETACH_TIMEOUT_S * 1_000,
+    domainType: env.BLOCKYARD_DOMAIN_TYPE,
+    shutdownTimeoutMs: env.BLOCKYARD_SHUTDOWN_TIMEOUT_S * 1_000,
+    room: {
+      vcpus: Math.floor(cpus().length * env.BLOCKYARD_CPU_ALLOCATION_RATIO),
+      memoryMib: Math.max(
+        0,
+        Math.floor(
+          (totalmem() / 2 ** 20 - env.BLOCKYARD_RESERVED_MEMORY_MIB) * env.BLOCKYARD_RAM_ALLOCATION_RATIO,
+        ),
+      ),
+    },
   };
 }
 

@@ -6,8 +6,11 @@ import { resize } from './disks/resize.ts';
 import { tune } from './disks/tune.ts';
 import { DomainXmlError } from './libvirt/domain-xml/domain-xml-error.ts';
 import { isVirshFailure } from './libvirt/virsh/virsh-error.ts';
+import { removeServer } from './servers/absent.ts';
+import { ensureServer, type ServerDeps } from './servers/ensure.ts';
+import { type PowerDeps, power } from './servers/power.ts';
 
-export type ComputeDeps = AttachDeps & DetachDeps;
+export type ComputeDeps = AttachDeps & DetachDeps & ServerDeps & PowerDeps;
 
 /** What a compute agent can do, through libvirt. */
 export function createComputeHandlers(deps: ComputeDeps): Handlers<'compute'> {
@@ -16,6 +19,9 @@ export function createComputeHandlers(deps: ComputeDeps): Handlers<'compute'> {
     'disk.detach': (input, { signal }) => inWords(detach(deps, input, signal)),
     'disk.tune': (input) => inWords(tune(deps.virsh, input)),
     'disk.resize': (input) => inWords(resize(deps, input)),
+    'server.ensure': (input) => inWords(ensureServer(deps, input)),
+    'server.absent': (input) => inWords(removeServer(deps, input)),
+    'server.power': (input, { signal }) => inWords(power(deps, input, signal)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Answers } from '#agent/answers.ts';
 import type { StartCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
@@ -11,11 +12,14 @@ import { watchDomains } from './libvirt/events.ts';
 import { openVirsh } from './libvirt/virsh/virsh.ts';
 import { noopHandlers, noopServers } from './noop.ts';
 import { serverLister } from './report/servers.ts';
+import { readConsole } from './servers/console.ts';
+import { machineChooser } from './servers/machine.ts';
 
 /** What an agent needs of the host it works on. */
 export interface Hypervisor {
   readonly handlers: Handlers<'compute'>;
   readonly servers: () => Promise<ServerReport[]>;
+  readonly answers: Answers<'compute'>;
   /** Calls back soon after a server has appeared, disappeared or changed its state; once for a burst of changes. */
   onChange(changed: () => void): void;
   stop(): Promise<void>;
@@ -38,11 +42,17 @@ export function libvirtHypervisor(
     secrets: createSecrets(config.secretKey),
     servers: new KeyedMutex(),
     detachTimeoutMs: config.detachTimeoutMs,
+    machine: machineChooser(virsh, config.domainType),
+    consoleDir: join(config.stateDir, 'consoles'),
+    shutdownTimeoutMs: config.shutdownTimeoutMs,
+    // QEMU itself logs in to what the definition names.
+    reconnect: async () => undefined,
   });
   let timer: NodeJS.Timeout | undefined;
   return {
     handlers,
     servers: serverLister(virsh, events),
+    answers: { 'server.console': (input) => readConsole(virsh, input) },
     onChange(changed) {
       events.subscribe((event) => {
         if (event.kind !== 'lifecycle' && event.kind !== 'gap') return;
@@ -65,6 +75,7 @@ export function noopHypervisor(config: ComputeConfig): Hypervisor {
   return {
     handlers: noopHandlers(),
     servers: async () => servers,
+    answers: { 'server.console': async () => ({ state: 'not-logged', text: '' }) },
     onChange: () => undefined,
     stop: async () => undefined,
   };

@@ -1,4 +1,5 @@
 import { startAgent } from '#agent/agent.ts';
+import { answerQuestions } from '#agent/answers.ts';
 import { systemCompanion } from '#agent/companion.ts';
 import { stopSignal, systemIds } from '#queues/system.ts';
 import { readComputeConfig } from './config.ts';
@@ -21,10 +22,12 @@ const agent = await startAgent({
   report: computeReporter(config, systemIds.uuid(), hypervisor.servers),
   log,
 });
+const stopAnswering = await answerQuestions({ ...config, kind: 'compute', answers: hypervisor.answers, log });
 hypervisor.onChange(() => void agent.reportNow());
 log(`compute agent ${config.host} is ready`);
 
 await stop;
+stopAnswering();
 await agent.stop();
 await hypervisor.stop();
 // A queue whose Redis is away still waits for it.

@@ -8,6 +8,9 @@ export function noopHandlers(): Handlers<'compute'> {
     'disk.detach': async () => ({}),
     'disk.tune': async () => ({}),
     'disk.resize': async () => ({}),
+    'server.ensure': async () => ({ device: '/dev/vda' }),
+    'server.absent': async () => ({}),
+    'server.power': async () => ({}),
   };
 }
 

@@ -26,3 +26,12 @@ export function reportKey(prefix: string, kind: AgentKind, host: HostName): stri
 export function endedChannel(prefix: string): string {
   return `${prefix}:ended`;
 }
+
+/** Where an agent hears the api's questions. */
+export function questionChannel(prefix: string, kind: AgentKind, host: HostName): string {
+  return `${prefix}:questions:${kind}.${host}`;
+}
+/** Where one process hears the answers to its own. */
+export function answerChannel(prefix: string, asker: string): string {
+  return `${prefix}:answers:${asker}`;
+}

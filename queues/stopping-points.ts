@@ -17,6 +17,9 @@ export type StoppingPoint =
   | 'detach.unconfigured'
   | 'detach.requested'
   | 'detach.unplugged'
+  | 'server.connected'
+  | 'server.defined'
+  | 'server.off'
   | 'agent.effected'
   | 'conductor.answered'
   | 'conductor.ended';

@@ -27,7 +27,14 @@ export interface OperationInputs {
   /** Upload the volume to an image that the same request made. */
   'volume.upload': { imageId: string; diskFormat: DiskFormat };
   /** Servers are operations of their root volume; the attachment is the root volume's. */
-  'server.create': { serverId: string };
+  'server.create': {
+    serverId: string;
+    /** Where the user wants it; null leaves that open. */
+    availabilityZone: string | null;
+    host: string | null;
+    /** The same request makes the volume: when the server cannot be made and was to take the volume with it, it goes. */
+    madeVolume: boolean;
+  };
   'server.delete': { serverId: string };
   'server.power': { serverId: string; action: 'start' | 'stop' | 'reboot' | 'hard-reboot' };
 }

@@ -43,6 +43,8 @@ export const computeReport = z.strictObject({
   ...common,
   initiator: z.string(),
   ip: z.string(),
+  /** What servers may add up to: what the host has, times the ratios it is configured with. */
+  room: z.strictObject({ vcpus: z.number().int(), memoryMib: z.number().int() }),
   servers: z.array(server),
 });
 export const agentReport = z.discriminatedUnion('kind', [storageReport, computeReport]);

@@ -7,7 +7,7 @@ type Transitions = Readonly<Record<string, readonly string[]>>;
 
 /** Cinder's volume statuses that this project uses, each with those that may follow it. */
 export const VOLUME_TRANSITIONS = {
-  creating: ['available', 'error'],
+  creating: ['available', 'attaching', 'error'],
   available: ['reserved', 'attaching', 'extending', 'deleting', 'uploading'],
   reserved: ['attaching', 'in-use', 'available', 'error'],
   attaching: ['in-use', 'reserved', 'available', 'error'],

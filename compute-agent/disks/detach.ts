@@ -7,6 +7,7 @@ import { childNamed } from '../libvirt/domain-xml/element.ts';
 import type { DomainEvents } from '../libvirt/events.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
+import { cutPower } from '../servers/start.ts';
 import { type DomainView, diskOf, findDomain } from './domain-view.ts';
 import { eventGate } from './event-gate.ts';
 
@@ -27,14 +28,15 @@ const LOOK_EVERY_MS = 200;
 /**
  * Takes the volume from the server: from its persistent definition first, so that it doesn't come back at the next start,
  * then from the running guest, which has to let go of it by itself; then disconnects. A server or a disk that isn't there
- * is success.
+ * is success. A server that is being deleted is switched off instead of asked.
  * @throws TaskError `guest-busy` when the guest kept the disk: it is then wholly attached again.
  */
 export async function detach(
   deps: DetachDeps,
-  { volumeId, serverId, connection }: TaskInput<'disk.detach'>,
+  { volumeId, serverId, connection, serverGone = false }: TaskInput<'disk.detach'>,
   signal: AbortSignal,
 ): Promise<Record<string, never>> {
+  if (serverGone) await cutPower(deps.virsh, serverId);
   const view = await findDomain(deps.virsh, serverId);
   if (view !== null) await unplug(deps, view, serverId, volumeId, signal);
   await reach('detach.unplugged');

@@ -16,6 +16,7 @@ export function computeReporter(
     availabilityZone: config.availabilityZone,
     initiator: config.initiator,
     ip: config.ip,
+    room: config.room,
     servers: await servers(),
   });
 }

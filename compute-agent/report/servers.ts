@@ -7,7 +7,7 @@ import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
 import { serverStatus } from './status.ts';
 
 /** In a domain's `<metadata>`: `<blockyard:instance xmlns:blockyard="…" project="…"/>`. */
-const METADATA_URI = 'https://blockyard.dev/xmlns/1';
+export const METADATA_URI = 'https://blockyard.dev/xmlns/1';
 
 /**
  * This host's domains as servers. Two virsh commands for all of them; a domain's metadata is read once and again only

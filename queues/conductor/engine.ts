@@ -90,6 +90,7 @@ class Operation {
       out: this.#out as never,
       clock: deps.clock,
       placement: deps.placement,
+      error: null,
     };
     for (const row of this.#flow.rows) {
       const record = claimed.timeline.done(row.name, 'do');
@@ -264,7 +265,7 @@ class Operation {
     error: string | null,
   ): Promise<void> {
     const { operation, volume } = this.#claim.facts;
-    await this.#commit(async (tx) => this.#flow.ends[state](tx, this.#run), {
+    await this.#commit(async (tx) => this.#flow.ends[state](tx, { ...this.#run, error }), {
       state,
       error,
       owner: null,
@@ -275,9 +276,11 @@ class Operation {
   }
 
   async #nextInLine(volumeId: Claim['facts']['volume']['id']): Promise<OperationId | null> {
-    const { kind } = this.#claim.facts.operation;
-    // Nothing is accepted for a volume that is being created or deleted, so nothing waits.
-    if (kind === 'volume.create' || kind === 'volume.delete') return null;
+    const { operation, input } = this.#claim.facts;
+    // Nothing is accepted for a volume that is being deleted; nor for one that is being created, but a server that
+    // boots from what it is filled with.
+    if (operation.kind === 'volume.delete') return null;
+    if (operation.kind === 'volume.create' && !('source' in input)) return null;
     const row = await this.#deps.db
       .selectFrom('volumes')
       .select('operation_id')

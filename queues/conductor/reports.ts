@@ -2,10 +2,12 @@ import type { Redis } from 'ioredis';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
-import { asId, type HostName, type ServerId } from '#schema/ids.ts';
+import { asId, type HostName } from '#schema/ids.ts';
 import { poolName } from '#schema/pools.ts';
 import { type AgentReport, agentReport, type ComputeReport, type StorageReport } from '#schema/reports.ts';
 import type { Tables } from '#schema/tables.ts';
+import type { ComputeDetails } from '../placement/place-server.ts';
+import { takeServers } from './server-reports.ts';
 
 interface Deps {
   readonly db: Kysely<Tables>;
@@ -95,41 +97,11 @@ async function takeStorage(deps: Deps, report: StorageReport): Promise<void> {
 }
 
 async function takeCompute(deps: Deps, report: ComputeReport): Promise<void> {
+  const { initiator, ip, room } = report;
+  const details: ComputeDetails = { initiator, ip, room };
   const now = sqlTime(deps.clock.now());
-  const details = JSON.stringify({ initiator: report.initiator, ip: report.ip });
-  await upsertService(deps, report, 'blockyard-compute', report.host, details, now);
-  if (report.servers.length > 0) {
-    await deps.db
-      .insertInto('servers')
-      .values(
-        report.servers.map((server) => ({
-          id: server.id as ServerId,
-          host: report.host as HostName,
-          project_id: server.projectId === null ? null : asId(server.projectId),
-          name: server.name,
-          status: server.status,
-          vcpus: server.vcpus,
-          memory_mib: server.memoryMib,
-          created_at: now,
-          updated_at: now,
-        })),
-      )
-      .onDuplicateKeyUpdate((eb) =>
-        Object.fromEntries(
-          (['host', 'project_id', 'name', 'status', 'vcpus', 'memory_mib', 'updated_at'] as const).map(
-            (column) => [column, sql`VALUES(${eb.ref(column)})`],
-          ),
-        ),
-      )
-      .execute();
-  }
-  // Domains that the host no longer has. Those that moved here belong to the host that reported them last.
-  const ids = report.servers.map(({ id }) => id as ServerId);
-  await deps.db
-    .deleteFrom('servers')
-    .where('host', '=', report.host as HostName)
-    .$if(ids.length > 0, (query) => query.where('id', 'not in', ids))
-    .execute();
+  await upsertService(deps, report, 'blockyard-compute', report.host, JSON.stringify(details), now);
+  await takeServers(deps, report);
 }
 
 async function upsertService(

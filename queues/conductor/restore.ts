@@ -90,7 +90,7 @@ const OFFSET: { readonly [K in OperationKind]: number } = {
   'snapshot.create': 0,
   'snapshot.delete': 0,
   'volume.upload': 0,
-  'server.create': 0,
+  'server.create': 1,
   'server.delete': 0,
   'server.power': 0,
 };
@@ -99,9 +99,7 @@ const OFFSET: { readonly [K in OperationKind]: number } = {
 async function currentExport(
   db: Kysely<Tables>,
   id: VolumeId,
-): Promise<
-  { seq: number; input: TaskInput<'export.ensure'> } | undefined
-> {
+): Promise<{ seq: number; input: TaskInput<'export.ensure'> } | undefined> {
   return db.transaction().execute(async (trx) => {
     const volume = await trx
       .selectFrom('volumes')

@@ -14,7 +14,7 @@ export function aclsOf(attachments: readonly AttachmentRow[], without?: Attachme
 }
 
 /** The export as it should be, for the storage agent that holds the volume. */
-function exportTask(facts: Facts, acls: Acl[]): NonNullable<TaskCall<'export.ensure'>> {
+export function exportTask(facts: Facts, acls: Acl[]): NonNullable<TaskCall<'export.ensure'>> {
   const { agent, input } = storedOn(facts);
   return { host: agent, input: { ...input, number: facts.volume.number, acls } };
 }
@@ -32,7 +32,7 @@ interface Known {
   readonly facts: Facts;
 }
 
-const withoutMine = ({ facts }: Known): TaskCall<'export.ensure'> =>
+export const withoutMine = ({ facts }: Known): TaskCall<'export.ensure'> =>
   facts.volume.pool === null
     ? null
     : exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id));

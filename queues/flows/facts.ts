@@ -117,9 +117,14 @@ export function placed(volume: VolumeRow): PoolName {
   return volume.pool;
 }
 
+/** The attachment that the operation is about, or undefined when it is gone. */
+export function attachmentOf({ attachments, operation }: Facts): AttachmentRow | undefined {
+  return attachments.find(({ id }) => id === operation.attachment_id);
+}
+
 /** The attachment that the operation is about. @throws Error when it is gone. */
 export function subject(facts: Facts): AttachmentRow {
-  const found = facts.attachments.find(({ id }) => id === facts.operation.attachment_id);
+  const found = attachmentOf(facts);
   if (found === undefined) throw new Error(`attachment ${facts.operation.attachment_id} is gone`);
   return found;
 }

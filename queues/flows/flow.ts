@@ -12,6 +12,8 @@ export interface Run<K extends OperationKind, Out> {
   readonly out: Out;
   readonly clock: Clock;
   readonly placement: Placement;
+  /** At the end: why it was undone or is stuck. */
+  readonly error: string | null;
 }
 
 /** One task for one host; null skips the row because there is nothing to do. */

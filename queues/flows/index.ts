@@ -2,6 +2,9 @@ import type { OperationKind } from '#schema/operations.ts';
 import { attachmentExport, attachmentRevoke } from './attachment-export.ts';
 import type { Flow } from './flow.ts';
 import { qosApply } from './qos-apply.ts';
+import { serverCreate } from './server-create.ts';
+import { serverDelete } from './server-delete.ts';
+import { serverPower } from './server-power.ts';
 import { volumeAttach } from './volume-attach.ts';
 import { volumeCreate } from './volume-create.ts';
 import { volumeDelete } from './volume-delete.ts';
@@ -18,4 +21,7 @@ export const FLOWS: { readonly [K in OperationKind]: Flow } = {
   'qos.apply': qosApply,
   'attachment.export': attachmentExport,
   'attachment.revoke': attachmentRevoke,
+  'server.create': serverCreate,
+  'server.delete': serverDelete,
+  'server.power': serverPower,
 };

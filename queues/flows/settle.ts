@@ -12,17 +12,19 @@ import type { Tables, VolumesTable } from '#schema/tables.ts';
 import type { Tx } from '../transaction.ts';
 import type { Run } from './flow.ts';
 
+/** `by-attachments`: what those that there are by now make of it; null leaves it as it is. */
+export type NextStatus = VolumeStatus | 'by-attachments' | null;
+
 type Changes = Partial<Pick<VolumesTable, 'size_gib' | 'pool'>>;
 
 /**
  * Gives the volume its next status and lets go of it: the oldest operation that waits for it, if any, is the next
  * holder. A status that has meanwhile become another's (an extend that waits in line) is left as it is.
- * @param status `by-attachments`: what those that there are by now make of it.
  */
 export function settle(
   tx: Tx,
   run: Run<OperationKind, unknown>,
-  status: VolumeStatus | 'by-attachments' | null,
+  status: NextStatus,
   changes: Changes = {},
 ): void {
   const { volume, operation } = run.facts;

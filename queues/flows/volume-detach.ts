@@ -1,9 +1,10 @@
 import type { HostName } from '#schema/ids.ts';
 import type { Connection } from '#schema/tasks.ts';
 import { REVOKE } from './exports.ts';
-import { subject } from './facts.ts';
+import { attachmentOf, subject } from './facts.ts';
 import { flow } from './flow.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
+import { removeVolume } from './volume-removal.ts';
 
 /** The agent's own patience with the guest (Nova's 8 × 20 s by default) and room to put things back. */
 const UNPLUG_WITHIN_S = 240;
@@ -17,14 +18,18 @@ export const volumeDetach = flow('volume.detach')
     withinS: UNPLUG_WITHIN_S,
     waits: true,
     do({ facts }) {
-      const { host, server_id, connection } = subject(facts);
-      if (host === null || server_id === null) return null;
+      const { serverGone } = facts.input;
+      // The attach or detach that this one waited behind may have taken it away: all that a server's deletion wants.
+      const attachment = serverGone === true ? attachmentOf(facts) : subject(facts);
+      if (attachment?.host == null || attachment.server_id === null) return null;
+      const { host, server_id, connection } = attachment;
       return {
         host: host as HostName,
         input: {
           volumeId: facts.volume.id,
           serverId: server_id,
           connection: connection === null ? null : (JSON.parse(connection) as Connection | null),
+          ...(serverGone === true && { serverGone }),
         },
       };
     },
@@ -35,8 +40,11 @@ export const volumeDetach = flow('volume.detach')
   .task(REVOKE)
   .ends({
     done(tx, run) {
+      const { serverGone } = run.facts.input;
+      const goes = serverGone === true && attachmentOf(run.facts)?.delete_on_termination === 1;
       dropAttachment(tx, run);
-      settle(tx, run, 'by-attachments');
+      if (goes) removeVolume(tx, run, 'by-attachments');
+      else settle(tx, run, 'by-attachments');
     },
     undone(tx, run) {
       setAttachment(tx, run, 'attached');

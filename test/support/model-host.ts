@@ -10,6 +10,8 @@ export class ModelHost {
   readonly exports = new Map<string, string[]>();
   /** `server volume` → what the guest has. */
   readonly disks = new Map<string, { device: string; iotune: object; sizeBytes?: number }>();
+  /** Servers that were made through the API → whether they run. */
+  readonly servers = new Map<string, 'on' | 'off'>();
 
   carryOut(task: TaskName, input: unknown): unknown {
     return (this.#tasks[task] as (input: unknown) => unknown)(input);
@@ -21,6 +23,7 @@ export class ModelHost {
       volumes: Object.fromEntries(this.volumes),
       exports: Object.fromEntries(this.exports),
       disks: Object.fromEntries(this.disks),
+      servers: Object.fromEntries(this.servers),
     };
   }
 
@@ -53,19 +56,23 @@ export class ModelHost {
         },
       };
     },
-    'disk.attach': ({ volumeId, serverId, iotune, chap }) => {
-      if (!this.exports.get(volumeId)?.some((acl) => acl.endsWith(` ${chap.username}`))) {
-        throw new TaskError('refused', 'the target does not know this initiator');
-      }
-      this.disks.set(`${serverId} ${volumeId}`, { device: '/dev/vdb', iotune });
-      return { device: '/dev/vdb' };
+    'disk.attach': (input) => this.#plug(input, '/dev/vdb'),
+    'disk.detach': ({ volumeId, serverId, serverGone }) => {
+      if (serverGone && this.servers.has(serverId)) this.servers.set(serverId, 'off');
+      return this.#unplug(serverId, volumeId);
     },
-    'disk.detach': ({ volumeId, serverId }) => {
-      // The rule of CVE-2023-2088: while the guest has the disk, the target must know its initiator.
-      if (this.disks.has(`${serverId} ${volumeId}`) && !this.exports.has(volumeId)) {
-        throw new Error(`the export of ${volumeId} was cut under a guest`);
-      }
-      this.disks.delete(`${serverId} ${volumeId}`);
+    'server.ensure': (input) => {
+      const answer = this.#plug(input, '/dev/vda');
+      this.servers.set(input.serverId, 'on');
+      return answer;
+    },
+    'server.absent': ({ volumeId, serverId }) => {
+      this.servers.delete(serverId);
+      return this.#unplug(serverId, volumeId);
+    },
+    'server.power': ({ serverId, action }) => {
+      if (!this.servers.has(serverId)) throw new TaskError('not-found', `no server ${serverId}`);
+      this.servers.set(serverId, action === 'stop' ? 'off' : 'on');
       return {};
     },
     'disk.tune': ({ volumeId, serverId, iotune }) => {
@@ -77,6 +84,31 @@ export class ModelHost {
       return {};
     },
   };
+
+  #plug(
+    {
+      volumeId,
+      serverId,
+      iotune,
+      chap,
+    }: Pick<TaskInput<'disk.attach'>, 'volumeId' | 'serverId' | 'iotune' | 'chap'>,
+    device: string,
+  ): { device: string } {
+    if (!this.exports.get(volumeId)?.some((acl) => acl.endsWith(` ${chap.username}`))) {
+      throw new TaskError('refused', 'the target does not know this initiator');
+    }
+    this.disks.set(`${serverId} ${volumeId}`, { device, iotune });
+    return { device };
+  }
+
+  #unplug(serverId: string, volumeId: string): Record<string, never> {
+    // The rule of CVE-2023-2088: while the guest has the disk, the target must know its initiator.
+    if (this.disks.has(`${serverId} ${volumeId}`) && !this.exports.has(volumeId)) {
+      throw new Error(`the export of ${volumeId} was cut under a guest`);
+    }
+    this.disks.delete(`${serverId} ${volumeId}`);
+    return {};
+  }
 
   #size(volumeId: string, sizeGib: number): { sizeBytes: number } {
     this.volumes.set(volumeId, Math.max(sizeGib, this.volumes.get(volumeId) ?? 0));

@@ -28,6 +28,8 @@ export interface Yard extends AsyncDisposable {
   readonly server: ServerId;
   readonly gateway: ReturnType<typeof createOperationGateway>;
   addVolume(status: VolumeStatus, placed: boolean): Promise<VolumeId>;
+  /** The yard's server, made through the API and booting, or booted, from this volume. */
+  addServer(volume: VolumeId, status: string, taskState: string | null): Promise<void>;
   addAttachment(volume: VolumeId, status: AttachmentStatus, managed: 0 | 1): Promise<AttachmentId>;
   begin<K extends OperationKind>(
     kind: K,
@@ -68,6 +70,25 @@ export async function createYard(): Promise<Yard> {
       version: 'test',
       boot_id: 'boot',
       details: '{}',
+      last_seen_at: now(),
+      updated_at: null,
+    })
+    .execute();
+  await db
+    .insertInto('services')
+    .values({
+      binary: 'blockyard-compute',
+      host: 'comp1',
+      agent: asId('comp1'),
+      availability_zone: 'nova',
+      disabled_reason: null,
+      version: 'test',
+      boot_id: 'boot',
+      details: JSON.stringify({
+        initiator: 'iqn.2010-10.org.blockyard:host:comp1',
+        ip: '127.0.0.1',
+        room: { vcpus: 4, memoryMib: 4_096 },
+      }),
       last_seen_at: now(),
       updated_at: null,
     })
@@ -130,6 +151,28 @@ export async function createYard(): Promise<Yard> {
       }
       return id;
     },
+    async addServer(volume, status, taskState) {
+      await db
+        .insertInto('servers')
+        .values({
+          id: server,
+          host: status === 'BUILD' ? null : asId('comp1'),
+          project_id: asId('p1'),
+          user_id: asId('u1'),
+          name: 's',
+          status,
+          vcpus: 1,
+          memory_mib: 512,
+          root_volume_id: volume,
+          flavor: '{}',
+          task_state: taskState,
+          fault: null,
+          metadata: '{}',
+          created_at: now(),
+          updated_at: now(),
+        })
+        .execute();
+    },
     async addAttachment(volume, status, managed) {
       const id = asId<AttachmentId>(randomUUID());
       const connected = status !== 'reserved';
@@ -150,6 +193,7 @@ export async function createYard(): Promise<Yard> {
           initiator: connected ? 'iqn.2010-10.org.blockyard:host:comp1' : null,
           chap_username: connected ? `user-${id}` : null,
           chap_secret: connected ? 'sealed' : null,
+          boot_index: null,
           attached_at: null,
           created_at: now(),
           updated_at: null,
@@ -179,6 +223,11 @@ export async function createYard(): Promise<Yard> {
         attachments: await db
           .selectFrom('attachments')
           .select(['id', 'status', 'initiator', 'chap_username', 'mountpoint'])
+          .orderBy('id')
+          .execute(),
+        servers: await db
+          .selectFrom('servers')
+          .select(['id', 'host', 'status', 'task_state', 'fault'])
           .orderBy('id')
           .execute(),
         pools: await db

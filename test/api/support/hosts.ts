@@ -74,6 +74,7 @@ export async function startHosts(api: TestApi): Promise<Hosts> {
       host: 'comp1',
       initiator: 'iqn.2010-10.org.blockyard:host:comp1',
       ip: '127.0.0.1',
+      room: { vcpus: 8, memoryMib: 4_096 },
       servers: [
         { id: server, name: 'web', projectId: PROJECT, ...domain },
         { id: orphan, name: 'stray', projectId: null, ...domain },

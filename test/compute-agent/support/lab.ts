@@ -12,6 +12,7 @@ import { libiscsiConnector } from '#compute-agent/connectors/libiscsi.ts';
 import { createComputeHandlers } from '#compute-agent/handlers.ts';
 import { type DomainEvents, watchDomains } from '#compute-agent/libvirt/events.ts';
 import { openVirsh, type Virsh } from '#compute-agent/libvirt/virsh/virsh.ts';
+import { machineChooser } from '#compute-agent/servers/machine.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import type { TaskInput } from '#schema/tasks.ts';
 import { GuestConsole } from '#stack/guest/console.ts';
@@ -62,6 +63,10 @@ export class Lab implements AsyncDisposable {
       secrets: SECRETS,
       servers: new KeyedMutex(),
       detachTimeoutMs,
+      machine: machineChooser(this.virsh, 'qemu'),
+      consoleDir: join(dir, 'c'),
+      shutdownTimeoutMs: 20_000,
+      reconnect: async () => undefined,
     });
   }
 

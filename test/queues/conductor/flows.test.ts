@@ -52,6 +52,24 @@ const SCENARIOS: { readonly [K in OperationKind]: (yard: Yard, host: ModelHost) 
     host.exports.set(volume, [`iqn.2010-10.org.blockyard:host:comp1 user-${attachment}`]);
     return yard.begin('attachment.revoke', volume, {}, attachment);
   },
+  async 'server.create'(yard, host) {
+    const volume = await existing(yard, host, 'attaching');
+    await yard.addServer(volume, 'BUILD', 'scheduling');
+    const attachment = await yard.addAttachment(volume, 'attaching', 1);
+    await yard.db.updateTable('attachments').set({ boot_index: 0, host: null, initiator: null }).execute();
+    const input = { serverId: yard.server, availabilityZone: 'nova', host: null, madeVolume: false };
+    return yard.begin('server.create', volume, input, attachment);
+  },
+  async 'server.delete'(yard, host) {
+    const [volume, attachment] = await booted(yard, host, 'deleting');
+    await yard.db.updateTable('attachments').set({ status: 'detaching' }).execute();
+    await yard.db.updateTable('volumes').set({ status: 'detaching' }).execute();
+    return yard.begin('server.delete', volume, { serverId: yard.server }, attachment);
+  },
+  async 'server.power'(yard, host) {
+    const [volume, attachment] = await booted(yard, host, 'powering-off');
+    return yard.begin('server.power', volume, { serverId: yard.server, action: 'stop' }, attachment);
+  },
 };
 
 async function existing(
@@ -73,6 +91,14 @@ async function attached(
   const attachment = await yard.addAttachment(volume, 'attached', 1);
   host.exports.set(volume, [`iqn.2010-10.org.blockyard:host:comp1 user-${attachment}`]);
   host.disks.set(`${yard.server} ${volume}`, { device: '/dev/vdb', iotune: { read_iops_sec: 7 } });
+  return [volume, attachment];
+}
+
+async function booted(yard: Yard, host: ModelHost, taskState: string): Promise<[VolumeId, AttachmentId]> {
+  const [volume, attachment] = await attached(yard, host, 'in-use');
+  await yard.db.updateTable('attachments').set({ boot_index: 0 }).execute();
+  await yard.addServer(volume, 'ACTIVE', taskState);
+  host.servers.set(yard.server, 'on');
   return [volume, attachment];
 }
 
@@ -312,6 +338,47 @@ async function assertClean(
       assert.deepEqual(
         Object.values(disks as Record<string, { iotune: object }>)[0]?.iotune,
         { read_iops_sec: 7 },
+        label,
+      );
+      return;
+    case 'server.create': {
+      const { servers } = rows as {
+        servers: { host: null; status: string; task_state: null; fault: string }[];
+      };
+      assert.deepEqual([state, volume?.status, exports, disks], ['undone', 'available', {}, {}], label);
+      assert.deepEqual((hosts as { servers: object }).servers, {}, label);
+      assert.match(servers[0]?.fault ?? '', /planted fault/, label);
+      assert.deepEqual(servers[0], { ...servers[0], host: null, status: 'ERROR', task_state: null }, label);
+      assert.deepEqual(await yard.db.selectFrom('attachments').select('id').execute(), [], label);
+      return;
+    }
+    case 'server.delete':
+      if (row === 'revoke') {
+        assert.deepEqual([state, disks], ['stuck', {}], label);
+      } else {
+        assert.deepEqual(
+          [state, volume?.status, Object.keys(exports).length],
+          ['undone', 'in-use', 1],
+          label,
+        );
+      }
+      assert.deepEqual(
+        (rows as { servers: { status: string; task_state: null }[] }).servers.map((each) => [
+          each.status,
+          each.task_state,
+        ]),
+        [['ERROR', null]],
+        label,
+      );
+      return;
+    case 'server.power':
+      assert.deepEqual(
+        [
+          state,
+          volume?.status,
+          (rows as { servers: { status: string; task_state: null }[] }).servers[0]?.task_state,
+        ],
+        ['undone', 'in-use', null],
         label,
       );
       return;

@@ -1,0 +1,48 @@
+import type { HostName } from '#schema/ids.ts';
+import type { Connection } from '#schema/tasks.ts';
+import { REVOKE } from './exports.ts';
+import { attachmentOf } from './facts.ts';
+import { flow } from './flow.ts';
+import { forgetServer, setServer } from './servers.ts';
+import { dropAttachment, setAttachment, settle } from './settle.ts';
+import { removeVolume } from './volume-removal.ts';
+
+/** An operation of the root volume. The server's other volumes are detached by operations of their own, at the same time. */
+export const serverDelete = flow('server.delete')
+  .task({
+    name: 'off',
+    on: 'compute',
+    task: 'server.absent',
+    waits: true,
+    do({ facts }) {
+      const root = attachmentOf(facts);
+      // A server that could not be made has let go of its volume already.
+      if (root?.host == null) return null;
+      const connection = root.connection === null ? null : (JSON.parse(root.connection) as Connection | null);
+      const { serverId } = facts.input;
+      return { host: root.host as HostName, input: { volumeId: facts.volume.id, serverId, connection } };
+    },
+    undo: {
+      none: 'a server that is half gone is deleted again, or started: nothing of its volume has been cut',
+    },
+  })
+  .task(REVOKE)
+  .ends({
+    done(tx, run) {
+      const root = attachmentOf(run.facts);
+      dropAttachment(tx, run);
+      if (root?.delete_on_termination === 1) removeVolume(tx, run, 'by-attachments');
+      else settle(tx, run, root === undefined ? null : 'by-attachments');
+      forgetServer(tx, run);
+    },
+    undone(tx, run) {
+      setAttachment(tx, run, 'attached');
+      settle(tx, run, 'by-attachments');
+      setServer(tx, run, { status: 'ERROR', fault: run.error, task_state: null });
+    },
+    stuck(tx, run) {
+      setAttachment(tx, run, 'error_detaching');
+      settle(tx, run, 'error');
+      setServer(tx, run, { status: 'ERROR', fault: run.error, task_state: null });
+    },
+  });

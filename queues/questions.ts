@@ -1,0 +1,83 @@
+import type { HostName, Ids } from '#schema/ids.ts';
+import {
+  answerEnvelope,
+  QUESTIONS,
+  type QuestionInput,
+  type QuestionName,
+  type QuestionOutput,
+} from '#schema/questions.ts';
+import { answerChannel, questionChannel } from './names.ts';
+import { openRedis } from './redis.ts';
+
+/** Nobody has answered; the message says why in words for a user. */
+export class Unanswered extends Error {
+  override readonly name = 'Unanswered';
+  /** `away`: no agent listens there. `late`: one does, and was too slow. `failed`: it could not. */
+  readonly reason: 'away' | 'late' | 'failed';
+
+  constructor(reason: Unanswered['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** The api's side of questions to agents. */
+export interface Questions {
+  /** @throws Unanswered */
+  ask<N extends QuestionName>(host: HostName, name: N, input: QuestionInput<N>): Promise<QuestionOutput<N>>;
+  close(): void;
+}
+
+interface Options {
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly ids: Ids;
+  /** Milliseconds that an answer may take. Default 5,000. */
+  readonly withinMs?: number;
+}
+
+/** Null when nobody has answered in time. */
+type Waiting = (answer: { readonly output: unknown } | { readonly error: string } | null) => void;
+
+export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Options): Questions {
+  const channel = answerChannel(prefix, ids.uuid());
+  const commands = openRedis(redisUrl);
+  const answers = openRedis(redisUrl);
+  const waiting = new Map<string, Waiting>();
+  const listening = answers.subscribe(channel);
+  listening.catch(() => undefined);
+  answers.on('message', (_channel: string, text: string) => {
+    const parsed = answerEnvelope.safeParse(JSON.parse(text));
+    if (parsed.success) waiting.get(parsed.data.id)?.(parsed.data);
+  });
+
+  return {
+    async ask(host, name, input) {
+      const { agent, output } = QUESTIONS[name];
+      // A question that waits for Redis would come to an agent long after anybody waits for its answer.
+      if (commands.status !== 'ready') throw new Unanswered('late', 'Redis does not answer.');
+      const id = ids.uuid();
+      const { promise, resolve } = Promise.withResolvers<Parameters<Waiting>[0]>();
+      const timer = setTimeout(() => resolve(null), withinMs);
+      waiting.set(id, resolve);
+      try {
+        await listening;
+        const question = JSON.stringify({ id, name, input, replyTo: channel });
+        const heard = await commands.publish(questionChannel(prefix, agent, host), question);
+        const who = `The ${agent} agent of host ${host}`;
+        if (heard === 0) throw new Unanswered('away', `${who} is away.`);
+        const answer = await promise;
+        if (answer === null) throw new Unanswered('late', `${who} did not answer in time.`);
+        if ('error' in answer) throw new Unanswered('failed', `${who} could not tell: ${answer.error}`);
+        return output.parse(answer.output) as QuestionOutput<typeof name>;
+      } finally {
+        clearTimeout(timer);
+        waiting.delete(id);
+      }
+    },
+    close() {
+      commands.disconnect();
+      answers.disconnect();
+    },
+  };
+}

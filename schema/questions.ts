@@ -1,0 +1,39 @@
+/**
+ * What the api asks an agent and waits for: nothing changes by it, so it needs no operation, no sequence number and no
+ * queue. An agent that is away answers nothing.
+ */
+import { z } from 'zod';
+import type { AgentKind } from './tasks.ts';
+
+/** Nova's own limit on what a console answers. */
+export const CONSOLE_LIMIT_BYTES = 102_400;
+
+export const QUESTIONS = {
+  /** The end of what a server's serial console said; `lines` null for all that may be sent. */
+  'server.console': {
+    agent: 'compute',
+    input: z.strictObject({ serverId: z.string(), lines: z.number().int().nonnegative().nullable() }),
+    output: z.strictObject({ state: z.enum(['ok', 'no-server', 'not-logged']), text: z.string() }),
+  },
+} as const satisfies Readonly<Record<string, { agent: AgentKind; input: z.ZodType; output: z.ZodType }>>;
+
+export type QuestionName = keyof typeof QUESTIONS;
+export type QuestionInput<N extends QuestionName> = z.infer<(typeof QUESTIONS)[N]['input']>;
+export type QuestionOutput<N extends QuestionName> = z.infer<(typeof QUESTIONS)[N]['output']>;
+export type QuestionsOf<K extends AgentKind> = {
+  [N in QuestionName]: (typeof QUESTIONS)[N]['agent'] extends K ? N : never;
+}[QuestionName];
+
+/** A question as it travels. */
+export const questionEnvelope = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  input: z.unknown(),
+  /** The channel on which the answer is waited for. */
+  replyTo: z.string(),
+});
+/** Its answer. */
+export const answerEnvelope = z.union([
+  z.strictObject({ id: z.string(), output: z.unknown() }),
+  z.strictObject({ id: z.string(), error: z.string() }),
+]);
