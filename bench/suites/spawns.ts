@@ -55,7 +55,7 @@ export async function spawns(): Promise<Row[]> {
   };
   const storageConfig = readStorageConfig(env);
   const opened = await openBackends(storageConfig.backends, runner);
-  const { target, ...daemon } = openTarget(storageConfig);
+  const { target, ...daemon } = await openTarget(storageConfig);
   const secrets = createSecrets(KEY);
   const storage = createStorageHandlers({
     backends: new Map(opened.map(({ config, backend }) => [config.name, backend])),
@@ -89,7 +89,7 @@ export async function spawns(): Promise<Row[]> {
         create: () => storage['volume.ensure']({ ...stored, sizeGib: 1 }, context),
         'attach: export': async () => {
           ({ connection } = await storage['export.ensure'](
-            { ...stored, acls: [{ initiator, chap }] },
+            { ...stored, number: 1, acls: [{ initiator, chap }] },
             context,
           ));
         },
@@ -112,7 +112,7 @@ export async function spawns(): Promise<Row[]> {
         'QoS change': () =>
           compute.handlers['disk.tune']({ ...plugged, iotune: { read_iops_sec: 300 } }, context),
         'detach: unplug': () => compute.handlers['disk.detach']({ ...plugged, connection }, context),
-        'detach: revoke': () => storage['export.ensure']({ ...stored, acls: [] }, context),
+        'detach: revoke': () => storage['export.ensure']({ ...stored, number: 1, acls: [] }, context),
         delete: () => storage['volume.absent'](stored, context),
       };
       for (const [name, step] of Object.entries(steps)) {

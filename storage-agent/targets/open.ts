@@ -1,30 +1,33 @@
+import { systemCompanion } from '#agent/companion.ts';
+import { systemRunner } from '#agent/run.ts';
 import type { StorageConfig } from '../config.ts';
+import { startHelpers } from './lio/helpers.ts';
+import { LIO_ROOT, prepareKernel } from './lio/prepare.ts';
+import { createLioTarget } from './lio/target.ts';
 import { createNoTarget } from './none.ts';
-import type { Target } from './target.ts';
+import type { OpenTarget } from './target.ts';
 import { createTgtClient } from './tgt/client.ts';
 import { watchTgtd } from './tgt/incarnation.ts';
 import { createTgtTarget } from './tgt/target.ts';
 
-/** The configured target, and what tells that it has started anew and so lost its exports. */
-export interface OpenTarget {
-  readonly target: Target;
-  /** Changes with every start of the target's daemon. */
-  incarnation(): Promise<string>;
-  /** Calls back soon after the daemon has started anew. */
-  onRestart(callback: () => void): void;
-  close(): void;
-}
-
-/** Opens the configured target; its daemon need not run yet. */
-export function openTarget(config: StorageConfig): OpenTarget {
+/**
+ * Opens the configured target; tgt's daemon need not run yet.
+ * @throws Error when this kernel has no LIO and it is configured.
+ */
+export async function openTarget(config: StorageConfig): Promise<OpenTarget> {
+  const { portals, iqnPrefix } = config;
   if (config.target === 'none')
     return {
-      target: createNoTarget(config.portals, config.iqnPrefix),
+      target: createNoTarget(portals, iqnPrefix),
       incarnation: async () => 'none',
       onRestart: () => {},
       close: () => {},
     };
-  const { tgtSocket, portals, iqnPrefix } = config;
-  const target = createTgtTarget({ client: createTgtClient(tgtSocket), portals, iqnPrefix });
-  return { target, ...watchTgtd(tgtSocket) };
+  if (config.target === 'tgt') {
+    const client = createTgtClient(config.tgtSocket);
+    return { target: createTgtTarget({ client, portals, iqnPrefix }), ...watchTgtd(config.tgtSocket) };
+  }
+  await prepareKernel(systemRunner);
+  const helpers = startHelpers({ start: systemCompanion, root: LIO_ROOT });
+  return await createLioTarget({ helpers, root: LIO_ROOT, portals, iqnPrefix });
 }

@@ -32,13 +32,24 @@ export interface Target {
    * Makes the export exist with exactly these ACLs (at least one). An initiator that is not among them is cut off: its sessions
    * are gone when this resolves. The guest-visible identity depends on the volume id only, so that it survives a
    * restart of the target.
+   * @param number unique among all volumes, and the volume's for life.
    * @throws TaskError `invalid` for names and secrets that the target cannot take; `refused` when it would harm others.
    */
-  ensure(volumeId: string, device: Device, acls: readonly ClearAcl[]): Promise<Connection>;
+  ensure(volumeId: string, device: Device, acls: readonly ClearAcl[], number: number): Promise<Connection>;
   /** Cuts off everybody and removes the export; one that is not there is success. */
   absent(volumeId: string): Promise<void>;
   /** Shows a volume's new size to those who are logged in; does nothing when it is not exported. */
   grown(volumeId: string, device: Device, sizeBytes: number): Promise<void>;
   find(volumeId: string): Promise<ExportState | null>;
   list(): Promise<ExportState[]>;
+}
+
+/** A target that is ready, and what tells that it has started anew and so lost its exports. */
+export interface OpenTarget {
+  readonly target: Target;
+  /** Changes when exports were lost: the daemon has started anew, the kernel was booted, somebody removed them. */
+  incarnation(): Promise<string>;
+  /** Calls back soon after that. */
+  onRestart(callback: () => void): void;
+  close(): void;
 }

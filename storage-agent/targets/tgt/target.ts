@@ -1,9 +1,9 @@
 import { volumeIdOf, volumeName } from '../../names.ts';
+import { assertAcls, assertPath } from '../limits.ts';
 import type { ExportState, Target } from '../target.ts';
 import { createAccounts, isErrno, unbindAnyway } from './accounts.ts';
 import type { TgtClient } from './client.ts';
 import { firstTid, identityOf, LUN, MAX_TID } from './identity.ts';
-import { assertAcls, assertPath } from './limits.ts';
 import { ensureLun, reopenLun } from './lun.ts';
 import { cutSessions } from './sessions.ts';
 import { shownMegabytes, type TgtTarget } from './show.ts';

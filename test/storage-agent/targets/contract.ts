@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { appendFile, open, truncate } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClearAcl, Target } from '#storage-agent/targets/target.ts';
 import { holdSession, qemuIo, qemuLoad } from './iscsi.ts';
+import { numbered } from './numbered.ts';
 
 const MIB = 1024 ** 2;
 
@@ -12,6 +13,7 @@ export interface TargetFixture {
   readonly target: Target;
   /** A device of this size, filled with zeroes. */
   readonly makeDevice: (volumeId: string, sizeBytes: number) => Promise<string>;
+  readonly growDevice: (volumeId: string, path: string, sizeBytes: number) => Promise<void>;
 }
 
 const acl = (name: string): ClearAcl => ({
@@ -25,7 +27,11 @@ export function itIsATarget(get: () => TargetFixture): void {
   const make = async (sizeBytes = 16 * MIB) => {
     const { target, makeDevice } = get();
     const volume = randomUUID();
-    return { target, volume, device: { path: await makeDevice(volume, sizeBytes), discard: true } };
+    return {
+      target: numbered(target),
+      volume,
+      device: { path: await makeDevice(volume, sizeBytes), discard: true },
+    };
   };
 
   it('exports a volume: what an initiator writes is on the device', async () => {
@@ -61,7 +67,7 @@ export function itIsATarget(get: () => TargetFixture): void {
     await assert.rejects(qemuIo(connection, a, 'length'));
     await qemuIo(connection, b, 'length');
     await qemuIo(connection, c, 'length');
-    assert.deepEqual((await target.find(volume))?.initiators, [b.initiator, c.initiator]);
+    assert.deepEqual((await target.find(volume))?.initiators.toSorted(), [b.initiator, c.initiator]);
     await target.ensure(volume, device, [a, c]);
     await assert.rejects(qemuIo(connection, b, 'length'));
     await qemuIo(connection, a, 'length');
@@ -121,7 +127,7 @@ export function itIsATarget(get: () => TargetFixture): void {
     const held = await holdSession(connection, a);
     try {
       await held.say('write -P 0x11 0 64k');
-      await truncate(device.path, 64 * MIB);
+      await get().growDevice(volume, device.path, 64 * MIB);
       await target.grown(volume, device, 64 * MIB);
       // What a block resize makes QEMU do: ask for the capacity again.
       await held.say('truncate 64M');
@@ -145,7 +151,7 @@ export function itIsATarget(get: () => TargetFixture): void {
       do {
         await sleep(200);
         size += 64;
-        await truncate(device.path, size * MIB);
+        await get().growDevice(volume, device.path, size * MIB);
         await target.grown(volume, device, size * MIB);
       } while (!load.done && size < 64 * 6);
       return size;
@@ -162,12 +168,13 @@ export function itIsATarget(get: () => TargetFixture): void {
   });
 
   it('keeps many exports apart that are made at the same time', async () => {
-    const { target, makeDevice } = get();
+    const { makeDevice } = get();
+    const target = numbered(get().target);
     const volumes = await Promise.all(
       Array.from({ length: 20 }, async () => {
         const volume = randomUUID();
         const path = await makeDevice(volume, 2 * MIB);
-        await appendFile(path, volume);
+        await writeFile(path, volume, { flag: 'r+' });
         return { volume, path, acl: acl('a') };
       }),
     );

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { truncate } from 'node:fs/promises';
-import type { ClearAcl, Target } from '#storage-agent/targets/target.ts';
+import type { ClearAcl } from '#storage-agent/targets/target.ts';
 import { createTgtClient, type TgtClient } from '#storage-agent/targets/tgt/client.ts';
 import { createTgtTarget } from '#storage-agent/targets/tgt/target.ts';
 import { holdSession, qemuIo } from '../iscsi.ts';
+import { type NumberedTarget, numbered } from '../numbered.ts';
 import { IQN_PREFIX, startTgtFixture, type TgtFixture } from './fixture.ts';
 
 const MIB = 1024 ** 2;
@@ -42,8 +43,8 @@ describe('tgt target, crashing at every step', () => {
   });
   after(() => fixture[Symbol.asyncDispose]());
 
-  const targetOver = (over: TgtClient): Target =>
-    createTgtTarget({ client: over, portals: [fixture.tgtd.portal], iqnPrefix: IQN_PREFIX });
+  const targetOver = (over: TgtClient): NumberedTarget =>
+    numbered(createTgtTarget({ client: over, portals: [fixture.tgtd.portal], iqnPrefix: IQN_PREFIX }));
 
   const make = async () => {
     const volume = randomUUID();
@@ -61,7 +62,7 @@ describe('tgt target, crashing at every step', () => {
   /** Runs `work` with a crash at every call in turn, then once more with a new agent; ends when it gets through. */
   const crashEverywhere = async (
     prepare: () => Promise<{ volume: string }>,
-    work: (target: Target) => Promise<unknown>,
+    work: (target: NumberedTarget) => Promise<unknown>,
     check: () => Promise<void>,
   ): Promise<void> => {
     for (const when of ['before', 'after'] as const) {

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemRunner } from '#agent/run.ts';
-import type { ClearAcl, Target } from '#storage-agent/targets/target.ts';
+import type { ClearAcl } from '#storage-agent/targets/target.ts';
 import { createTgtClient, type TgtClient } from '#storage-agent/targets/tgt/client.ts';
 import { watchTgtd } from '#storage-agent/targets/tgt/incarnation.ts';
 import { createTgtTarget } from '#storage-agent/targets/tgt/target.ts';
 import { itIsATarget, type TargetFixture } from '../contract.ts';
 import { qemuIo } from '../iscsi.ts';
+import { type NumberedTarget, numbered } from '../numbered.ts';
 import { IQN_PREFIX, startTgtFixture, type TgtFixture } from './fixture.ts';
 
 const MIB = 1024 ** 2;
@@ -23,18 +24,20 @@ const acl = (): ClearAcl => ({
 describe('tgt target', () => {
   let fixture: TgtFixture;
   let client: TgtClient;
-  let target: Target;
+  let target: NumberedTarget;
   let made: TargetFixture;
   before(async () => {
     fixture = await startTgtFixture();
     client = createTgtClient(fixture.socket);
-    target = createTgtTarget({ client, portals: [fixture.tgtd.portal], iqnPrefix: IQN_PREFIX });
+    const bare = createTgtTarget({ client, portals: [fixture.tgtd.portal], iqnPrefix: IQN_PREFIX });
+    target = numbered(bare);
     made = {
-      target,
+      target: bare,
       async makeDevice(volumeId, sizeBytes) {
         await fixture.backend.ensure(volumeId, sizeBytes);
         return fixture.backend.devicePath(volumeId);
       },
+      growDevice: (_volumeId, path, sizeBytes) => truncate(path, sizeBytes),
     };
   });
   after(() => fixture[Symbol.asyncDispose]());
@@ -129,7 +132,7 @@ describe('tgt target', () => {
     const { volume, device } = await make();
     const [a, b] = [acl(), { ...acl(), initiator: 'iqn.2010-10.org.blockyard:host:b' }];
     const connection = await target.ensure(volume, device, [a, b]);
-    const anew = createTgtTarget({ client, portals: connection.portals, iqnPrefix: IQN_PREFIX });
+    const anew = numbered(createTgtTarget({ client, portals: connection.portals, iqnPrefix: IQN_PREFIX }));
     const renewed = { ...a, secret: 'another-secret-1' };
     assert.deepEqual(await anew.ensure(volume, device, [renewed, b]), connection);
     await assert.rejects(qemuIo(connection, a, 'length'));
@@ -154,11 +157,13 @@ describe('tgt target', () => {
     const { volume, device } = await make();
     await target.ensure(volume, device, [acl()]);
     await target.absent(volume);
-    const gone = createTgtTarget({
-      client: createTgtClient(`${fixture.socket}-gone`),
-      portals: ['127.0.0.1:1'],
-      iqnPrefix: IQN_PREFIX,
-    });
+    const gone = numbered(
+      createTgtTarget({
+        client: createTgtClient(`${fixture.socket}-gone`),
+        portals: ['127.0.0.1:1'],
+        iqnPrefix: IQN_PREFIX,
+      }),
+    );
     await assert.rejects(
       gone.ensure(volume, device, [acl()]),
       (error: Error) => /does not listen/.test(error.message) && !String(error.stack).includes(SECRET),

@@ -1,0 +1,131 @@
+import { type AclSpec, aclsOf, ensureAcl, linkedBy, removeAcl, removeLun, sessionsOf } from './acl.ts';
+import {
+  type BackstoreSpec,
+  backstoreOf,
+  ensureBackstore,
+  findBackstores,
+  isWrongBackstore,
+  removeBackstore,
+} from './backstore.ts';
+import { FABRIC, isLun, LINK, LUN, targetOf, tpgOf } from './layout.ts';
+import { Refusal } from './refusal.ts';
+import { StepError, type Tree } from './tree.ts';
+
+/** A whole export, as it should be. */
+export interface ExportSpec {
+  readonly iqn: string;
+  readonly backstore: BackstoreSpec;
+  /** `address:port`, IPv6 in brackets. */
+  readonly portals: readonly string[];
+  readonly acls: readonly AclSpec[];
+}
+
+/** An export, as it is. */
+export interface Found {
+  readonly initiators: readonly string[];
+  readonly sessions: number;
+}
+
+/**
+ * Makes the export complete, with exactly these ACLs, from whatever is there of it.
+ *
+ * The backstore has its serial number before any LUN links to it; an initiator has its account before it sees the
+ * LUN; and nobody can log in to a new export before its last step.
+ * @throws Refusal when it has another device and is in use.
+ */
+export function ensureExport(tree: Tree, spec: ExportSpec): void {
+  const fresh = makeTarget(tree, targetOf(spec.iqn));
+  const tpg = tpgOf(spec.iqn);
+  if (!fresh) {
+    shutOut(tree, tpg, new Set(spec.acls.map(({ initiator }) => initiator)));
+    if (isWrong(tree, tpg, spec.backstore)) {
+      if (sessionsIn(tree, tpg) > 0)
+        throw new Refusal('the export has another device or serial number, and it is in use');
+      removeExport(tree, spec.iqn, spec.backstore.name);
+      makeTarget(tree, targetOf(spec.iqn));
+    }
+  }
+  tree.mkdir(tpg);
+  tree.write(`${tpg}/attrib/authentication`, '1');
+  tree.write(`${tpg}/attrib/generate_node_acls`, '0');
+  // Who has no ACL shall not even see the target's name.
+  tree.write(`${tpg}/attrib/demo_mode_discovery`, '0');
+  ensureBackstore(tree, spec.backstore);
+  ensureLun(tree, `${tpg}/lun/lun_${LUN}`, backstoreOf(spec.backstore));
+  for (const portal of spec.portals) ensurePortal(tree, tpg, portal);
+  for (const acl of spec.acls) ensureAcl(tree, tpg, acl);
+  // Enabling what is enabled is an error.
+  if (fresh || tree.read(`${tpg}/enable`) !== '1') tree.write(`${tpg}/enable`, '1');
+}
+
+/** Cuts off everybody and removes all that there is of the export. @param name of its backstore. */
+export function removeExport(tree: Tree, iqn: string, name: string): void {
+  const target = targetOf(iqn);
+  for (const entry of tree.list(target)) {
+    if (!entry.startsWith('tpgt_')) continue;
+    const tpg = `${target}/${entry}`;
+    if (tree.read(`${tpg}/enable`) === '1') tree.write(`${tpg}/enable`, '0');
+    shutOut(tree, tpg, new Set());
+    for (const lun of tree.list(`${tpg}/lun`).filter(isLun)) removeLun(tree, `${tpg}/lun/${lun}`);
+    for (const portal of tree.list(`${tpg}/np`)) tree.rmdir(`${tpg}/np/${portal}`);
+    tree.rmdir(tpg);
+  }
+  tree.rmdir(target);
+  for (const dir of findBackstores(tree, name)) removeBackstore(tree, dir);
+}
+
+/** @param name of its backstore, which may be all that is left. */
+export function findExport(tree: Tree, iqn: string, name: string): Found | null {
+  const tpg = tpgOf(iqn);
+  if (tree.list(targetOf(iqn)).length > 0)
+    return { initiators: aclsOf(tree, tpg), sessions: sessionsIn(tree, tpg) };
+  return findBackstores(tree, name).length > 0 ? { initiators: [], sessions: 0 } : null;
+}
+
+/** IQNs of all targets, whoever's they are. */
+export function listTargets(tree: Tree): string[] {
+  return tree.list(FABRIC).filter((name) => /^(?:iqn|eui|naa)\./.test(name));
+}
+
+function makeTarget(tree: Tree, target: string): boolean {
+  try {
+    return tree.mkdir(target);
+  } catch (error) {
+    if (!(error instanceof StepError) || error.errno !== 'ENOENT') throw error;
+    tree.mkdir(FABRIC);
+    return tree.mkdir(target);
+  }
+}
+
+function shutOut(tree: Tree, tpg: string, stay: ReadonlySet<string>): void {
+  for (const initiator of aclsOf(tree, tpg)) if (!stay.has(initiator)) removeAcl(tree, tpg, initiator);
+}
+
+function sessionsIn(tree: Tree, tpg: string): number {
+  return aclsOf(tree, tpg).reduce((sum, initiator) => sum + sessionsOf(tree, tpg, initiator), 0);
+}
+
+function isWrong(tree: Tree, tpg: string, spec: BackstoreSpec): boolean {
+  const linked = linkedBy(tree, `${tpg}/lun/lun_${LUN}`);
+  if (linked === null) return false;
+  return !linked.endsWith(`/${backstoreOf(spec)}`) || isWrongBackstore(tree, spec);
+}
+
+function ensureLun(tree: Tree, lun: string, backstore: string): void {
+  if (tree.mkdir(lun) || tree.links(lun).length === 0) tree.link(`${lun}/${LINK}`, backstore);
+}
+
+function ensurePortal(tree: Tree, tpg: string, portal: string): void {
+  try {
+    tree.mkdir(`${tpg}/np/${portal}`);
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    const reason = PORTAL_REASONS[error.errno];
+    throw reason === undefined ? error : new Error(`portal ${portal}: ${reason}`, { cause: error });
+  }
+}
+
+const PORTAL_REASONS: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: 'this host does not have the address',
+  EADDRINUSE: 'another program listens there',
+};

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { TaskError } from '#schema/tasks.ts';
+import { volumeIdOf, volumeName } from '../../names.ts';
+import { assertAcls, assertPath } from '../limits.ts';
+import type { ClearAcl, ExportState, OpenTarget } from '../target.ts';
+import type { Helpers } from './helpers.ts';
+import { FABRIC, LUN } from './layout.ts';
+import { watchPresence } from './presence.ts';
+
+export interface LioTargetOptions {
+  readonly helpers: Helpers;
+  /** Where LIO's configfs is. */
+  readonly root: string;
+  /** `address:port` of each portal, which LIO then listens on. */
+  readonly portals: readonly string[];
+  /** Targets are named `<prefix>:volume-<id>`; other targets are left alone. */
+  readonly iqnPrefix: string;
+}
+
+/** So long a report may be held up by a kernel that does not answer. */
+const LOOK_MS = 2_000;
+
+/** Exports through the kernel's own target, which forgets everything at a reboot: every export is rebuilt by `ensure`. */
+export async function createLioTarget(options: LioTargetOptions): Promise<OpenTarget> {
+  const { helpers, root, portals, iqnPrefix } = options;
+  await helpers.run('open', { do: 'open' });
+  const targets = () => helpers.run('targets', { do: 'targets' }, LOOK_MS);
+  const { made, leaving, ...presence } = watchPresence({ targets, folder: join(root, FABRIC) });
+  const iqnOf = (volumeId: string): string => `${iqnPrefix}:${volumeName(volumeId)}`;
+
+  const find = async (volumeId: string): Promise<ExportState | null> => {
+    const found = await helpers.run(volumeId, {
+      do: 'find',
+      iqn: iqnOf(volumeId),
+      name: volumeName(volumeId),
+    });
+    return found && { volumeId, ...found };
+  };
+
+  return {
+    ...presence,
+    target: {
+      async ensure(volumeId, device, acls, number) {
+        assertPath(device.path);
+        assertAcls(acls);
+        assertOneEach(acls);
+        const iqn = iqnOf(volumeId);
+        const name = volumeName(volumeId);
+        const serial = volumeId.toLowerCase();
+        const backstore = { name, number, serial, path: device.path, discard: device.discard };
+        await helpers.run(volumeId, { do: 'ensure', iqn, backstore, portals, acls });
+        made(iqn);
+        return { portals: [...portals], iqn, lun: LUN };
+      },
+      async absent(volumeId) {
+        const iqn = iqnOf(volumeId);
+        leaving(iqn);
+        await helpers.run(volumeId, { do: 'absent', iqn, name: volumeName(volumeId) });
+      },
+      // The kernel asks the device for its size whenever an initiator asks: a rescan on its side shows the new one.
+      grown: async () => {},
+      find,
+      async list() {
+        const volumes = (await targets())
+          .filter((iqn) => iqn.startsWith(`${iqnPrefix}:`))
+          .flatMap((iqn) => volumeIdOf(iqn.slice(iqnPrefix.length + 1)) ?? []);
+        return (await Promise.all(volumes.map(find))).filter((state) => state !== null);
+      },
+    },
+    close() {
+      presence.close();
+      helpers.close();
+    },
+  };
+}
+
+/** LIO keeps one account per initiator. */
+function assertOneEach(acls: readonly ClearAcl[]): void {
+  if (new Set(acls.map(({ initiator }) => initiator)).size < acls.length)
+    throw new TaskError('invalid', 'one initiator with two CHAP accounts');
+}

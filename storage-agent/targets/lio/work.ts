@@ -1,0 +1,63 @@
+import {
+  type ExportSpec,
+  ensureExport,
+  type Found,
+  findExport,
+  listTargets,
+  removeExport,
+} from './export.ts';
+import { FABRIC } from './layout.ts';
+import { Refusal } from './refusal.ts';
+import type { Tree } from './tree.ts';
+
+/** What a helper process is asked: a whole export at a time, so that one message is enough. */
+export type Work =
+  | { readonly do: 'open' }
+  | ({ readonly do: 'ensure' } & ExportSpec)
+  | { readonly do: 'absent'; readonly iqn: string; readonly name: string }
+  | { readonly do: 'find'; readonly iqn: string; readonly name: string }
+  | { readonly do: 'targets' };
+
+/** What it answers to each kind. */
+export interface Answers {
+  readonly open: null;
+  readonly ensure: null;
+  readonly absent: null;
+  readonly find: Found | null;
+  /** IQNs. */
+  readonly targets: readonly string[];
+}
+
+/** One line from the helper. */
+export type Reply =
+  | { readonly ok: Answers[keyof Answers] }
+  | { readonly error: string /** Another try cannot mend it. */; readonly refused: boolean };
+
+/** Does it, and never throws. */
+export function carryOut(tree: Tree, work: Work): Reply {
+  try {
+    return { ok: ANSWER[work.do](tree, work as never) };
+  } catch (error) {
+    return {
+      error: error instanceof Error ? error.message : 'unknown reason',
+      refused: error instanceof Refusal,
+    };
+  }
+}
+
+const ANSWER: { readonly [K in Work['do']]: (tree: Tree, work: Extract<Work, { do: K }>) => Answers[K] } = {
+  open(tree) {
+    tree.mkdir(FABRIC);
+    return null;
+  },
+  ensure(tree, work) {
+    ensureExport(tree, work);
+    return null;
+  },
+  absent(tree, { iqn, name }) {
+    removeExport(tree, iqn, name);
+    return null;
+  },
+  find: (tree, { iqn, name }) => findExport(tree, iqn, name),
+  targets: listTargets,
+};
