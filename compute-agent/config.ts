@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { cpus, networkInterfaces, totalmem } from 'node:os';
 import { z } from 'zod';
 import { asId, type HostName } from '#schema/ids.ts';
@@ -15,6 +16,8 @@ export interface ComputeConfig {
   readonly hypervisor: 'libvirt' | 'noop';
   readonly noopServers: number;
   readonly libvirtUri: string;
+  /** Who logs in to targets: the kernel, by open-iscsi, or QEMU by itself. */
+  readonly connector: 'open-iscsi' | 'libiscsi';
   /** The IQN this host logs in as. */
   readonly initiator: string;
   /** This host's address, for the connector facts that clients see. */
@@ -33,6 +36,12 @@ const ratio = z.coerce
   .positive({ error: 'must be more than 0' })
   .max(1_000, { error: 'must be at most 1000' });
 
+// RFC 7143 4.2.7.3.1, in lower case as RFC 3722 has it.
+const INITIATOR = /^iqn\.\d{4}-\d{2}\.[a-z0-9.:-]{1,211}$/;
+
+/** The name that open-iscsi logs in by on its own account. */
+const HOST_INITIATOR = '/etc/iscsi/initiatorname.iscsi';
+
 const shape = {
   BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
   REDIS_URL: SETTINGS.REDIS_URL,
@@ -48,10 +57,12 @@ const shape = {
     .max(100_000, { error: 'must be at most 100000' })
     .default(1),
   BLOCKYARD_LIBVIRT_URI: z.string().min(1, { error: 'is empty' }).default('qemu:///system'),
-  // RFC 7143 4.2.7.3.1, in lower case as RFC 3722 has it.
+  BLOCKYARD_CONNECTOR: z
+    .enum(['open-iscsi', 'libiscsi'], { error: 'must be open-iscsi or libiscsi' })
+    .default('libiscsi'),
   BLOCKYARD_INITIATOR_NAME: z
     .string()
-    .regex(/^iqn\.\d{4}-\d{2}\.[a-z0-9.:-]{1,211}$/, { error: 'must be like iqn.2010-10.org.example:host' })
+    .regex(INITIATOR, { error: 'must be like iqn.2010-10.org.example:host' })
     .optional(),
   BLOCKYARD_IP: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).optional(),
   // Nova's: eight requests, twenty seconds each.
@@ -77,8 +88,14 @@ const shape = {
     .default(512),
 };
 
-/** @throws Error that names the variable. */
-export function readComputeConfig(variables: Readonly<Record<string, string | undefined>>): ComputeConfig {
+/**
+ * @param hostInitiator file with the host's own `InitiatorName=`.
+ * @throws Error that names the variable.
+ */
+export function readComputeConfig(
+  variables: Readonly<Record<string, string | undefined>>,
+  hostInitiator: string = HOST_INITIATOR,
+): ComputeConfig {
   const env = readSettings(shape, variables);
   return {
     host: asId(env.BLOCKYARD_HOST),
@@ -90,7 +107,11 @@ export function readComputeConfig(variables: Readonly<Record<string, string | un
     hypervisor: env.BLOCKYARD_HYPERVISOR,
     noopServers: env.BLOCKYARD_NOOP_SERVERS,
     libvirtUri: env.BLOCKYARD_LIBVIRT_URI,
-    initiator: env.BLOCKYARD_INITIATOR_NAME ?? initiatorOf(env.BLOCKYARD_HOST),
+    connector: env.BLOCKYARD_CONNECTOR,
+    initiator:
+      env.BLOCKYARD_INITIATOR_NAME ??
+      (env.BLOCKYARD_CONNECTOR === 'open-iscsi' ? namedIn(hostInitiator) : undefined) ??
+      initiatorOf(env.BLOCKYARD_HOST),
     ip: env.BLOCKYARD_IP ?? firstAddress(),
     detachTimeoutMs: env.BLOCKYARD_DETACH_TIMEOUT_S * 1_000,
     domainType: env.BLOCKYARD_DOMAIN_TYPE,
@@ -105,6 +126,22 @@ export function readComputeConfig(variables: Readonly<Record<string, string | un
       ),
     },
   };
+}
+
+/** The name by which targets may know this host already; undefined where open-iscsi has given it none. */
+function namedIn(path: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const name = /^InitiatorName=(\S+)$/m.exec(text)?.[1];
+  if (name !== undefined && !INITIATOR.test(name))
+    throw new Error(
+      `BLOCKYARD_INITIATOR_NAME must be set: the name in ${path} is not like iqn.2010-10.org.example:host`,
+    );
+  return name;
 }
 
 /** iSCSI names know no capitals and no underscore. */

@@ -3,13 +3,16 @@ import type { Answers } from '#agent/answers.ts';
 import type { StartCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
+import { systemRunner } from '#agent/run.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import type { ServerReport } from '#schema/reports.ts';
 import type { ComputeConfig } from './config.ts';
+import type { Connector } from './connectors/connector.ts';
 import { libiscsiConnector } from './connectors/libiscsi.ts';
+import { openIscsiConnector } from './connectors/open-iscsi/connector.ts';
 import { createComputeHandlers } from './handlers.ts';
 import { watchDomains } from './libvirt/events.ts';
-import { openVirsh } from './libvirt/virsh/virsh.ts';
+import { openVirsh, type Virsh } from './libvirt/virsh/virsh.ts';
 import { noopHandlers, noopServers } from './noop.ts';
 import { serverLister } from './report/servers.ts';
 import { readConsole } from './servers/console.ts';
@@ -35,10 +38,11 @@ export function libvirtHypervisor(
 ): Hypervisor {
   const virsh = openVirsh({ uri: config.libvirtUri, dir: join(config.stateDir, 'virsh'), start });
   const events = watchDomains({ uri: config.libvirtUri, start, log });
+  const connector = openConnector(config, virsh, log);
   const handlers = createComputeHandlers({
     virsh,
     events,
-    connector: libiscsiConnector(virsh),
+    connector,
     secrets: createSecrets(config.secretKey),
     servers: new KeyedMutex(),
     detachTimeoutMs: config.detachTimeoutMs,
@@ -68,6 +72,11 @@ export function libvirtHypervisor(
       await virsh.stop();
     },
   };
+}
+
+function openConnector(config: ComputeConfig, virsh: Virsh, log: (line: string) => void): Connector {
+  if (config.connector === 'libiscsi') return libiscsiConnector(virsh);
+  return openIscsiConnector({ runner: systemRunner, dir: join(config.stateDir, 'connections'), log });
 }
 
 export function noopHypervisor(config: ComputeConfig): Hypervisor {

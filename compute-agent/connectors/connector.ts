@@ -23,4 +23,11 @@ export interface Connector {
   disconnect(volumeId: string, connection: Connection | null): Promise<void>;
   /** The volume has grown: make this host see its new size. */
   grown(volumeId: string): Promise<void>;
+  /**
+   * After this host was restarted: makes the volume reachable again as `connect` last did, before a domain that has it is
+   * started. Null when there is nothing to do, or when the volume is not connected here.
+   */
+  reconnect(volumeId: string): Promise<DiskSource | null>;
+  /** Removes what crashes and earlier lives of this host have left of volumes, except of those that are `used`. */
+  tidy(used: ReadonlySet<string>): Promise<void>;
 }

@@ -1,7 +1,7 @@
-import { TaskError } from '#schema/tasks.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { VirshError } from '../libvirt/virsh/virsh-error.ts';
 import type { Connector } from './connector.ts';
+import { parsePortal } from './portal.ts';
 import { secretId } from './secret-id.ts';
 
 /**
@@ -34,6 +34,9 @@ export function libiscsiConnector(virsh: Virsh): Connector {
     },
     // QEMU asks the target for its capacity when libvirt tells it the new size.
     grown: async () => undefined,
+    // QEMU logs in when a domain starts, with the secret that libvirt has kept.
+    reconnect: async () => null,
+    tidy: async () => undefined,
   };
 }
 
@@ -44,17 +47,4 @@ function secretXml(uuid: string, volumeId: string): string {
   <usage type='iscsi'><target>blockyard:${volumeId}</target></usage>
 </secret>
 `;
-}
-
-const PORTAL = /^(?:\[(?<ipv6>[0-9a-fA-F:.]+)\]|(?<name>[A-Za-z0-9.-]+)):(?<port>\d{1,5})$/;
-
-/**
- * `address:port`, IPv6 in brackets.
- * @throws TaskError `invalid`
- */
-function parsePortal(portal: string): { host: string; port: number } {
-  const { ipv6, name, port } = PORTAL.exec(portal)?.groups ?? {};
-  const host = ipv6 ?? name;
-  if (host === undefined) throw new TaskError('invalid', `portal ${portal} is not address:port`);
-  return { host, port: Number(port) };
 }

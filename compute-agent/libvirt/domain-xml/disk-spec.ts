@@ -5,7 +5,12 @@ import { DomainXmlError } from './domain-xml-error.ts';
 
 /** Where a disk's bytes come from: a block device of this host, or QEMU's own iSCSI initiator. */
 export type DiskSource =
-  | { readonly type: 'block'; readonly dev: string }
+  | {
+      readonly type: 'block';
+      readonly dev: string;
+      /** It takes TRIM: pass the guest's on. */
+      readonly discard?: boolean | undefined;
+    }
   | {
       readonly type: 'iscsi';
       /** Name, IPv4 or IPv6 address (without brackets). */

@@ -53,7 +53,7 @@ function diskLines(spec: PlacedDiskSpec, xml: Markup, driverName: string | null)
     ['type', 'raw'],
     ['cache', 'none'],
     ['io', block ? 'native' : null],
-    ['discard', spec.discard ? 'unmap' : null],
+    ['discard', (spec.discard ?? (block && source.discard)) ? 'unmap' : null],
   ];
   const target: Attributes = [
     ['dev', spec.device],

@@ -1,0 +1,65 @@
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ourTargets, removeNodeRecords } from './node-record.ts';
+import { releaseUnit } from './release.ts';
+import { listDevices, type ScsiDevice } from './scsi-device.ts';
+import { listSessions } from './sessions.ts';
+import type { UnitDeps } from './unit.ts';
+
+const VOLUME = /:volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/**
+ * Removes sessions, devices and records of volumes that nobody here knows of. All of these must be true: the records
+ * are ours (they say so), the target's name is a volume's, the volume is not among those to keep, and no process has
+ * any of the session's disks open. What cannot be removed is logged and left.
+ */
+export async function removeStale(
+  deps: UnitDeps,
+  keep: ReadonlySet<string>,
+  alone: (iqn: string, work: () => Promise<void>) => Promise<void>,
+  log: (line: string) => void,
+): Promise<void> {
+  for (const iqn of await ourTargets(deps.places.nodes)) {
+    const volumeId = VOLUME.exec(iqn)?.[1];
+    if (volumeId === undefined || keep.has(volumeId)) continue;
+    try {
+      await alone(iqn, () => removeTarget(deps, iqn));
+      log(`iSCSI: removed what was left of ${iqn}`);
+    } catch (error) {
+      log(`iSCSI: ${iqn} is left as it is: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+async function removeTarget(deps: UnitDeps, iqn: string): Promise<void> {
+  const { sys, dev, nodes } = deps.places;
+  const sessions = await listSessions(sys, (each) => each === iqn);
+  const devices = (await Promise.all(sessions.map(listDevices))).flat();
+  const reader = await whoHasOpen(dev, devices);
+  if (reader !== null) throw new Error(`process ${reader} has its disk open`);
+  const luns = new Set([0, ...devices.map(({ lun }) => lun)]);
+  for (const lun of luns) await releaseUnit(deps, { iqn, lun });
+  await removeNodeRecords(nodes, iqn);
+}
+
+/** A process that has one of these disks open, by its id; by device number, as libvirt gives QEMU a `/dev` of its own. */
+async function whoHasOpen(dev: string, devices: readonly ScsiDevice[]): Promise<string | null> {
+  const numbers = new Set<number>();
+  for (const { block } of devices) {
+    const found = block === null ? null : await stat(join(dev, block)).catch(() => null);
+    if (found?.isBlockDevice() === true) numbers.add(found.rdev);
+  }
+  if (numbers.size === 0) return null;
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    // It watches disks that nobody uses, too, and lets go when told.
+    if ((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim() === 'multipathd') continue;
+    const folder = `/proc/${pid}/fd`;
+    for (const fd of await readdir(folder).catch(() => [])) {
+      const target = await readlink(join(folder, fd)).catch(() => '');
+      if (!target.startsWith('/dev/')) continue;
+      const found = await stat(join(folder, fd)).catch(() => null);
+      if (found?.isBlockDevice() === true && numbers.has(found.rdev)) return pid;
+    }
+  }
+  return null;
+}
