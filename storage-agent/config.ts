@@ -1,7 +1,9 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { asId, type HostName } from '#schema/ids.ts';
 import { readSettings, SETTINGS } from '#schema/settings.ts';
 import { type BackendConfig, backends } from './backends/config.ts';
+import { IMAGE_SETTINGS, type ImageServiceConfig, imageServiceOf } from './images/config.ts';
 
 export interface StorageConfig {
   readonly host: HostName;
@@ -11,10 +13,14 @@ export interface StorageConfig {
   readonly secretKey: string;
   readonly availabilityZone: string;
   readonly backends: readonly BackendConfig[];
-  readonly target: 'tgt' | 'none';
+  readonly target: 'tgt' | 'lio' | 'none';
   readonly tgtSocket: string;
   readonly portals: readonly string[];
   readonly iqnPrefix: string;
+  /** Null: volumes cannot be made from images here. */
+  readonly imageService: ImageServiceConfig | null;
+  /** Room for one fetched image per volume that is being made from one; emptied at the first. */
+  readonly imageDir: string;
 }
 
 /** `address:port`; IPv6 in brackets. */
@@ -44,18 +50,21 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
       BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
       BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
       BLOCKYARD_BACKENDS: backends,
-      BLOCKYARD_TARGET: z.enum(['tgt', 'none'], { error: 'must be tgt or none' }).default('tgt'),
+      BLOCKYARD_TARGET: z.enum(['tgt', 'lio', 'none'], { error: 'must be tgt, lio or none' }).default('tgt'),
       BLOCKYARD_TGT_SOCKET: z
         .string()
         .startsWith('/', { error: 'must be an absolute path' })
         .default('/var/run/tgtd/socket.0'),
       BLOCKYARD_ISCSI_PORTAL: portals,
       BLOCKYARD_IQN_PREFIX: iqnPrefix,
+      ...IMAGE_SETTINGS,
     },
     variables,
   );
   if (env.BLOCKYARD_TARGET !== 'none' && env.BLOCKYARD_BACKENDS.some(({ kind }) => kind === 'noop'))
     throw new Error('BLOCKYARD_TARGET must be none with a noop backend, which has nothing to export');
+  if (env.BLOCKYARD_TARGET === 'lio' && !env.BLOCKYARD_ISCSI_PORTAL.every(hasAddress))
+    throw new Error('BLOCKYARD_ISCSI_PORTAL must have IP addresses, not names, when BLOCKYARD_TARGET is lio');
   return {
     host: asId(env.BLOCKYARD_HOST),
     redisUrl: env.REDIS_URL,
@@ -68,10 +77,17 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
     tgtSocket: env.BLOCKYARD_TGT_SOCKET,
     portals: env.BLOCKYARD_ISCSI_PORTAL,
     iqnPrefix: env.BLOCKYARD_IQN_PREFIX,
+    imageService: imageServiceOf(env),
+    imageDir: `${env.BLOCKYARD_IMAGE_CONVERSION_DIR ?? `${env.BLOCKYARD_STATE_DIR}/storage`}/image-conversion`,
   };
 }
 
 function isPortal(text: string): boolean {
   const port = Number(text.slice(text.lastIndexOf(':') + 1));
   return PORTAL.test(text) && port >= 1 && port <= 65_535;
+}
+
+/** The kernel listens on addresses. */
+function hasAddress(portal: string): boolean {
+  return isIP(portal.slice(0, portal.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')) !== 0;
 }

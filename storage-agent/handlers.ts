@@ -1,8 +1,9 @@
 import type { Handlers } from '#agent/handlers.ts';
 import type { Secrets } from '#queues/secrets.ts';
-import { type Acl, TaskError } from '#schema/tasks.ts';
-import { type Backend, GIB } from './backends/backend.ts';
-import type { ClearAcl, Device, Target } from './targets/target.ts';
+import { type Acl, TaskError, type VolumeSource } from '#schema/tasks.ts';
+import { type Backend, type Content, GIB } from './backends/backend.ts';
+import type { Images } from './images/images.ts';
+import type { ClearAcl, Device, ExportState, Target } from './targets/target.ts';
 
 export interface StorageDeps {
   /** By the name that tasks carry in `backend`. */
@@ -10,10 +11,17 @@ export interface StorageDeps {
   readonly target: Target;
   /** Opens the CHAP secrets, which are sealed with the volume id as context. */
   readonly secrets: Pick<Secrets, 'decrypt'>;
+  /** Without it, what concerns images is refused. */
+  readonly images?: Images;
 }
 
 /** What a storage agent does for each task (schema/tasks.ts). Every one may run twice, or after a crash half-way. */
-export function createStorageHandlers({ backends, target, secrets }: StorageDeps): Handlers<'storage'> {
+export function createStorageHandlers({
+  backends,
+  target,
+  secrets,
+  images,
+}: StorageDeps): Handlers<'storage'> {
   const backendOf = (name: string): Backend => {
     const backend = backends.get(name);
     if (backend === undefined) throw new TaskError('invalid', 'this host has no backend of that name');
@@ -34,9 +42,22 @@ export function createStorageHandlers({ backends, target, secrets }: StorageDeps
     }
   };
 
+  const inUse = async (volumeId: string): Promise<boolean> => isInUse(await target.find(volumeId));
+  const withImages = (): Images => {
+    if (images === undefined)
+      throw new TaskError('refused', 'this storage host has no BLOCKYARD_IMAGE_URL to get images from');
+    return images;
+  };
+  const contentOf = (source: VolumeSource, signal: AbortSignal): Content => {
+    if (source.kind === 'volume') return { kind: 'volume', volumeId: source.volumeId, inUse };
+    if (source.kind === 'snapshot') return { kind: 'snapshot', snapshotId: source.snapshotId };
+    return { kind: 'image', image: withImages().content(source.image, signal) };
+  };
+
   return {
-    async 'volume.ensure'({ volumeId, backend, sizeGib }) {
-      return { sizeBytes: await backendOf(backend).ensure(volumeId, sizeGib * GIB) };
+    async 'volume.ensure'({ volumeId, backend, sizeGib, source }, { signal }) {
+      const content = source === undefined ? undefined : contentOf(source, signal);
+      return { sizeBytes: await backendOf(backend).ensure(volumeId, sizeGib * GIB, content) };
     },
     async 'volume.grow'({ volumeId, backend: name, sizeGib }) {
       const backend = backendOf(name);
@@ -47,13 +68,27 @@ export function createStorageHandlers({ backends, target, secrets }: StorageDeps
     async 'volume.absent'({ volumeId, backend }) {
       const place = backendOf(backend);
       const state = await target.find(volumeId);
-      if (state !== null && (state.initiators.length > 0 || state.sessions > 0))
-        throw new TaskError('refused', 'the volume is still exported');
+      if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
       if (state !== null) await target.absent(volumeId);
       await place.absent(volumeId);
       return {};
     },
-    async 'export.ensure'({ volumeId, backend: name, acls }) {
+    async 'snapshot.ensure'({ volumeId, backend, snapshotId }) {
+      await backendOf(backend).snapshot(volumeId, snapshotId, inUse);
+      return {};
+    },
+    async 'snapshot.absent'({ backend, snapshotId }) {
+      await backendOf(backend).snapshotAbsent(snapshotId);
+      return {};
+    },
+    async 'volume.upload'({ volumeId, backend, imageId, diskFormat }, { signal }) {
+      const all = withImages();
+      await backendOf(backend).read(volumeId, inUse, (path, sizeBytes) =>
+        all.upload(imageId, diskFormat, { path, sizeBytes }, signal),
+      );
+      return {};
+    },
+    async 'export.ensure'({ volumeId, backend: name, number, acls }) {
       const backend = backendOf(name);
       if (acls.length === 0) {
         await target.absent(volumeId);
@@ -62,7 +97,12 @@ export function createStorageHandlers({ backends, target, secrets }: StorageDeps
       if (!(await backend.activate(volumeId)))
         throw new TaskError('not-found', 'the volume does not exist on this backend');
       const opened = acls.map((acl) => open(volumeId, acl));
-      return { connection: await target.ensure(volumeId, deviceOf(backend, volumeId), opened) };
+      return { connection: await target.ensure(volumeId, deviceOf(backend, volumeId), opened, number) };
     },
   };
+}
+
+/** Somebody may log in, or is still there. */
+function isInUse(state: ExportState | null): boolean {
+  return state !== null && (state.initiators.length > 0 || state.sessions > 0);
 }

@@ -6,6 +6,7 @@ import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
 import { openBackends } from './backends/open.ts';
 import { readStorageConfig } from './config.ts';
 import { createStorageHandlers } from './handlers.ts';
+import { openImages } from './images/open.ts';
 import { storageReport } from './report.ts';
 import { openTarget } from './targets/open.ts';
 
@@ -13,7 +14,8 @@ const log = (line: string): void => console.error(line);
 
 const config = readStorageConfig(process.env);
 const backends = await openBackends(config.backends, systemRunner);
-const { target, ...daemon } = openTarget(config);
+const images = openImages(config, systemRunner);
+const { target, ...daemon } = await openTarget(config);
 // A new id at each start, and at each start of the target: the conductor then has every export ensured again.
 const started = systemIds.uuid();
 const bootId = async (): Promise<string> =>
@@ -31,6 +33,7 @@ const agent = await startAgent({
     backends: new Map(backends.map(({ config, backend }) => [config.name, backend])),
     target,
     secrets: createSecrets(config.secretKey),
+    ...(images === undefined ? {} : { images }),
   }),
   report: async () => ({
     kind: 'storage',

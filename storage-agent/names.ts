@@ -2,12 +2,25 @@ import { isUuid } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
 
 /**
- * The volume's name on disk and in target names, as Cinder has it: `volume-<id>`.
+ * What a piece of storage is, as the first part of its name on disk: a volume, one that is not whole yet, a snapshot, the
+ * cached data of an image, what stands still while it is copied, and what is being wiped.
+ */
+export type Kind = 'volume' | 'filling' | 'snapshot' | 'image' | 'copying' | 'deleting';
+
+/**
+ * `<kind>-<id>`.
  * @throws TaskError `invalid` unless the id is a UUID, so that no id can leave the backend's own folder or group.
  */
+export function nameOf(kind: Kind, id: string): string {
+  if (!isUuid(id)) throw new TaskError('invalid', `the id of a ${WHAT[kind] ?? kind} must be a UUID`);
+  return `${kind}-${id.toLowerCase()}`;
+}
+
+const WHAT: Partial<Record<Kind, string>> = { filling: 'volume', copying: 'volume', deleting: 'volume' };
+
+/** The volume's name on disk and in target names, as Cinder has it: `volume-<id>`. @throws as `nameOf` */
 export function volumeName(volumeId: string): string {
-  if (!isUuid(volumeId)) throw new TaskError('invalid', 'a volume id must be a UUID');
-  return `volume-${volumeId.toLowerCase()}`;
+  return nameOf('volume', volumeId);
 }
 
 const NAME = /^volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;

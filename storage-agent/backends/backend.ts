@@ -4,11 +4,51 @@ export interface Capacity {
   readonly freeGib: number;
 }
 
+/** Says whether somebody may write to a volume at this moment: it is exported. */
+export type InUse = (volumeId: string) => Promise<boolean>;
+
+/** What a new volume holds at first. */
+export type Content =
+  | { readonly kind: 'volume'; readonly volumeId: string; readonly inUse: InUse }
+  | { readonly kind: 'snapshot'; readonly snapshotId: string }
+  | { readonly kind: 'image'; readonly image: ImageContent };
+
+/** An image's data, wherever they come from. */
+export interface ImageContent {
+  readonly id: string;
+  /** Tells the data from any others that ever had this image's id; null when nobody knows. */
+  readonly digest: string | null;
+  /**
+   * Makes the data ready, checked as far as can be before they are written; what it keeps for that is gone when `work` ends.
+   * @throws TaskError `invalid` when they must not be used, or do not fit into `atMostBytes`.
+   */
+  open<T>(atMostBytes: number, work: (opened: OpenedImage) => Promise<T>): Promise<T>;
+}
+
+export interface OpenedImage {
+  /** Bytes of the disk inside. */
+  readonly sizeBytes: number;
+  /** What it takes on a backend that stores no zeroes; at most. */
+  readonly dataBytes: number;
+  /**
+   * Writes the disk to a device or file, durably, once.
+   * @param zeroed it shows zeroes everywhere already: they need not be written.
+   */
+  writeTo(path: string, zeroed: boolean): Promise<void>;
+}
+
+/** Writes one disk's data over another's beginning, durably. */
+export type CopyDisk = (
+  from: string,
+  to: string,
+  options: { readonly sizeBytes: number; readonly zeroed: boolean },
+) => Promise<void>;
+
 /**
  * A place that keeps volumes. Every operation ensures: it may run twice, or after a crash in the middle of an earlier
  * run. Calls for one volume never overlap; calls for different volumes do. Sizes are in bytes.
  *
- * Volume ids are UUIDs; every operation throws TaskError `invalid` for anything else.
+ * Ids are UUIDs; every operation throws TaskError `invalid` for anything else.
  */
 export interface Backend {
   /** Space is taken when data is written, not when a volume is made. */
@@ -16,18 +56,32 @@ export interface Backend {
   /** A guest's discard gives space back. */
   readonly discard: boolean;
   /**
-   * Makes sure that the volume exists and has at least this size; a new one shows nothing of any other volume.
+   * Makes sure that the volume exists and has at least this size; a new one shows nothing of any other volume but what its content
+   * says. Until it is whole it is not found as a volume, and one that exists is not filled again.
    * @returns the true size.
+   * @throws TaskError `not-found` when there is no such source.
    */
-  ensure(volumeId: string, sizeBytes: number): Promise<number>;
+  ensure(volumeId: string, sizeBytes: number, content?: Content): Promise<number>;
   /**
    * Grows the volume to at least this size; never shrinks it.
    * @returns the true size.
-   * @throws TaskError `not-found`
+   * @throws TaskError `not-found`; `refused` where its snapshots forbid it now.
    */
   grow(volumeId: string, sizeBytes: number): Promise<number>;
-  /** Removes the volume so that nobody can read its data later; a volume that is not there is success. */
+  /**
+   * Removes the volume so that nobody can read its data later; a volume that is not there is success.
+   * @throws TaskError `refused` while snapshots that need its data exist.
+   */
   absent(volumeId: string): Promise<void>;
+  /** The volume as it is at one moment; a snapshot that exists is left alone. @throws TaskError `not-found` */
+  snapshot(volumeId: string, snapshotId: string, inUse: InUse): Promise<void>;
+  /** Removes a snapshot as `absent` does a volume. */
+  snapshotAbsent(snapshotId: string): Promise<void>;
+  /**
+   * Shows `work` a device or file with the volume's data as they are at one moment, and their size.
+   * @throws TaskError `not-found`
+   */
+  read<T>(volumeId: string, inUse: InUse, work: (path: string, sizeBytes: number) => Promise<T>): Promise<T>;
   /** Makes the device ready to be opened; false when there is no such volume. */
   activate(volumeId: string): Promise<boolean>;
   /** What a target opens. */

@@ -39,7 +39,20 @@ const backend = z.discriminatedUnion('kind', [
       .regex(/^\/[^\s,]*$/, { error: 'must be an absolute path without spaces' }),
   }),
   z.strictObject({ kind: z.literal('lvm'), ...common, vg: lvmName }),
-  z.strictObject({ kind: z.literal('lvm-thin'), ...common, vg: lvmName, pool: lvmName }),
+  z.strictObject({
+    kind: z.literal('lvm-thin'),
+    ...common,
+    vg: lvmName,
+    pool: lvmName,
+    /** Images kept at most, so that the next volume from one is a snapshot; 0 keeps none. */
+    image_cache_count: z.coerce
+      .number({ error: 'must be a number' })
+      .int({ error: 'must be whole' })
+      .min(0, { error: 'must be at least 0' })
+      .default(16),
+    /** The sum of their sizes at most, in GiB; a larger image is never kept. */
+    image_cache_gib: gib.default(100),
+  }),
   z.strictObject({ kind: z.literal('noop'), ...common, total_gib: gib.default(1_000_000) }),
 ]);
 export type BackendConfig = z.output<typeof backend>;

@@ -1,8 +1,9 @@
+import { TaskError } from '#schema/tasks.ts';
 import { volumeName } from '../names.ts';
 import type { Backend } from './backend.ts';
 
 /**
- * For benchmarks only: agrees to everything, keeps nothing, and claims that every volume exists. What remains is the
+ * For benchmarks only: agrees to everything but reading, keeps nothing, and claims that every volume exists. What remains is the
  * cost of the control plane.
  */
 export function createNoopBackend(totalGib: number): Backend {
@@ -12,6 +13,11 @@ export function createNoopBackend(totalGib: number): Backend {
     ensure: async (_volumeId, sizeBytes) => sizeBytes,
     grow: async (_volumeId, sizeBytes) => sizeBytes,
     absent: async () => {},
+    snapshot: async () => {},
+    snapshotAbsent: async () => {},
+    read: async () => {
+      throw new TaskError('invalid', 'a noop backend keeps no data');
+    },
     activate: async () => true,
     devicePath: (volumeId) => `noop:${volumeName(volumeId)}`,
     capacity: async () => ({ totalGib, freeGib: totalGib }),

@@ -1,10 +1,13 @@
 import type { Runner } from '#agent/run.ts';
-import type { Backend } from './backend.ts';
+import { createQemuImg } from '../images/qemu-img.ts';
+import type { Backend, CopyDisk } from './backend.ts';
 import type { BackendConfig } from './config.ts';
-import { createFileBackend } from './file.ts';
+import { createFileBackend } from './file/backend.ts';
 import { createLvmBackend } from './lvm/backend.ts';
 import { createLvmDoor } from './lvm/door.ts';
+import { type CacheLimits, createImageCache } from './lvm/image-cache.ts';
 import { thick, thin } from './lvm/provisioning.ts';
+import { createShelf } from './lvm/shelf.ts';
 import { createNoopBackend } from './noop.ts';
 
 /** A backend with what the configuration says about it. */
@@ -20,7 +23,21 @@ export function openBackends(configs: readonly BackendConfig[], runner: Runner):
 
 async function openBackend(config: BackendConfig, runner: Runner): Promise<Backend> {
   if (config.kind === 'noop') return createNoopBackend(config.total_gib);
-  if (config.kind === 'file') return createFileBackend(config.path);
+  if (config.kind === 'file') return createFileBackend(config.path, runner);
   const door = createLvmDoor(runner, config.vg);
-  return createLvmBackend(door, config.kind === 'lvm' ? thick(door) : thin(door, config.pool));
+  const provisioning = config.kind === 'lvm' ? thick(door) : thin(door, config.pool);
+  const shelf = createShelf(door, provisioning);
+  const limits = config.kind === 'lvm-thin' ? cacheLimits(config) : null;
+  const cache = limits === null ? null : createImageCache(shelf, limits);
+  return createLvmBackend({ shelf, provisioning, copyDisk: copyDiskWith(runner), cache });
+}
+
+function cacheLimits(config: BackendConfig & { kind: 'lvm-thin' }): CacheLimits | null {
+  const { image_cache_count: count, image_cache_gib: gib } = config;
+  return count === 0 ? null : { count, gib };
+}
+
+function copyDiskWith(runner: Runner): CopyDisk {
+  const qemuImg = createQemuImg(runner);
+  return (path, to, options) => qemuImg.write({ path, format: 'raw' }, to, options);
 }

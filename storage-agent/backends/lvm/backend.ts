@@ -1,120 +1,229 @@
 import { TaskError } from '#schema/tasks.ts';
-import { volumeName } from '../../names.ts';
-import type { Backend } from '../backend.ts';
-import type { LvmDoor } from './door.ts';
-import { LvmFailure, type LvmReason } from './failure.ts';
+import { nameOf, volumeName } from '../../names.ts';
+import { type Backend, type Content, type CopyDisk, GIB, type ImageContent, type InUse } from '../backend.ts';
+import type { CachedImage, ImageCache } from './image-cache.ts';
 import type { Provisioning } from './provisioning.ts';
+import type { Lv, Shelf } from './shelf.ts';
 
-/** Marks our volumes: other software (Cinder too) names its own `volume-<id>`. */
-const TAG = 'blockyard';
-
-interface Found {
-  readonly sizeBytes: number;
-  readonly active: boolean;
+export interface LvmParts {
+  readonly shelf: Shelf;
+  readonly provisioning: Provisioning;
+  readonly copyDisk: CopyDisk;
+  /** Only where a snapshot costs nothing; null: each volume is filled from the image itself. */
+  readonly cache: ImageCache | null;
 }
 
-/** Logical volumes `volume-<id>`, tagged, in one volume group. */
-export function createLvmBackend(door: LvmDoor, provisioning: Provisioning): Backend {
-  /** Those of these names that exist. */
-  const lookFor = async (...names: readonly string[]): Promise<Map<string, Found>> => {
-    const fields = ['lv_name', 'lv_size', 'lv_tags', 'lv_active'];
-    const selection = names.map((name) => `lv_name=${name}`).join('||');
-    const rows = await door.report('lvs', fields, ['-S', selection, door.group]);
-    return new Map(
-      rows.map((row) => {
-        if (!(row['lv_tags'] ?? '').split(',').includes(TAG))
-          throw new TaskError('refused', 'a logical volume that is not ours stands in the volume’s place');
-        return [
-          row['lv_name'] ?? '',
-          { sizeBytes: Number(row['lv_size']), active: row['lv_active'] === 'active' },
-        ];
-      }),
-    );
-  };
-  const look = async (name: string): Promise<Found | null> => (await lookFor(name)).get(name) ?? null;
+/** Logical volumes `volume-<id>` and `snapshot-<id>`, tagged, in one volume group. */
+export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmParts): Backend {
+  const { thin } = provisioning;
 
-  const grow = async (name: string, sizeBytes: number): Promise<number> => {
-    const found = await look(name);
-    if (found === null) throw new TaskError('not-found', 'the volume does not exist on this backend');
-    if (found.sizeBytes >= sizeBytes) return found.sizeBytes;
-    await spaceOrRefusal(() =>
-      door.change('lvextend', ['-y', '-L', `${sizeBytes}b`, `${door.group}/${name}`]),
-    );
-    return (await look(name))?.sizeBytes ?? sizeBytes;
+  const growTo = async (lv: Lv, sizeBytes: number, snapshots: readonly Lv[] = []): Promise<number> => {
+    if (lv.sizeBytes >= sizeBytes) return lv.sizeBytes;
+    // A thick volume that has snapshots may change its size only while it is inactive.
+    const still = !thin && snapshots.length > 0;
+    if (still && !(await shelf.deactivate(lv.name)))
+      throw new TaskError(
+        'refused',
+        'a thick volume that has snapshots can grow only while it is not in use',
+      );
+    try {
+      await shelf.extend(lv.name, sizeBytes);
+    } finally {
+      if (still) await shelf.activate(lv.name);
+    }
+    // LVM rounds up to whole extents; a GiB is one or many of them with every usual extent size.
+    return sizeBytes;
+  };
+  const growNamed = async (name: string, sizeBytes: number): Promise<number> => {
+    const { named, snapshots } = await shelf.find(name);
+    const found = named.get(name);
+    if (found === undefined) throw missing();
+    return growTo(found, sizeBytes, snapshots);
   };
 
-  /** `-K`: also one that is marked to be skipped at boot. */
-  const activate = (name: string): Promise<void> =>
-    door.change('lvchange', ['-ay', '-K', `${door.group}/${name}`]);
+  /** @returns whether it is there now; false: there is no such origin. */
+  const cloned = async (origin: string, name: string): Promise<boolean> =>
+    (await shelf.snapshot(origin, name, true)) !== 'not-found';
 
-  const remove = async (name: string, { sizeBytes, active }: Found): Promise<void> => {
-    if (!active) await activate(name);
-    await provisioning.wipe(name, sizeBytes);
-    await unless('not-found', () => door.change('lvremove', ['-y', `${door.group}/${name}`]));
+  /** A volume of this size that gets its name when `write` has filled it. */
+  const fillWith = async (
+    volumeId: string,
+    sizeBytes: number,
+    write: (path: string) => Promise<void>,
+  ): Promise<number> => {
+    const filling = nameOf('filling', volumeId);
+    if (!(await shelf.create(filling, sizeBytes)))
+      throw new Error('a volume that is not whole is in the way');
+    await write(shelf.pathOf(filling));
+    await shelf.rename(filling, volumeName(volumeId));
+    return sizeBytes;
+  };
+
+  /** A snapshot of the volume that nobody writes to, for as long as `work` runs. */
+  const still = async <T>(origin: string, id: string, work: (path: string) => Promise<T>): Promise<T> => {
+    const copying = nameOf('copying', id);
+    const left = (await shelf.find(copying)).named.get(copying);
+    if (left !== undefined) await shelf.wipe(left);
+    if ((await shelf.snapshot(origin, copying, true)) !== 'made') throw missing();
+    try {
+      return await work(shelf.pathOf(copying));
+    } finally {
+      const done = (await shelf.find(copying)).named.get(copying);
+      if (done !== undefined) await shelf.wipe(done);
+    }
+  };
+
+  /** Null when the name is taken, or the cached image has gone. */
+  const fromCache = async (
+    volumeId: string,
+    sizeBytes: number,
+    cached: CachedImage,
+  ): Promise<number | null> => {
+    if (cached.sizeBytes > sizeBytes)
+      throw new TaskError('invalid', 'the image’s disk is larger than the volume');
+    const name = volumeName(volumeId);
+    if ((await shelf.snapshot(cached.name, name, true)) !== 'made') return null;
+    return growTo(whole(name, cached.sizeBytes), sizeBytes);
+  };
+
+  const fromImage = async (volumeId: string, sizeBytes: number, image: ImageContent): Promise<number> => {
+    const name = volumeName(volumeId);
+    const cached = await cache?.find(image);
+    const quick = cached == null ? null : await fromCache(volumeId, sizeBytes, cached);
+    if (quick !== null) return quick;
+    return image.open(sizeBytes, async (opened) => {
+      if (thin) await makeRoom(opened.dataBytes);
+      const added = await cache?.add(image, opened);
+      if (added == null) return fillWith(volumeId, sizeBytes, (path) => opened.writeTo(path, thin));
+      if (!(await cloned(added.name, name))) throw missing();
+      return growTo(whole(name, added.sizeBytes), sizeBytes);
+    });
+  };
+
+  /** A pool that runs full hurts everyone whose volume grows in it: cached images go first, then new volumes are refused. */
+  const makeRoom = async (bytes: number): Promise<void> => {
+    while ((await provisioning.capacity()).freeGib * GIB < bytes) {
+      if (cache === null || !(await cache.evictOne()))
+        throw new TaskError('refused', 'no space left on this backend');
+    }
+  };
+
+  const fromLv = async (volumeId: string, sizeBytes: number, source: Lv | undefined, quick: boolean) => {
+    if (source === undefined) throw missing();
+    const name = volumeName(volumeId);
+    if (thin) {
+      if (!(await cloned(source.name, name))) throw missing();
+      return growTo(whole(name, source.sizeBytes), sizeBytes);
+    }
+    const copy = (from: string): Promise<number> =>
+      fillWith(volumeId, sizeBytes, (to) =>
+        copyDisk(from, to, { sizeBytes: source.sizeBytes, zeroed: false }),
+      );
+    if (!quick) return still(source.name, volumeId, copy);
+    if (!source.active) await shelf.activate(source.name);
+    return copy(shelf.pathOf(source.name));
+  };
+
+  const filled = async (volumeId: string, sizeBytes: number, content: Content): Promise<number> => {
+    const [name, filling] = [volumeName(volumeId), nameOf('filling', volumeId)];
+    const sources = sourceOf(content);
+    const { named, snapshots } = await shelf.find(name, filling, ...sources);
+    const found = named.get(name);
+    if (found !== undefined) {
+      return growTo(
+        found,
+        sizeBytes,
+        snapshots.filter(({ origin }) => origin === name),
+      );
+    }
+    const left = named.get(filling);
+    if (left !== undefined) await shelf.wipe(left);
+    if (content.kind === 'image') return fromImage(volumeId, sizeBytes, content.image);
+    // What a snapshot shows never changes; a volume may be attached at any time.
+    return fromLv(volumeId, sizeBytes, named.get(sources[0] ?? ''), content.kind === 'snapshot');
+  };
+
+  /** Two commands, or one, when the image is known. */
+  const viaCache = (
+    images: ImageCache,
+    volumeId: string,
+    sizeBytes: number,
+    content: Content & { kind: 'image' },
+  ): Promise<number> =>
+    images.alone(content.image.id, async () => {
+      const known = images.known(content.image);
+      const quick = known === null ? null : await fromCache(volumeId, sizeBytes, known);
+      return quick ?? filled(volumeId, sizeBytes, content);
+    });
+
+  /**
+   * The new name comes first: a volume whose wipe was cut short is never found as a volume again, and the next run
+   * goes on with it.
+   */
+  const removed = async (name: string, id: string, ...others: readonly string[]): Promise<void> => {
+    const leaving = nameOf('deleting', id);
+    const { named, snapshots } = await shelf.find(name, leaving, ...others);
+    if (!thin && snapshots.some(({ name }) => !others.includes(name)))
+      throw new TaskError(
+        'refused',
+        'the volume has snapshots, or is being copied; it cannot go before them',
+      );
+    for (const each of [...others, leaving]) {
+      const left = named.get(each);
+      if (left !== undefined) await shelf.wipe(left);
+    }
+    const found = named.get(name);
+    if (found === undefined) return;
+    await shelf.rename(name, leaving);
+    await shelf.wipe({ ...found, name: leaving });
   };
 
   return {
-    thin: provisioning.thin,
-    discard: provisioning.thin,
-    async ensure(volumeId, sizeBytes) {
+    thin,
+    discard: thin,
+    async ensure(volumeId, sizeBytes, content) {
       const name = volumeName(volumeId);
-      // Old signatures are not asked about: blocks come zeroed, and LVM would wait for an answer.
-      const args = [
-        '-y',
-        '-Wn',
-        '-n',
-        name,
-        '--addtag',
-        TAG,
-        ...provisioning.createArgs(sizeBytes),
-        door.group,
-      ];
-      const made = await unless('exists', () => spaceOrRefusal(() => door.change('lvcreate', args)));
-      // LVM rounds up to whole extents; a GiB is one or many of them with every usual extent size.
-      return made ? sizeBytes : grow(name, sizeBytes);
+      if (content?.kind === 'image' && cache !== null) return viaCache(cache, volumeId, sizeBytes, content);
+      if (content !== undefined) return filled(volumeId, sizeBytes, content);
+      return (await shelf.create(name, sizeBytes)) ? sizeBytes : growNamed(name, sizeBytes);
     },
-    grow: (volumeId, sizeBytes) => named(volumeId, (name) => grow(name, sizeBytes)),
-    /**
-     * The new name comes first: a volume whose wipe was cut short is never found as a volume again, and the next run
-     * goes on with it.
-     */
-    async absent(volumeId) {
+    grow: async (volumeId, sizeBytes) => growNamed(volumeName(volumeId), sizeBytes),
+    absent: async (volumeId) =>
+      removed(volumeName(volumeId), volumeId, nameOf('copying', volumeId), nameOf('filling', volumeId)),
+    async snapshot(volumeId, snapshotId) {
+      const made = await shelf.snapshot(volumeName(volumeId), nameOf('snapshot', snapshotId), false);
+      if (made === 'not-found') throw missing();
+    },
+    snapshotAbsent: async (snapshotId) => removed(nameOf('snapshot', snapshotId), snapshotId),
+    async read(volumeId, inUse: InUse, work) {
       const name = volumeName(volumeId);
-      const leaving = name.replace(/^volume-/, 'deleting-');
-      const all = await lookFor(name, leaving);
-      const left = all.get(leaving);
-      if (left !== undefined) await remove(leaving, left);
-      const found = all.get(name);
-      if (found === undefined) return;
-      await door.change('lvrename', [door.group, name, leaving]);
-      await remove(leaving, found);
+      const found = (await shelf.find(name)).named.get(name);
+      if (found === undefined) throw missing();
+      if (await inUse(volumeId)) return still(name, volumeId, (path) => work(path, found.sizeBytes));
+      if (!found.active) await shelf.activate(name);
+      return work(shelf.pathOf(name), found.sizeBytes);
     },
-    activate: (volumeId) =>
-      named(volumeId, async (name) => {
-        const found = await look(name);
-        if (found !== null && !found.active) await activate(name);
-        return found !== null;
-      }),
-    devicePath: (volumeId) => door.pathOf(volumeName(volumeId)),
+    async activate(volumeId) {
+      const name = volumeName(volumeId);
+      const found = (await shelf.find(name)).named.get(name);
+      if (found !== undefined && !found.active) await shelf.activate(name);
+      return found !== undefined;
+    },
+    devicePath: (volumeId) => shelf.pathOf(volumeName(volumeId)),
     capacity: () => provisioning.capacity(),
   };
 }
 
-async function named<T>(volumeId: string, work: (name: string) => Promise<T>): Promise<T> {
-  return work(volumeName(volumeId));
+/** The name of the logical volume that a new one starts from; none for an image. */
+function sourceOf(content: Content): string[] {
+  if (content.kind === 'image') return [];
+  return [content.kind === 'volume' ? volumeName(content.volumeId) : nameOf('snapshot', content.snapshotId)];
 }
 
-/** @returns false when LVM answered with `reason`. */
-async function unless(reason: LvmReason, work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (error instanceof LvmFailure && error.reason === reason) return false;
-    throw error;
-  }
+function whole(name: string, sizeBytes: number): Lv {
+  return { name, sizeBytes, active: true, origin: null, tags: [] };
 }
 
-async function spaceOrRefusal(work: () => Promise<void>): Promise<void> {
-  if (!(await unless('no-space', work))) throw new TaskError('refused', 'no space left on this backend');
+function missing(): TaskError {
+  return new TaskError('not-found', 'the volume or snapshot does not exist on this backend');
 }

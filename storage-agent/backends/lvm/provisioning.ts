@@ -4,25 +4,29 @@ import type { LvmDoor } from './door.ts';
 
 /** What thick and thin volumes do differently. */
 export interface Provisioning {
+  /** Thin: snapshots stand on their own and are full volumes. Thick: they need their origin, which they slow down. */
   readonly thin: boolean;
   /** `lvcreate`'s arguments for a volume of this size. */
   createArgs(sizeBytes: number): string[];
+  /** `lvcreate`'s arguments for a snapshot that is active at once, or not. */
+  snapshotArgs(ready: boolean): string[];
   /** Makes a volume's data unreadable for whoever gets its blocks next. */
-  wipe(name: string, sizeBytes: number): Promise<void>;
+  wipe(name: string, deadlineMs: number): Promise<void>;
   capacity(): Promise<Capacity>;
 }
-
-/** The slowest disk that a wipe is waited for, in bytes per millisecond: 10 MB/s. */
-const SLOWEST = 10_000;
-const LEAST_WIPE_MS = 600_000;
 
 /** Whole extents from the group, wiped before they go back. */
 export function thick(door: LvmDoor): Provisioning {
   return {
     thin: false,
     createArgs: (sizeBytes) => ['-L', `${sizeBytes}b`],
+    /**
+     * Room for a copy of all of the origin: a smaller snapshot is lost as soon as more than that has been overwritten, in
+     * the midst of whatever uses it.
+     */
+    snapshotArgs: () => ['-s', '-l', '100%ORIGIN'],
     /** Zeroes, by the disk itself where it can (BLKZEROOUT); a mere discard promises no zeroes. */
-    wipe: (name, sizeBytes) => door.blkdiscard(name, ['-z'], Math.max(LEAST_WIPE_MS, sizeBytes / SLOWEST)),
+    wipe: (name, deadlineMs) => door.blkdiscard(name, ['-z'], deadlineMs),
     async capacity() {
       const [row] = await door.report('vgs', ['vg_size', 'vg_free'], [door.group]);
       return { totalGib: number(row?.['vg_size']) / GIB, freeGib: number(row?.['vg_free']) / GIB };
@@ -35,10 +39,12 @@ export function thin(door: LvmDoor, pool: string): Provisioning {
   return {
     thin: true,
     createArgs: (sizeBytes) => ['-V', `${sizeBytes}b`, '--thinpool', pool],
+    /** LVM marks thin snapshots to be skipped when others are activated, unless told not to. */
+    snapshotArgs: (ready) => (ready ? ['-s', '-kn'] : ['-s']),
     /** Gives the blocks back to the disk below; the pool's zeroing is what keeps them from the next owner. */
-    async wipe(name) {
+    async wipe(name, deadlineMs) {
       try {
-        await door.blkdiscard(name, [], LEAST_WIPE_MS);
+        await door.blkdiscard(name, [], deadlineMs);
       } catch (error) {
         if (!isUnsupported(error)) throw error;
       }

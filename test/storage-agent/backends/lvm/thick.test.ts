@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Runner } from '#agent/run.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
-import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
-import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
-import { thick } from '#storage-agent/backends/lvm/provisioning.ts';
 import { itIsABackend } from '../contract.ts';
+import { openBackend } from '../opened.ts';
 import { type Group, makeGroup } from './group.ts';
 
 const MIB = 1024 ** 2;
@@ -13,17 +11,14 @@ const MIB = 1024 ** 2;
 describe('lvm backend, on real metadata', () => {
   let group: Group;
   let backend: Backend;
-  const over = (runner: Runner): Backend => {
-    const door = createLvmDoor(runner, group.name);
-    return createLvmBackend(door, thick(door));
-  };
+  const over = (runner: Runner): Promise<Backend> => openBackend(`lvm:name=a,vg=${group.name}`, runner);
   before(async function () {
     this.timeout(60_000);
     const made = await makeGroup();
     if (made === null) this.skip();
     else {
       group = made;
-      backend = over(group.runner);
+      backend = await over(group.runner);
     }
   });
   after(() => group?.[Symbol.asyncDispose]());
@@ -65,8 +60,8 @@ describe('lvm backend, on real metadata', () => {
   });
 
   it('says which volume group is missing', async () => {
-    const door = createLvmDoor(group.runner, 'nosuchgroup');
-    await assert.rejects(createLvmBackend(door, thick(door)).capacity(), /nosuchgroup/);
+    const other = await openBackend('lvm:name=a,vg=nosuchgroup', group.runner);
+    await assert.rejects(other.capacity(), /nosuchgroup/);
   });
 
   for (const when of ['before', 'after'] as const)
@@ -76,7 +71,7 @@ describe('lvm backend, on real metadata', () => {
         await backend.ensure(volume, 64 * MIB);
         const wipes = group.wiped.length;
         let calls = 0;
-        const crashed = await over({
+        const crashing = await over({
           async run(program, args, options) {
             calls += 1;
             if (calls > at || (calls === at && when === 'before')) throw new Error('crash');
@@ -84,12 +79,11 @@ describe('lvm backend, on real metadata', () => {
             if (calls === at) throw new Error('crash');
             return result;
           },
-        })
-          .absent(volume)
-          .then(
-            () => false,
-            () => true,
-          );
+        });
+        const crashed = await crashing.absent(volume).then(
+          () => false,
+          () => true,
+        );
         // Whatever still has its name has never been touched.
         if ((await names()).includes(`volume-${volume}`)) assert.equal(group.wiped.length, wipes);
         // Made again before the deletion is over: two removals then, and both wiped.

@@ -3,9 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { ProgramError } from '#agent/program-error.ts';
 import type { Runner } from '#agent/run.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
-import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
-import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
-import { thin } from '#storage-agent/backends/lvm/provisioning.ts';
+import { openBackend } from '../opened.ts';
 
 const GIB = 1024 ** 3;
 
@@ -56,11 +54,22 @@ function play(transcript: Transcript): Runner & { readonly rest: () => number } 
 describe('lvm-thin backend, on transcripts', () => {
   const volume = randomUUID();
   const live = `volume-${volume}`;
+  const other = randomUUID();
+  const source = `volume-${other}`;
   const leaving = `deleting-${volume}`;
   const select = (...names: string[]): string =>
-    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active -S ${names.map((name) => `lv_name=${name}`).join('||')} vg0`;
-  const row = (name: string, gib: number, active = 'active'): string =>
-    rows('lv', { lv_name: name, lv_size: String(gib * GIB), lv_tags: 'blockyard', lv_active: active });
+    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,origin -O lv_time -S ${names
+      .map((name) => `lv_name=${name}||origin=${name}`)
+      .join('||')} vg0`;
+  const lv = (name: string, gib: number, active = 'active', origin = '') => ({
+    lv_name: name,
+    lv_size: String(gib * GIB),
+    lv_tags: 'blockyard',
+    lv_active: active,
+    origin,
+  });
+  const row = (name: string, gib: number, active = 'active'): string => rows('lv', lv(name, gib, active));
+  const gone = select(live, leaving, `copying-${volume}`, `filling-${volume}`);
   const create = `lvcreate ${ONLY} -y -Wn -n ${live} --addtag blockyard -V ${GIB}b --thinpool thin vg0`;
 
   const cases: [string, Transcript, (backend: Backend) => Promise<void>][] = [
@@ -79,7 +88,6 @@ describe('lvm-thin backend, on transcripts', () => {
         ],
         [select(live), row(live, 0.5)],
         [`lvextend ${ONLY} -y -L ${GIB}b vg0/${live}`, ''],
-        [select(live), row(live, 1)],
       ],
       async (backend) => assert.equal(await backend.ensure(volume, GIB), GIB),
     ],
@@ -87,7 +95,7 @@ describe('lvm-thin backend, on transcripts', () => {
       'removes a volume: other name, discard, remove',
       [
         PVS,
-        [select(live, leaving), row(live, 1)],
+        [gone, row(live, 1)],
         [`lvrename ${ONLY} vg0 ${live} ${leaving}`, ''],
         [`blkdiscard /dev/vg0/${leaving}`, ''],
         [`lvremove ${ONLY} -y vg0/${leaving}`, ''],
@@ -98,7 +106,7 @@ describe('lvm-thin backend, on transcripts', () => {
       'goes on without discard where the disk has none',
       [
         PVS,
-        [select(live, leaving), row(leaving, 1, '')],
+        [gone, row(leaving, 1, '')],
         [`lvchange ${ONLY} -ay -K vg0/${leaving}`, ''],
         [
           `blkdiscard /dev/vg0/${leaving}`,
@@ -115,13 +123,74 @@ describe('lvm-thin backend, on transcripts', () => {
       'does not remove a volume that is still open',
       [
         PVS,
-        [select(live, leaving), row(leaving, 1)],
+        [gone, row(leaving, 1)],
         [
           `blkdiscard /dev/vg0/${leaving}`,
           { exitCode: 1, stderr: `blkdiscard: cannot open /dev/vg0/${leaving}: Device or resource busy\n` },
         ],
       ],
       (backend) => assert.rejects(backend.absent(volume), { name: 'ProgramError', message: /busy/ }),
+    ],
+    [
+      'makes a volume from another with one command once it has found that, and lets it grow',
+      [
+        PVS,
+        [select(live, `filling-${volume}`, source), row(source, 1)],
+        [`lvcreate ${ONLY} -y -n ${live} --addtag blockyard -s -kn vg0/${source}`, ''],
+        [`lvextend ${ONLY} -y -L ${2 * GIB}b vg0/${live}`, ''],
+      ],
+      async (backend) =>
+        assert.equal(
+          await backend.ensure(volume, 2 * GIB, { kind: 'volume', volumeId: other, inUse: async () => true }),
+          2 * GIB,
+        ),
+    ],
+    [
+      'does not fill a volume that exists',
+      [PVS, [select(live, `filling-${volume}`, source), rows('lv', lv(live, 1), lv(source, 1))]],
+      async (backend) =>
+        assert.equal(
+          await backend.ensure(volume, GIB, { kind: 'volume', volumeId: other, inUse: async () => true }),
+          GIB,
+        ),
+    ],
+    [
+      'says not-found when the source of a volume is gone',
+      [PVS, [select(live, `filling-${volume}`, `snapshot-${other}`), rows('lv')]],
+      (backend) =>
+        assert.rejects(backend.ensure(volume, GIB, { kind: 'snapshot', snapshotId: other }), {
+          code: 'not-found',
+        }),
+    ],
+    [
+      'makes a snapshot with one command, and leaves it inactive',
+      [PVS, [`lvcreate ${ONLY} -y -n snapshot-${other} --addtag blockyard -s vg0/${live}`, '']],
+      (backend) => backend.snapshot(volume, other, async () => true),
+    ],
+    [
+      'finds the snapshot that an earlier run has made',
+      [
+        PVS,
+        [
+          `lvcreate ${ONLY} -y -n snapshot-${other} --addtag blockyard -s vg0/${live}`,
+          {
+            exitCode: 5,
+            stderr: `  Logical Volume "snapshot-${other}" already exists in volume group "vg0"\n`,
+          },
+        ],
+      ],
+      (backend) => backend.snapshot(volume, other, async () => true),
+    ],
+    [
+      'removes a volume of which snapshots and clones were made',
+      [
+        PVS,
+        [gone, rows('lv', lv(live, 1), lv(`snapshot-${other}`, 1, '', live))],
+        [`lvrename ${ONLY} vg0 ${live} ${leaving}`, ''],
+        [`blkdiscard /dev/vg0/${leaving}`, ''],
+        [`lvremove ${ONLY} -y vg0/${leaving}`, ''],
+      ],
+      (backend) => backend.absent(volume),
     ],
     [
       'makes an inactive volume ready',
@@ -166,8 +235,7 @@ describe('lvm-thin backend, on transcripts', () => {
   for (const [what, transcript, work] of cases)
     it(what, async () => {
       const runner = play(transcript);
-      const door = createLvmDoor(runner, 'vg0');
-      await work(createLvmBackend(door, thin(door, 'thin')));
+      await work(await openBackend('lvm-thin:name=a,vg=vg0,pool=thin', runner));
       assert.equal(runner.rest(), 0);
     });
 });

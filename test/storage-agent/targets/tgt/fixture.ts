@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemRunner } from '#agent/run.ts';
 import { startTgtd, type TgtdServer } from '#stack/servers/tgtd.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
-import { createFileBackend } from '#storage-agent/backends/file.ts';
+import { createFileBackend } from '#storage-agent/backends/file/backend.ts';
 
 export const IQN_PREFIX = 'iqn.2010-10.org.blockyard';
 
@@ -22,7 +23,7 @@ export async function startTgtFixture(): Promise<TgtFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'by-tgt-'));
   let tgtd = await startTgtd({ dir: folder });
   const port = Number(tgtd.portal.split(':')[1]);
-  const backend = await createFileBackend(join(folder, 'volumes'));
+  const backend = await createFileBackend(join(folder, 'volumes'), systemRunner);
   return {
     get tgtd() {
       return tgtd;

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemRunner } from '#agent/run.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
-import { createFileBackend } from '#storage-agent/backends/file.ts';
-import { itIsABackend } from './contract.ts';
+import { createFileBackend } from '#storage-agent/backends/file/backend.ts';
+import { itIsABackend } from '../contract.ts';
 
 const MIB = 1024 ** 2;
 
@@ -14,7 +15,7 @@ describe('file backend', () => {
   let backend: Backend;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'by-file-'));
-    backend = await createFileBackend(join(folder, 'volumes'));
+    backend = await createFileBackend(join(folder, 'volumes'), systemRunner);
   });
   afterEach(() => rm(folder, { recursive: true }));
 
@@ -22,7 +23,7 @@ describe('file backend', () => {
     let own: string;
     itIsABackend(async () => {
       own = await mkdtemp(join(tmpdir(), 'by-file-'));
-      return createFileBackend(own);
+      return createFileBackend(own, systemRunner);
     });
     after(() => rm(own, { recursive: true }));
   });

@@ -1,0 +1,126 @@
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, rename, statfs, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Runner } from '#agent/run.ts';
+import { TaskError } from '#schema/tasks.ts';
+import { nameOf, volumeName } from '../../names.ts';
+import { type Backend, type Content, GIB, type InUse } from '../backend.ts';
+import { errnoOf, withReason } from '../errno.ts';
+import { copyFile } from './copy.ts';
+import { growFile, OPEN, syncFolder } from './files.ts';
+
+/**
+ * Volumes as sparse files `volume-<id>` in one folder that belongs to the agent alone. Snapshots are copies, `snapshot-<id>`,
+ * which share their blocks where the file system can (XFS, Btrfs).
+ * Deleting needs no wipe: the file system never shows one file's old blocks in another.
+ * @param folder made (0700) when missing.
+ */
+export async function createFileBackend(folder: string, runner: Runner): Promise<Backend> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const at = (name: string): string => join(folder, name);
+  const pathOf = (volumeId: string): string => at(volumeName(volumeId));
+
+  const atLeast = async (path: string, sizeBytes: number, flags: number): Promise<number> => {
+    const size = await withReason(async () => {
+      await using file = await open(path, OPEN | flags, 0o600);
+      return await growFile(file, sizeBytes);
+    });
+    await syncFolder(folder);
+    return size;
+  };
+  const exists = async (path: string): Promise<boolean> => {
+    try {
+      return (await lstat(path)).isFile();
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    }
+  };
+  const remove = async (...names: readonly string[]): Promise<void> => {
+    for (const name of names) {
+      try {
+        await unlink(at(name));
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error;
+      }
+    }
+    // Also when it was gone already: an earlier run may have died between the two.
+    await syncFolder(folder);
+  };
+  /** A copy that gets its name when it is whole; what an earlier run has left is overwritten. */
+  const copyTo = async (from: string, name: string, through: string, quiet: () => Promise<void>) => {
+    await remove(through);
+    await copyFile(runner, at(from), at(through), quiet);
+    await rename(at(through), at(name));
+    await syncFolder(folder);
+  };
+  const fill = async (volumeId: string, sizeBytes: number, content: Content): Promise<void> => {
+    const [name, filling] = [volumeName(volumeId), nameOf('filling', volumeId)];
+    switch (content.kind) {
+      case 'volume':
+        return copyTo(volumeName(content.volumeId), name, filling, quietly(content.volumeId, content.inUse));
+      case 'snapshot':
+        return copyTo(nameOf('snapshot', content.snapshotId), name, filling, async () => {});
+      case 'image':
+        await content.image.open(sizeBytes, async (opened) => {
+          await remove(filling);
+          await atLeast(at(filling), sizeBytes, constants.O_CREAT | constants.O_EXCL);
+          await opened.writeTo(at(filling), true);
+        });
+        await rename(at(filling), at(name));
+        return syncFolder(folder);
+    }
+  };
+
+  return {
+    thin: true,
+    discard: true,
+    async ensure(volumeId, sizeBytes, content) {
+      const path = pathOf(volumeId);
+      if (content !== undefined && !(await exists(path))) await fill(volumeId, sizeBytes, content);
+      return await atLeast(path, sizeBytes, content === undefined ? constants.O_CREAT : 0);
+    },
+    grow: async (volumeId, sizeBytes) => atLeast(pathOf(volumeId), sizeBytes, 0),
+    absent: async (volumeId) =>
+      remove(volumeName(volumeId), nameOf('filling', volumeId), nameOf('copying', volumeId)),
+    async snapshot(volumeId, snapshotId, inUse) {
+      const name = nameOf('snapshot', snapshotId);
+      if (await exists(at(name))) return;
+      await copyTo(volumeName(volumeId), name, nameOf('filling', snapshotId), quietly(volumeId, inUse));
+    },
+    snapshotAbsent: async (snapshotId) =>
+      remove(nameOf('snapshot', snapshotId), nameOf('filling', snapshotId)),
+    async read(volumeId, inUse, work) {
+      const show = async (path: string) => {
+        await using file = await withReason(() => open(path, OPEN));
+        return await work(path, (await file.stat()).size);
+      };
+      if (!(await inUse(volumeId))) return show(pathOf(volumeId));
+      const copy = nameOf('copying', volumeId);
+      await remove(copy);
+      try {
+        await copyFile(runner, pathOf(volumeId), at(copy), quietly(volumeId, inUse));
+        return await show(at(copy));
+      } finally {
+        await remove(copy);
+      }
+    },
+    activate: async (volumeId) => exists(pathOf(volumeId)),
+    devicePath: pathOf,
+    async capacity() {
+      const { bsize, blocks, bavail } = await statfs(folder);
+      return { totalGib: (bsize * blocks) / GIB, freeGib: (bsize * bavail) / GIB };
+    },
+  };
+}
+
+/** A copy made while somebody writes is worth nothing. */
+function quietly(volumeId: string, inUse: InUse): () => Promise<void> {
+  return async () => {
+    if (await inUse(volumeId))
+      throw new TaskError(
+        'refused',
+        'the volume is in use: on files it can be copied only while nobody may write to it (XFS and Btrfs have no such limit)',
+      );
+  };
+}

@@ -1,0 +1,129 @@
+import { TaskError } from '#schema/tasks.ts';
+import { copyDeadlineMs } from '../deadline.ts';
+import type { LvmDoor } from './door.ts';
+import { LvmFailure, type LvmReason } from './failure.ts';
+import type { Provisioning } from './provisioning.ts';
+
+/** Marks our volumes: other software (Cinder too) names its own `volume-<id>`. */
+const TAG = 'blockyard';
+
+/** A logical volume of ours. */
+export interface Lv {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly active: boolean;
+  /** What it is a snapshot of; null when it stands alone. */
+  readonly origin: string | null;
+  readonly tags: readonly string[];
+}
+
+/** The logical volumes of one group that carry our tag, and what is done to any of them. */
+export interface Shelf {
+  /** Those that LVM selects (lvs -S), the oldest first. @throws TaskError `refused` when one that is not ours has such a name. */
+  select(selection: string): Promise<Lv[]>;
+  /** Those of these names that exist, and the snapshots of all of them. */
+  find(...names: readonly string[]): Promise<Found>;
+  /** @returns false when the name is taken already. @throws TaskError `refused` when there is no room. */
+  create(name: string, sizeBytes: number, tags?: readonly string[]): Promise<boolean>;
+  /**
+   * @param ready to be opened now; otherwise it waits for `activate`.
+   * @returns whether it was made; otherwise what stood in the way.
+   */
+  snapshot(origin: string, name: string, ready: boolean): Promise<'made' | 'exists' | 'not-found'>;
+  rename(from: string, to: string): Promise<void>;
+  /** Also one that is marked to be skipped at boot. */
+  activate(name: string): Promise<void>;
+  /** @returns false when it is open. */
+  deactivate(name: string): Promise<boolean>;
+  /** @throws TaskError `refused` when there is no room. */
+  extend(name: string, sizeBytes: number): Promise<void>;
+  /** Makes its data unreadable and removes it; it must have a name by which nobody uses it. */
+  wipe(lv: Lv): Promise<void>;
+  pathOf(name: string): string;
+}
+
+interface Found {
+  readonly named: ReadonlyMap<string, Lv>;
+  readonly snapshots: readonly Lv[];
+}
+
+const FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_active', 'origin'];
+
+export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
+  const full = (name: string): string => `${door.group}/${name}`;
+  const tagged = (tags: readonly string[]): string[] => [TAG, ...tags].flatMap((tag) => ['--addtag', tag]);
+
+  const rows = async (selection: string) => {
+    const found = await door.report('lvs', FIELDS, ['-O', 'lv_time', '-S', selection, door.group]);
+    return found.map((row) => ({
+      name: row['lv_name'] ?? '',
+      sizeBytes: Number(row['lv_size']),
+      active: row['lv_active'] === 'active',
+      origin: row['origin'] || null,
+      tags: (row['lv_tags'] ?? '').split(','),
+    }));
+  };
+  const ours = (lv: Lv): Lv => {
+    if (!lv.tags.includes(TAG))
+      throw new TaskError('refused', 'a logical volume that is not ours stands in the volume’s place');
+    return lv;
+  };
+  const activate = (name: string): Promise<void> => door.change('lvchange', ['-ay', '-K', full(name)]);
+
+  return {
+    select: async (selection) => (await rows(selection)).map(ours),
+    async find(...names) {
+      const any = names.flatMap((name) => [`lv_name=${name}`, `origin=${name}`]).join('||');
+      const all = await rows(any);
+      return {
+        named: new Map(all.filter(({ name }) => names.includes(name)).map((lv) => [lv.name, ours(lv)])),
+        snapshots: all.filter(({ origin }) => origin !== null && names.includes(origin)),
+      };
+    },
+    create(name, sizeBytes, tags = []) {
+      // Old signatures are not asked about: blocks come zeroed, and LVM would wait for an answer.
+      const args = ['-y', '-Wn', '-n', name, ...tagged(tags), ...provisioning.createArgs(sizeBytes)];
+      return unless('exists', () => spaceOrRefusal(() => door.change('lvcreate', [...args, door.group])));
+    },
+    async snapshot(origin, name, ready) {
+      const args = ['-y', '-n', name, ...tagged([]), ...provisioning.snapshotArgs(ready), full(origin)];
+      try {
+        await spaceOrRefusal(() => door.change('lvcreate', args));
+        return 'made';
+      } catch (error) {
+        if (error instanceof LvmFailure && error.reason !== 'no-space' && error.reason !== 'in-use')
+          return error.reason;
+        throw error;
+      }
+    },
+    rename: (from, to) => door.change('lvrename', [door.group, from, to]),
+    activate,
+    deactivate: (name) => unless('in-use', () => door.change('lvchange', ['-an', full(name)])),
+    extend: (name, sizeBytes) =>
+      spaceOrRefusal(() => door.change('lvextend', ['-y', '-L', `${sizeBytes}b`, full(name)])),
+    async wipe({ name, sizeBytes, active, origin }) {
+      // What a thick snapshot has kept of its origin can be reached, and wiped, only when it is a volume of its own.
+      const split = origin !== null && !provisioning.thin;
+      if (split) await door.change('lvconvert', ['-y', '--splitsnapshot', full(name)]);
+      if (!active || split) await activate(name);
+      await provisioning.wipe(name, copyDeadlineMs(sizeBytes));
+      await unless('not-found', () => door.change('lvremove', ['-y', full(name)]));
+    },
+    pathOf: (name) => door.pathOf(name),
+  };
+}
+
+/** @returns false when LVM answered with `reason`. */
+async function unless(reason: LvmReason, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error instanceof LvmFailure && error.reason === reason) return false;
+    throw error;
+  }
+}
+
+async function spaceOrRefusal(work: () => Promise<void>): Promise<void> {
+  if (!(await unless('no-space', work))) throw new TaskError('refused', 'no space left on this backend');
+}

@@ -1,0 +1,109 @@
+import { open, stat } from 'node:fs/promises';
+import { z } from 'zod';
+import { ProgramError } from '#agent/program-error.ts';
+import type { Runner, RunResult } from '#agent/run.ts';
+import { type DiskFormat, TaskError } from '#schema/tasks.ts';
+import { copyDeadlineMs } from '../backends/deadline.ts';
+
+/** A disk as one file or device, in a format that has been checked and is always told: QEMU never guesses. */
+export interface Disk {
+  readonly path: string;
+  readonly format: DiskFormat;
+}
+
+/** The one way to qemu-img, which reads what strangers have made (CVE-2024-32498 and kin): always under limits. */
+export interface QemuImg {
+  /** `qemu-img info`'s own document. @throws TaskError `invalid` when QEMU can't read it. */
+  info(disk: Disk): Promise<DiskInfo>;
+  /** At most the bytes of data, zeroes apart, in the disk. */
+  dataBytes(disk: Disk): Promise<number>;
+  /**
+   * Writes a disk over the beginning of an existing device or file, durably.
+   * @param sizeBytes of the disk; what it may cost in time depends on it.
+   * @param zeroed the target shows zeroes everywhere: they need not be written.
+   */
+  write(from: Disk, to: string, options: { sizeBytes: number; zeroed: boolean }): Promise<void>;
+  /** Makes a new file of this format from a disk. */
+  make(from: Disk, to: Disk, sizeBytes: number): Promise<void>;
+}
+
+const diskInfo = z.object({
+  'virtual-size': z.number(),
+  'backing-filename': z.string().optional(),
+  'full-backing-filename': z.string().optional(),
+  encrypted: z.boolean().optional(),
+  snapshots: z.array(z.unknown()).optional(),
+  'format-specific': z
+    .object({
+      data: z.object({
+        'data-file': z.string().optional(),
+        extents: z.array(z.object({ filename: z.string() })).optional(),
+      }),
+    })
+    .optional(),
+});
+export type DiskInfo = z.infer<typeof diskInfo>;
+
+const measure = z.object({ required: z.number() });
+
+/** What Cinder allows for looking at an image: a GiB of address space and 30 seconds of processor time. */
+const ADDRESS_SPACE_BYTES = 1024 ** 3;
+const LOOK_CPU_S = 30;
+const LOOK_MS = 120_000;
+/** Converting: unpacking and comparing with zero goes at hundreds of MB/s. */
+const LEAST_CPU_S = 60;
+const SLOWEST_BYTES_PER_CPU_S = 10_000_000;
+
+export function createQemuImg(runner: Runner): QemuImg {
+  const run = async (cpuSeconds: number, timeoutMs: number, args: readonly string[]): Promise<RunResult> => {
+    const limits = [`--as=${ADDRESS_SPACE_BYTES}`, `--cpu=${cpuSeconds}`];
+    // It dies with the agent: a later run makes anew what this one was writing to.
+    const all = [...limits, 'setpriv', '--pdeathsig', 'KILL', 'qemu-img', ...args];
+    try {
+      return await runner.run('prlimit', all, { timeoutMs });
+    } catch (error) {
+      throw error instanceof ProgramError ? reasonOf(error) : error;
+    }
+  };
+  const look = async (args: readonly string[]): Promise<unknown> =>
+    JSON.parse((await run(LOOK_CPU_S, LOOK_MS, args)).stdout);
+  const convert = (sizeBytes: number, args: readonly string[]): Promise<RunResult> => {
+    const cpuSeconds = LEAST_CPU_S + Math.ceil(sizeBytes / SLOWEST_BYTES_PER_CPU_S);
+    return run(cpuSeconds, copyDeadlineMs(sizeBytes), ['convert', ...args]);
+  };
+
+  return {
+    info: async ({ path, format }) =>
+      diskInfo.parse(await look(['info', '--output=json', '--force-share', '-f', format, path])),
+    /** As a qcow2 would have it: for a raw target QEMU answers the whole size. */
+    dataBytes: async ({ path, format }) =>
+      measure.parse(await look(['measure', '--output=json', '-f', format, '-O', 'qcow2', path])).required,
+    async write(from, to, { sizeBytes, zeroed }) {
+      const device = (await stat(to)).isBlockDevice();
+      // Past the page cache where that is sure to work; writes need no order, the disk is whole at the end or not at all.
+      const cache = device ? ['-t', 'none', '-W'] : ['-t', 'writeback'];
+      const blank = zeroed ? ['--target-is-zero'] : [];
+      await convert(sizeBytes, ['-n', ...blank, ...cache, '-f', from.format, '-O', 'raw', from.path, to]);
+      await using file = await open(to, 'r+');
+      await file.sync();
+    },
+    async make(from, to, sizeBytes) {
+      await convert(sizeBytes, ['-f', from.format, '-O', to.format, from.path, to.path]);
+    },
+  };
+}
+
+/** What QEMU said, as a word for the user where another try cannot help. */
+function reasonOf(error: ProgramError): Error {
+  const { signal, exitCode, stderr, timedOut } = error.failure;
+  if (timedOut) return error;
+  // The processor time that it may use is over, or the agent's own end.
+  if (signal === 'SIGKILL' || signal === 'SIGXCPU')
+    return new TaskError('refused', 'the image takes more processor time than is allowed');
+  if (/No space left on device/.test(stderr)) return new TaskError('refused', 'no space left for the data');
+  if (exitCode !== 1 || /Input\/output error|Could not open '\/dev\//.test(stderr)) return error;
+  if (/Cannot allocate memory/.test(stderr))
+    return new TaskError('refused', 'the image takes more memory than is allowed');
+  const said = /qemu-img: (?:Could not open '[^']*': )?(.{1,200})/.exec(stderr)?.[1];
+  return new TaskError('invalid', `the image cannot be read${said === undefined ? '' : ` (${said.trim()})`}`);
+}

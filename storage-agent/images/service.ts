@@ -1,0 +1,98 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { type KeystoneAccount, keystoneTokens } from '#images/keystone.ts';
+import { type ImageAction, imageTicket, TICKET_HEADER } from '#images/ticket.ts';
+import type { Clock } from '#schema/clock.ts';
+import { TaskError } from '#schema/tasks.ts';
+import { type Request, send } from './http.ts';
+
+/** Blockyard's own image service or a Glance: both keep data at `/v2/images/<id>/file`. */
+export interface ImageService {
+  /** The image's data as stored. @throws TaskError `not-found` or `refused` when the service says so. */
+  fetch(imageId: string, signal: AbortSignal): Promise<Readable>;
+  /** Stores these data in an image that is `queued`; one that an earlier run has stored is left alone. */
+  store(
+    imageId: string,
+    open: () => { readonly data: Readable; readonly sizeBytes: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+export interface ServiceConfig {
+  /** `<url>/v2/images/…` */
+  readonly url: string;
+  /** Null: Blockyard's own service, which takes tickets. */
+  readonly account: KeystoneAccount | null;
+  readonly secretKey: string;
+  readonly clock: Clock;
+}
+
+/** Looked at when a request begins; data may then flow for hours. */
+const TICKET_MS = 600_000;
+
+export function createImageService({ url, account, secretKey, clock }: ServiceConfig): ImageService {
+  const tokens = account === null ? null : keystoneTokens(account, () => clock.now());
+  const fileOf = (imageId: string): string => `${url.replace(/\/+$/, '')}/v2/images/${imageId}/file`;
+  const permission = async (imageId: string, action: ImageAction): Promise<Record<string, string>> =>
+    tokens === null
+      ? { [TICKET_HEADER]: imageTicket(secretKey, imageId, action, clock.now() + TICKET_MS) }
+      : { 'x-auth-token': await tokens.get() };
+
+  const ask = async (imageId: string, action: ImageAction, make: () => Omit<Request, 'url' | 'headers'>) => {
+    const once = async (): Promise<IncomingMessage> => {
+      const request = make();
+      const type: Record<string, string> =
+        request.method === 'PUT' ? { 'content-type': 'application/octet-stream' } : {};
+      const headers = { ...type, ...(await permission(imageId, action)) };
+      return send({ ...request, url: fileOf(imageId), headers });
+    };
+    const answer = await once();
+    if (answer.statusCode !== 401 || tokens === null) return answer;
+    answer.destroy();
+    tokens.forget();
+    return once();
+  };
+
+  return {
+    async fetch(imageId, signal) {
+      const answer = await ask(imageId, 'read', () => ({ method: 'GET', signal }));
+      if (answer.statusCode === 200) return answer;
+      answer.destroy();
+      throw refusal(answer.statusCode);
+    },
+    async store(imageId, open, signal) {
+      const answer = await ask(imageId, 'write', () => ({ method: 'PUT', signal, body: open() }));
+      answer.destroy();
+      if (answer.statusCode === 204 || answer.statusCode === 200) return;
+      if (answer.statusCode === 409) {
+        // Not waiting for data: either it has them from an earlier run, or it is still saying goodbye to that.
+        const stored = await ask(imageId, 'read', () => ({ method: 'GET', signal }));
+        stored.destroy();
+        if (stored.statusCode === 200) return;
+        throw new Error('the image does not wait for data');
+      }
+      throw refusal(answer.statusCode);
+    },
+  };
+}
+
+function refusal(status: number | undefined): Error {
+  switch (status) {
+    case 204:
+    case 404:
+      return new TaskError('not-found', 'the image service has no data for this image');
+    case 401:
+    case 403:
+      return new TaskError(
+        'refused',
+        'the image service does not let this host in (is the key or account right?)',
+      );
+    case 413:
+      return new TaskError('refused', 'the image service takes no image of that size');
+    case 400:
+    case 415:
+      return new TaskError('invalid', `the image service refuses these data (${status})`);
+    default:
+      return new Error(`the image service answered ${status ?? 'nothing'}`);
+  }
+}
