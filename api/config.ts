@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { readSettings, SETTINGS } from '#schema/settings.ts';
 import type { Authenticator } from './auth/authenticator.ts';
@@ -14,7 +15,18 @@ export interface Config {
   readonly secretKey: string;
   readonly queuePrefix: string;
   readonly availabilityZone: string;
+  /** Where image data lie; undefined when nothing says so. */
+  readonly imageDir: string | undefined;
+  readonly imageMaxBytes: number;
+  /** Of all images of one project; undefined for no limit. */
+  readonly imageProjectBytes: number | undefined;
 }
+
+const gib = z
+  .string()
+  .regex(/^[1-9]\d{0,6}$/, { error: 'must be a whole number of GiB' })
+  .transform(Number);
+const GIB = 1024 ** 3;
 
 const SETTINGS_OF_API = {
   DATABASE_URL: SETTINGS.DATABASE_URL,
@@ -28,6 +40,10 @@ const SETTINGS_OF_API = {
     .default('127.0.0.1:8776'),
   BLOCKYARD_AUTH: z.enum(['none', 'tokens'], { error: 'must be none or tokens' }),
   BLOCKYARD_TOKENS_FILE: z.string().min(1, { error: 'is empty' }).optional(),
+  BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
+  BLOCKYARD_IMAGE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
+  BLOCKYARD_IMAGE_MAX_GIB: gib.default(1_024),
+  BLOCKYARD_IMAGE_PROJECT_GIB: gib.optional(),
 } as const;
 
 /**
@@ -50,6 +66,12 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     secretKey: env.BLOCKYARD_SECRET_KEY,
     queuePrefix: env.BLOCKYARD_QUEUE_PREFIX,
     availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
+    imageDir:
+      env.BLOCKYARD_IMAGE_DIR ??
+      (env.BLOCKYARD_STATE_DIR === undefined ? undefined : join(env.BLOCKYARD_STATE_DIR, 'images')),
+    imageMaxBytes: env.BLOCKYARD_IMAGE_MAX_GIB * GIB,
+    imageProjectBytes:
+      env.BLOCKYARD_IMAGE_PROJECT_GIB === undefined ? undefined : env.BLOCKYARD_IMAGE_PROJECT_GIB * GIB,
   };
 }
 

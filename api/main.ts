@@ -1,13 +1,17 @@
 #!/usr/bin/env node
 import { once } from 'node:events';
+import { hostname } from 'node:os';
 import { openDatabase } from '#queues/database.ts';
 import { migrate } from '#queues/migrate.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
+import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemClock, systemIds } from '#queues/system.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createDashboard } from './dashboard/dashboard.ts';
+import { keepTidy } from './image/data/janitor.ts';
+import { createImages } from './image/service.ts';
 import { createApi } from './server.ts';
 
 /** How long requests under way may take to end once the process is told to stop. */
@@ -24,13 +28,29 @@ async function main(): Promise<void> {
     clock: systemClock,
     ids: systemIds,
   });
+  const images = createImages({
+    name: `${hostname()}:${config.port}`,
+    dir: config.imageDir,
+    maxBytes: config.imageMaxBytes,
+    projectBytes: config.imageProjectBytes,
+    secretKey: config.secretKey,
+    clock: systemClock,
+  });
+  await images.files?.prepare();
+  const questions = createQuestions({
+    redisUrl: config.redisUrl,
+    prefix: config.queuePrefix,
+    ids: systemIds,
+  });
   const app = createApp({
     db,
     operations,
+    questions,
     secrets: createSecrets(config.secretKey),
     clock: systemClock,
     ids: systemIds,
     defaultAvailabilityZone: config.availabilityZone,
+    images,
   });
   const { authenticator, redisUrl, queuePrefix: prefix } = config;
   const dashboard = createDashboard({ db, redisUrl, prefix, authenticator });
@@ -41,9 +61,12 @@ async function main(): Promise<void> {
   });
   server.listen(config.port, config.host);
   await once(server, 'listening');
+  // Once the address is ours, whoever had it before has ended.
+  const janitor = await keepTidy(app, (line) => console.error(line));
   console.log(`api listens on ${config.host}:${config.port}`);
 
   await stopSignal();
+  clearInterval(janitor);
   const closed = new Promise((resolve) => server.close(resolve));
   // Connections that are kept alive end as soon as their last reply is out.
   const idle = setInterval(() => server.closeIdleConnections(), 50);
@@ -52,6 +75,7 @@ async function main(): Promise<void> {
   clearInterval(idle);
   clearTimeout(deadline);
   await dashboard.close();
+  questions.close();
   await operations.close();
   await db.destroy();
 }

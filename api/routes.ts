@@ -10,6 +10,7 @@ import { qosRoutes } from './block-storage/qos-specs/routes.ts';
 import { serviceRoutes } from './block-storage/services/routes.ts';
 import { typeRoutes } from './block-storage/types/routes.ts';
 import { volumeRoutes } from './block-storage/volumes/routes.ts';
+import { flavorRoutes } from './compute/flavors/routes.ts';
 import { serverRoutes } from './compute/servers/routes.ts';
 import { volumeAttachmentRoutes } from './compute/volume-attachments/routes.ts';
 import type { ApiRoot } from './http/dispatch.ts';
@@ -17,6 +18,8 @@ import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS } from './http/microversion.ts
 import { describeApis } from './http/openapi.ts';
 import type { Reply, Route } from './http/route.ts';
 import { Router } from './http/router.ts';
+import { imageRoutes } from './image/routes.ts';
+import { ticketBearer } from './image/ticket.ts';
 import { versionDocuments } from './versions/documents.ts';
 
 /** Cinder's API v3, and what we add to it. */
@@ -34,8 +37,8 @@ export const blockStorageRoutes: readonly Route[] = [
   ...messageRoutes,
 ];
 
-/** The part of Nova's API v2.1 that attaches volumes. */
-export const computeRoutes: readonly Route[] = [...serverRoutes, ...volumeAttachmentRoutes];
+/** The part of Nova's API v2.1 that boots servers from volumes and attaches more. */
+export const computeRoutes: readonly Route[] = [...serverRoutes, ...volumeAttachmentRoutes, ...flavorRoutes];
 
 export const apiRoots: readonly ApiRoot[] = [
   {
@@ -51,7 +54,19 @@ export const apiRoots: readonly ApiRoot[] = [
     projectOptionalSince: 1,
     legacyVersionHeader: 'x-openstack-nova-api-version',
   },
+  ...['/image/v2', '/image'].map(imageRoot),
 ];
+
+/** Clients that are given an endpoint and told to look no further (`admin_token`) leave out the version. */
+function imageRoot(prefix: string): ApiRoot {
+  return {
+    prefix,
+    router: new Router(imageRoutes),
+    projectOptionalSince: 0,
+    bearer: ticketBearer,
+    closed: ({ images }) => images.closed,
+  };
+}
 
 /** The document is made when it is first asked for, and then kept. */
 let openApi: string | undefined;
@@ -66,6 +81,7 @@ function openApiDocument(): Reply {
         routes: blockStorageRoutes,
       },
       { prefix: '/compute/v2.1', tag: 'Compute', versions: COMPUTE_VERSIONS, routes: computeRoutes },
+      { prefix: '/image/v2', tag: 'Image', routes: imageRoutes },
     ]),
   );
   return { status: 200, json: openApi };

@@ -2,10 +2,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import Koa from 'koa';
 import type { Authenticator } from './auth/authenticator.ts';
+import { drain, mayTakeLong } from './http/bytes.ts';
 import type { App } from './http/context.ts';
-import { type ApiRoot, Dispatcher, type Exchange, send } from './http/dispatch.ts';
+import { type ApiRoot, Dispatcher, type Exchange } from './http/dispatch.ts';
 import { ApiError, noSuchRoute } from './http/errors.ts';
 import type { Reply } from './http/route.ts';
+import { send } from './http/send.ts';
 import { apiRoots, documents } from './routes.ts';
 
 export interface ApiOptions {
@@ -37,6 +39,7 @@ export function createApi(app: App, options: ApiOptions): Server {
       reply = await reach(exchange);
     } catch (error) {
       reply = failure(error, exchange);
+      if (mayTakeLong(request.socket)) await drain(request);
     }
     if (!response.headersSent && !response.destroyed) send(response, reply, exchange.requestId);
   }
@@ -87,6 +90,7 @@ const DATABASE_GONE = new Set(['ECONNREFUSED', 'PROTOCOL_CONNECTION_LOST', 'ETIM
 /** What is not HTTP gets an answer that is, in the API's shape. */
 function refuse(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return;
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && mayTakeLong(socket)) return;
   const [status, reason] =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? ['431 Request Header Fields Too Large', 'The request header is too large.']

@@ -220,6 +220,8 @@ export interface SnapshotsTable {
   /** The volume's size when it was made. */
   size_gib: number;
   status: SnapshotStatus;
+  /** 1 while its room in the volume's pool is taken. */
+  reserved: Generated<Flag>;
   metadata: JsonText;
   created_at: Time;
   updated_at: Time | null;
@@ -244,6 +246,8 @@ export interface ImagesTable {
   checksum: string | null;
   os_hash_algo: string | null;
   os_hash_value: string | null;
+  /** Who is saving its data: the api's name and a token of this one upload; only its bearer may end `saving`. */
+  upload: string | null;
   /** `string[]` */
   tags: JsonText;
   /** Other properties: `{ [key]: string }` */

@@ -5,20 +5,24 @@ import { ApiError, malformedBody } from './errors.ts';
 const MAX_BODY_BYTES = 114_688;
 /** Deeper than anything a client has reason to send; keeps recursive code off the stack's end. */
 const MAX_DEPTH = 32;
-const MEDIA_TYPES = new Set(['application/json', 'application/vnd.openstack.volume+json']);
+const MEDIA_TYPES = ['application/json', 'application/vnd.openstack.volume+json'] as const;
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Reads and parses a request's body.
+ * @param mediaTypes those that are taken.
  * @returns undefined when there is none, or (as in Cinder) when nothing says that it is JSON.
  * @throws ApiError 413 above 112 KiB, 415 for another media type, 400 for what is not clean JSON.
  */
-export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
+export async function readJsonBody(
+  request: IncomingMessage,
+  mediaTypes: readonly string[] = MEDIA_TYPES,
+): Promise<unknown> {
   const bytes = await readBytes(request);
   if (bytes.length === 0) return undefined;
   const contentType = request.headers['content-type'];
   if (contentType === undefined) return undefined;
-  if (!MEDIA_TYPES.has(mediaType(contentType))) throw new ApiError(415, 'Unsupported Content-Type');
+  if (!mediaTypes.includes(mediaType(contentType))) throw new ApiError(415, 'Unsupported Content-Type');
   let value: unknown;
   try {
     value = JSON.parse(decoder.decode(bytes));
@@ -29,7 +33,8 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   return value;
 }
 
-function mediaType(header: string): string {
+/** A Content-Type without its parameters. */
+export function mediaType(header: string): string {
   const end = header.indexOf(';');
   return (end === -1 ? header : header.slice(0, end)).trim().toLowerCase();
 }

@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely';
 import type { VolumeLoader } from '#api/block-storage/volumes/rows.ts';
+import type { Images } from '#api/image/service.ts';
 import type { OperationGateway } from '#queues/operations/gateway.ts';
+import type { Questions } from '#queues/questions.ts';
 import type { Secrets } from '#queues/secrets.ts';
 import type { Clock } from '#schema/clock.ts';
 import type { Ids, ProjectId, UserId } from '#schema/ids.ts';
@@ -21,10 +23,13 @@ export interface Caller {
 export interface App {
   readonly db: Kysely<Tables>;
   readonly operations: OperationGateway;
+  /** What agents are asked about, besides what they do. */
+  readonly questions: Questions;
   readonly secrets: Secrets;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly defaultAvailabilityZone: string;
+  readonly images: Images;
   /** Reads of one volume, joined where they come together. */
   readonly volumes: VolumeLoader;
   /** Where large lists wait for one another. */
@@ -46,4 +51,6 @@ export interface RequestContext {
   readonly rawQuery: string;
   /** The If-Match header, for the two routes that have entity tags. */
   readonly ifMatch: string | undefined;
+  /** The Range header, for image data. */
+  readonly range: string | undefined;
 }

@@ -1,23 +1,32 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Authenticator } from '#api/auth/authenticator.ts';
 import { readJsonBody } from './body.ts';
+import { unread } from './bytes.ts';
 import type { App, Caller, RequestContext } from './context.ts';
 import { ApiError, badRequest, forbidden, noSuchRoute } from './errors.ts';
 import { type MicroversionRange, negotiate, parse } from './microversion.ts';
-import type { Method, Reply, Route } from './route.ts';
+import { BYTES, type Method, type Reply, type Route } from './route.ts';
 import type { Endpoint, Router } from './router.ts';
 import { parseInput } from './validation.ts';
 
-/** One API under one prefix: Cinder's `/v3`, or Nova's `/compute/v2.1`. */
+/** One API under one prefix: Cinder's `/v3`, Nova's `/compute/v2.1`, or Glance's `/image/v2`. */
 export interface ApiRoot {
   /** `/v3`, without a slash at its end. */
   readonly prefix: string;
-  readonly versions: MicroversionRange;
+  /** Absent: the API has no microversions. */
+  readonly versions?: MicroversionRange;
   readonly router: Router;
   /** From this minor on the path may leave out the project. */
   readonly projectOptionalSince: number;
   /** An older header that carries a bare version. */
   readonly legacyVersionHeader?: string;
+  /**
+   * Another proof of identity than the authenticator's, looked at first; undefined when the request brings none.
+   * @throws ApiError 401 when it is not valid for this request.
+   */
+  readonly bearer?: (app: App, request: IncomingMessage, segments: readonly string[]) => Caller | undefined;
+  /** Why nothing answers here, for the client; null when all is well. */
+  readonly closed?: (app: App) => string | null;
 }
 
 export interface Exchange {
@@ -32,6 +41,7 @@ const METHODS: Readonly<Record<string, Method>> = {
   HEAD: 'GET',
   POST: 'POST',
   PUT: 'PUT',
+  PATCH: 'PATCH',
   DELETE: 'DELETE',
 };
 
@@ -51,10 +61,14 @@ export class Dispatcher {
    */
   async dispatch(root: ApiRoot, exchange: Exchange, path: string, rawQuery: string): Promise<Reply> {
     const { request, response, requestId } = exchange;
+    const closed = root.closed?.(this.#app) ?? null;
+    if (closed !== null) throw new ApiError(404, closed);
     const segments = path.slice(root.prefix.length + 1).split('/');
     const first = segments[0] ?? '';
     const project = root.router.hasRoot(first) ? undefined : first;
-    const caller = await this.#authenticator.authenticate(request, validProject(project));
+    const caller =
+      root.bearer?.(this.#app, request, segments) ??
+      (await this.#authenticator.authenticate(request, validProject(project)));
     const method = METHODS[request.method ?? ''];
     const match = root.router.match(method, segments, project === undefined ? 0 : 1);
     if (match === undefined) throw noSuchRoute();
@@ -65,7 +79,7 @@ export class Dispatcher {
         Allow: match.allowed.join(', '),
       });
     }
-    const body = method === 'GET' || method === 'DELETE' ? undefined : await readJsonBody(request);
+    const body = await readBody(match.endpoint, request);
     const route = select(match.endpoint, body);
     if (route.since !== undefined && microversion < route.since) throw noSuchRoute();
     checkProject(caller, project);
@@ -77,6 +91,7 @@ export class Dispatcher {
       microversion,
       rawQuery,
       ifMatch: request.headers['if-match'],
+      range: request.headers.range,
       ...urls(root, request, project),
     };
     return route.handle(context, {
@@ -92,9 +107,15 @@ function validProject(project: string | undefined): string | undefined {
   return project !== undefined && PROJECT.test(project) ? project : undefined;
 }
 
+async function readBody({ route }: Endpoint, request: IncomingMessage): Promise<unknown> {
+  if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'DELETE') return undefined;
+  return route?.consumes?.includes(BYTES) ? unread(request) : readJsonBody(request, route?.consumes);
+}
+
 /** Also sets the reply's version headers: they belong on errors too. */
 function setVersion(root: ApiRoot, request: IncomingMessage, response: ServerResponse): number {
   const { versions, legacyVersionHeader } = root;
+  if (versions === undefined) return 0;
   response.setHeader('Vary', 'OpenStack-API-Version');
   const header = request.headers['openstack-api-version'];
   const legacy = legacyVersionHeader === undefined ? undefined : request.headers[legacyVersionHeader];
@@ -180,17 +201,4 @@ function decodeQuery(rawQuery: string): Record<string, string> {
 function requireBody(body: unknown): unknown {
   if (body === undefined) throw badRequest('Malformed request body');
   return body;
-}
-
-/** Sends a reply; a HEAD request gets its headers alone (Node drops the body). */
-export function send(response: ServerResponse, reply: Reply, requestId: string): void {
-  const text = reply.json ?? (reply.body === undefined ? '' : JSON.stringify(reply.body));
-  const headers: OutgoingHttpHeaders = {
-    'x-openstack-request-id': requestId,
-    'x-compute-request-id': requestId,
-    ...reply.headers,
-  };
-  if (text !== '') headers['Content-Type'] ??= 'application/json';
-  if (reply.status !== 204) headers['Content-Length'] = Buffer.byteLength(text);
-  response.writeHead(reply.status, headers).end(text);
 }

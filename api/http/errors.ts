@@ -6,11 +6,15 @@ const NAMES = {
   404: 'itemNotFound',
   405: 'badMethod',
   406: 'computeFault',
+  408: 'requestTimeout',
   409: 'conflictingRequest',
   413: 'overLimit',
   415: 'badMediaType',
+  416: 'rangeNotSatisfiable',
   500: 'computeFault',
+  502: 'badGateway',
   503: 'serviceUnavailable',
+  504: 'gatewayTimeout',
 } as const;
 
 export type ErrorStatus = keyof typeof NAMES;

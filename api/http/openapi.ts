@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { MicroversionRange } from './microversion.ts';
-import type { Route } from './route.ts';
+import { BYTES, type Route } from './route.ts';
 
 type Json = Record<string, unknown>;
 
@@ -9,7 +9,7 @@ export interface Described {
   /** What its paths begin with: `/v3/{project_id}`. */
   readonly prefix: string;
   readonly tag: string;
-  readonly versions: MicroversionRange;
+  readonly versions?: MicroversionRange;
   readonly routes: readonly Route[];
 }
 
@@ -46,7 +46,7 @@ export function describeApis(apis: readonly Described[]): Json {
       title: 'Blockyard',
       version: '0.1.0',
       description:
-        'Block storage as in OpenStack Cinder v3, and the part of Nova v2.1 that attaches volumes. From microversion 3.67 on, block storage paths may leave out the project.',
+        'Block storage as in OpenStack Cinder v3, servers on volumes as in Nova v2.1, images as in Glance v2. From microversion 3.67 on, block storage paths may leave out the project.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
@@ -84,15 +84,19 @@ function operation(api: Described, group: readonly Route[]): Json {
     ...(bodies.length > 0 && {
       requestBody: {
         required: true,
-        content: { 'application/json': { schema: bodies.length === 1 ? bodies[0] : { oneOf: bodies } } },
+        content: contentOf(first, bodies.length === 1 ? bodies[0] : { oneOf: bodies }),
       },
     }),
     responses: responses(group),
   };
 }
 
+function contentOf({ consumes = ['application/json'] }: Route, schema: Json | undefined): Json {
+  return Object.fromEntries(consumes.map((type) => [type, type === BYTES ? {} : { schema }]));
+}
+
 function operationId(api: Described, route: Route): string {
-  const words = `${api.versions.service} ${route.method} ${route.path}`.toLowerCase();
+  const words = `${api.versions?.service ?? api.tag} ${route.method} ${route.path}`.toLowerCase();
   return words.replaceAll(/[^a-z0-9]+/g, '_').replace(/_$/, '');
 }
 
@@ -105,19 +109,21 @@ function summaryOf(route: Route): string {
 }
 
 function parameters(api: Described, route: Route): Json[] {
-  const { service, major, min, max } = api.versions;
   const names = [...`${api.prefix}${route.path}`.matchAll(/\{([^}]+)\}/g)].map((match) => match[1] ?? '');
   const inPath = names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
   const query = (jsonSchema(route.query, 'input')['properties'] ?? {}) as Record<string, Json>;
   const known = [...Object.keys(query), ...(route.queryNames ?? [])];
   const inQuery = known.map((name) => ({ name, in: 'query', schema: query[name] ?? { type: 'string' } }));
-  const version = {
+  return [...inPath, ...inQuery, ...(api.versions === undefined ? [] : [versionHeader(api.versions)])];
+}
+
+function versionHeader({ service, major, min, max }: MicroversionRange): Json {
+  return {
     name: 'OpenStack-API-Version',
     in: 'header',
     description: `From \`${service} ${major}.${min}\` to \`${service} ${major}.${max}\`, or \`${service} latest\`.`,
     schema: { type: 'string' },
   };
-  return [...inPath, ...inQuery, version];
 }
 
 function responses(group: readonly Route[]): Json {

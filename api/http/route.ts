@@ -1,13 +1,19 @@
-import type { z } from 'zod';
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
 import type { RequestContext } from './context.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** What a handler answers: `body` is serialised, `json` is sent as it stands; neither means an empty reply. */
+/**
+ * What a handler answers: `body` is serialised, `json` is sent as it stands, `stream` as it comes (its length is among
+ * the headers); none of them means an empty reply.
+ */
 export interface Reply<B = unknown> {
   readonly status: number;
   readonly body?: B;
   readonly json?: string;
+  readonly stream?: Readable;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -43,6 +49,11 @@ export interface Route<
   readonly queryNames?: readonly string[];
   /** Absent: the route takes no body. */
   readonly body?: B;
+  /**
+   * Media types of the body. Default: JSON. `BYTES` (with `bytesBody`) leaves the body unread: the handler streams it,
+   * however long it is and takes.
+   */
+  readonly consumes?: readonly string[];
   /** Status → schema of the reply; null for an empty body. Parsed in tests, documented in OpenAPI. */
   readonly replies: Readonly<Record<number, R | null>>;
   handle(
@@ -50,6 +61,11 @@ export interface Route<
     input: Input<z.output<P>, z.output<Q>, z.output<B>>,
   ): Promise<Reply> | Reply;
 }
+
+export const BYTES = 'application/octet-stream';
+
+/** The body of a route that takes BYTES: the request itself, of which only the head has been read. */
+export const bytesBody = z.custom<IncomingMessage>(() => true);
 
 /** Ties a route's handler to its own schemas; the table itself holds the erased type. */
 export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(

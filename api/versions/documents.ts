@@ -53,6 +53,25 @@ const one =
   (api: VersionedApi): Document =>
   (request) => ({ status: 200, body: { version: describe(api, request) } });
 
+/** Glance's newest minor whose fields and actions are all here. */
+const IMAGE_MINOR = 7;
+
+/** Glance lists every minor it has grown through, each with the same address. */
+function imageVersions(request: IncomingMessage): Reply {
+  const href = `http://${request.headers.host ?? 'localhost'}/image/v2/`;
+  const minors = Array.from({ length: IMAGE_MINOR + 1 }, (_, i) => IMAGE_MINOR - i);
+  return {
+    status: 300,
+    body: {
+      versions: minors.map((minor) => ({
+        id: `v2.${minor}`,
+        status: minor === IMAGE_MINOR ? 'CURRENT' : 'SUPPORTED',
+        links: [{ rel: 'self', href }],
+      })),
+    },
+  };
+}
+
 /** Version discovery, which needs no token: path → document. */
 export const versionDocuments: ReadonlyMap<string, Document> = new Map([
   ['/', all(BLOCK_STORAGE, 300)],
@@ -62,4 +81,9 @@ export const versionDocuments: ReadonlyMap<string, Document> = new Map([
   ['/compute/', all(COMPUTE, 200)],
   ['/compute/v2.1', one(COMPUTE)],
   ['/compute/v2.1/', one(COMPUTE)],
+  ['/image', imageVersions],
+  ['/image/', imageVersions],
+  ['/image/v2', imageVersions],
+  ['/image/v2/', imageVersions],
+  ['/image/versions', (request) => ({ ...imageVersions(request), status: 200 })],
 ]);

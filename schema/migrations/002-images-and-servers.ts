@@ -4,8 +4,8 @@ import { addColumns, ID, OPTIONS, TEXT, WORD } from './columns.ts';
 const COLUMNS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   volumes: {
     number: 'INT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE',
-    source_volume_id: `${ID} NULL`,
-    snapshot_id: `${ID} NULL`,
+    source_volume_id: `${ID} NULL, ADD KEY by_source (source_volume_id)`,
+    snapshot_id: `${ID} NULL, ADD KEY by_snapshot (snapshot_id)`,
     image_metadata: 'JSON NULL',
   },
   attachments: {
@@ -34,6 +34,7 @@ const STATEMENTS = [
     description VARCHAR(255) ${TEXT} NULL,
     size_gib INT UNSIGNED NOT NULL,
     status ${WORD(32)} NOT NULL,
+    reserved TINYINT(1) NOT NULL DEFAULT 0,
     metadata JSON NOT NULL,
     created_at DATETIME(6) NOT NULL,
     updated_at DATETIME(6) NULL,
@@ -59,6 +60,7 @@ const STATEMENTS = [
     checksum CHAR(32) CHARACTER SET ascii NULL,
     os_hash_algo ${WORD(16)} NULL,
     os_hash_value ${WORD(128)} NULL,
+    upload VARCHAR(255) ${TEXT} NULL,
     tags JSON NOT NULL,
     properties JSON NOT NULL,
     created_at DATETIME(6) NOT NULL,

@@ -32,6 +32,9 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
     multiattach: type?.multiattach ? 1 : 0,
     metadata: JSON.stringify(volume.metadata ?? {}),
     operation_id: null,
+    source_volume_id: null,
+    snapshot_id: null,
+    image_metadata: null,
     created_at: sqlTime(app.clock.now()),
     updated_at: null,
   };

@@ -1,14 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
+import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { PAGING_KEYS } from '#api/http/pagination.ts';
-
-/** A part of a WHERE clause and its values; null stands for a filter that nothing can match. */
-export interface Condition {
-  readonly sql: string;
-  readonly values: readonly (string | number)[];
-}
-
-const NOTHING: Condition = { sql: 'FALSE', values: [] };
 
 type Reader = (value: string, context: RequestContext) => Condition;
 
@@ -20,7 +13,7 @@ const equals =
 const equalsAscii =
   (column: string): Reader =>
   (value) =>
-    /^[\x20-\x7e]*$/.test(value) ? { sql: `${column} = ?`, values: [value] } : NOTHING;
+    isAscii(value) ? { sql: `${column} = ?`, values: [value] } : NOTHING;
 
 /** Anybody's filters (Cinder's `resource_filters.json`). */
 const FILTERS: Readonly<Record<string, Reader>> = {

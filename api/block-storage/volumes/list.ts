@@ -1,9 +1,10 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
-import { nextLinks, type Page, readPage, readSort, type SortKey } from '#api/http/pagination.ts';
+import { after, type Condition, joined, ordered } from '#api/http/keyset.ts';
+import { nextLinks, type Page, readPage, readSort } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
-import { type Condition, readFilters } from './filters.ts';
+import { readFilters } from './filters.ts';
 import { attachmentsOf, findVolume, SELECT_VOLUMES, type VolumeRow } from './rows.ts';
 import { detailView, summaryView } from './view.ts';
 
@@ -68,11 +69,10 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
   const conditions = [...scope(context, query), ...readFilters(context, query)];
   const wantsCount = context.microversion >= 45 && /^(1|t|true|on|y|yes)$/i.test(query['with_count'] ?? '');
   const count = wantsCount ? await countVolumes(context, conditions) : undefined;
-  if (page.marker !== undefined) conditions.push(after(await findMarker(context, page.marker), sort));
-  const order = sort.map((key) => `v.${key.column} ${key.descending ? 'DESC' : 'ASC'}`).join(', ');
-  const { where, values } = join(conditions);
+  if (page.marker !== undefined) conditions.push(after('v', await findMarker(context, page.marker), sort));
+  const { where, values } = joined(conditions);
   const { rows } = await db.executeQuery<VolumeRow>(
-    CompiledQuery.raw(`${SELECT_VOLUMES} ${where} ORDER BY ${order} LIMIT ? OFFSET ?`, [
+    CompiledQuery.raw(`${SELECT_VOLUMES} ${where} ORDER BY ${ordered('v', sort)} LIMIT ? OFFSET ?`, [
       ...values,
       page.limit,
       page.offset,
@@ -88,7 +88,7 @@ function scope(context: RequestContext, query: Query): Condition[] {
 }
 
 async function countVolumes(context: RequestContext, conditions: readonly Condition[]): Promise<number> {
-  const { where, values } = join(conditions);
+  const { where, values } = joined(conditions);
   const { rows } = await context.app.db.executeQuery<{ n: number }>(
     CompiledQuery.raw(`SELECT COUNT(*) AS n FROM volumes v ${where}`, values),
   );
@@ -105,42 +105,8 @@ async function findMarker(context: RequestContext, marker: string): Promise<Volu
   return row;
 }
 
-/** Everything that comes after the marker in this order; NULL comes before any value in MySQL. */
-function after(marker: VolumeRow, sort: readonly SortKey<keyof VolumeRow>[]): Condition {
-  const values: (string | number)[] = [];
-  const branches = sort.map((key, i) => {
-    const equal = sort.slice(0, i).map((earlier) => comparison(marker, earlier, '<=>', values));
-    const beyond = past(marker, key, values);
-    return `(${[...equal, beyond].join(' AND ')})`;
-  });
-  return { sql: `(${branches.join(' OR ')})`, values };
-}
-
-function past(marker: VolumeRow, key: SortKey<keyof VolumeRow>, values: (string | number)[]): string {
-  if (marker[key.column] === null) return key.descending ? 'FALSE' : `v.${key.column} IS NOT NULL`;
-  if (!key.descending) return comparison(marker, key, '>', values);
-  return `(${comparison(marker, key, '<', values)} OR v.${key.column} IS NULL)`;
-}
-
-function comparison(
-  marker: VolumeRow,
-  key: SortKey<keyof VolumeRow>,
-  operator: '<=>' | '<' | '>',
-  values: (string | number)[],
-): string {
-  const value = marker[key.column];
-  if (value === null) return `v.${key.column} IS NULL`;
-  values.push(value);
-  return `v.${key.column} ${operator} ?`;
-}
-
-function join(conditions: readonly Condition[]): { where: string; values: (string | number)[] } {
-  const where = conditions.map((condition) => condition.sql).join(' AND ');
-  return { where: where === '' ? '' : `WHERE ${where}`, values: conditions.flatMap((item) => item.values) };
-}
-
 export async function summariseVolumes(context: RequestContext, query: Query): Promise<Reply> {
-  const { where, values } = join([...scope(context, query), ...readFilters(context, query)]);
+  const { where, values } = joined([...scope(context, query), ...readFilters(context, query)]);
   const { rows } = await context.app.db.executeQuery<{ n: number; size: string | null }>(
     CompiledQuery.raw(`SELECT COUNT(*) AS n, SUM(v.size_gib) AS size FROM volumes v ${where}`, values),
   );

@@ -10,7 +10,7 @@ type Selected<T> = { readonly [K in keyof T]: T[K] };
 
 /** A volume as it is shown, with its type's name. */
 export type VolumeRow = Selected<
-  Omit<VolumesTable, 'bootable' | 'multiattach' | 'seq'> & {
+  Omit<VolumesTable, 'bootable' | 'multiattach' | 'seq' | 'number'> & {
     bootable: 0 | 1;
     multiattach: 0 | 1;
     type_name: string | null;
@@ -24,8 +24,8 @@ export type AttachmentRow = Pick<
 
 /** Columns and tables of every query whose rows become VolumeRows. */
 export const SELECT_VOLUMES = `SELECT v.id, v.project_id, v.user_id, v.name, v.description, v.size_gib, v.status,
-  v.availability_zone, v.pool, v.volume_type_id, v.bootable, v.multiattach, v.metadata, v.operation_id, v.created_at,
-  v.updated_at, t.name AS type_name FROM volumes v LEFT JOIN volume_types t ON t.id = v.volume_type_id`;
+  v.availability_zone, v.pool, v.volume_type_id, v.bootable, v.multiattach, v.metadata, v.operation_id, v.source_volume_id,
+  v.snapshot_id, v.image_metadata, v.created_at, v.updated_at, t.name AS type_name FROM volumes v LEFT JOIN volume_types t ON t.id = v.volume_type_id`;
 
 /** Statuses in which a volume can have no attachment: theirs need no look. */
 const UNATTACHED: ReadonlySet<VolumeStatus> = new Set<VolumeStatus>(['creating', 'available', 'deleting']);

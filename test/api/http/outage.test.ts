@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createApp } from '#api/app.ts';
 import { noAuthentication } from '#api/auth/none.ts';
+import { createImages } from '#api/image/service.ts';
 import { createApi } from '#api/server.ts';
 import { openDatabase } from '#queues/database.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
+import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { systemClock, systemIds } from '#queues/system.ts';
 import { freePort } from '#stack/servers/port.ts';
@@ -16,8 +18,24 @@ describe('outage', () => {
     const db = openDatabase(`mysql://u@${nowhere}/d`);
     const parts = { db, clock: systemClock, ids: systemIds };
     const operations = createOperationGateway({ ...parts, redisUrl: `redis://${nowhere}`, prefix: 'test' });
+    const questions = createQuestions({ redisUrl: `redis://${nowhere}`, prefix: 'test', ids: systemIds });
     const secrets = createSecrets('ab'.repeat(32));
-    const app = createApp({ ...parts, operations, secrets, defaultAvailabilityZone: 'nova' });
+    const images = createImages({
+      name: 'test',
+      dir: undefined,
+      maxBytes: 1,
+      projectBytes: undefined,
+      secretKey: 'ab'.repeat(32),
+      clock: systemClock,
+    });
+    const app = createApp({
+      ...parts,
+      operations,
+      questions,
+      secrets,
+      defaultAvailabilityZone: 'nova',
+      images,
+    });
     const log: string[] = [];
     const server = createApi(app, { authenticator: noAuthentication, log: (line) => log.push(line) });
     server.listen(0, '127.0.0.1');
@@ -44,6 +62,7 @@ describe('outage', () => {
     } finally {
       server.closeAllConnections();
       server.close();
+      questions.close();
       await operations.close();
       await db.destroy();
     }

@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import { createApp } from '#api/app.ts';
 import { createTokenAuthenticator } from '#api/auth/tokens.ts';
 import type { App } from '#api/http/context.ts';
 import type { Method, Route } from '#api/http/route.ts';
+import { createImages } from '#api/image/service.ts';
 import { apiRoots } from '#api/routes.ts';
 import { createApi } from '#api/server.ts';
 import { openDatabase } from '#queues/database.ts';
 import { migrate } from '#queues/migrate.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
+import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import type { Tables } from '#schema/tables.ts';
 import { createDatabase } from '#test/support/database.ts';
@@ -27,6 +32,10 @@ export const TOKENS = {
   stranger: 'token-of-stranger',
 } as const;
 export type Who = keyof typeof TOKENS;
+
+/** What agents and the tests' api share. */
+export const SECRET_KEY = randomBytes(32).toString('hex');
+export const MAX_IMAGE_BYTES = 64 * 1024 ** 2;
 
 const TOKENS_FILE = JSON.stringify([
   { token: TOKENS.admin, project_id: PROJECT, user_id: 'ada', roles: ['admin'] },
@@ -62,6 +71,8 @@ export interface TestApi extends AsyncDisposable {
   call(method: Method, path: string, options?: CallOptions): Promise<Answer>;
   /** The same below `/compute/v2.1`. */
   compute(method: Method, path: string, options?: CallOptions): Promise<Answer>;
+  /** The same below `/image/v2`. */
+  image(method: Method, path: string, options?: CallOptions): Promise<Answer>;
 }
 
 /** A real API over HTTP, with its own database and queue prefix and four tokens. No conductor runs. */
@@ -73,8 +84,27 @@ export async function startApi(): Promise<TestApi> {
   const clock = { now: () => Date.now() };
   const ids = { uuid: () => randomUUID() };
   const operations = createOperationGateway({ db, redisUrl: redis.url, prefix: redis.prefix, clock, ids });
-  const secrets = createSecrets(randomBytes(32).toString('hex'));
-  const app = createApp({ db, operations, secrets, clock, ids, defaultAvailabilityZone: 'nova' });
+  const questions = createQuestions({ redisUrl: redis.url, prefix: redis.prefix, ids });
+  const secrets = createSecrets(SECRET_KEY);
+  const imageDir = await mkdtemp(join(tmpdir(), 'blockyard-images-'));
+  const images = createImages({
+    name: 'test',
+    dir: imageDir,
+    maxBytes: MAX_IMAGE_BYTES,
+    projectBytes: undefined,
+    secretKey: SECRET_KEY,
+    clock,
+  });
+  const app = createApp({
+    db,
+    operations,
+    questions,
+    secrets,
+    clock,
+    ids,
+    defaultAvailabilityZone: 'nova',
+    images,
+  });
   const log: string[] = [];
   const authenticator = createTokenAuthenticator(TOKENS_FILE);
   const server = createApi(app, { authenticator, log: (line) => log.push(line) });
@@ -122,12 +152,15 @@ export async function startApi(): Promise<TestApi> {
     },
     compute: (method, path, options = {}) =>
       send('/compute/v2.1', `compute 2.${options.version ?? 89}`, method, path, options),
+    image: (method, path, options = {}) => send('/image/v2', 'image', method, path, options),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      questions.close();
       await operations.close();
       await db.destroy();
       await database.drop();
+      await rm(imageDir, { recursive: true });
     },
   };
 }

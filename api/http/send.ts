@@ -1,0 +1,39 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream';
+import type { Reply } from './route.ts';
+
+/** Sends a reply; a HEAD request gets its headers alone (Node drops the body). */
+export function send(response: ServerResponse, reply: Reply, requestId: string): void {
+  const text = reply.json ?? (reply.body === undefined ? '' : JSON.stringify(reply.body));
+  const headers: OutgoingHttpHeaders = {
+    'x-openstack-request-id': requestId,
+    'x-compute-request-id': requestId,
+    ...reply.headers,
+  };
+  // What is left of a long body is not waited for.
+  if (!response.req.complete && hasBody(response)) headers['Connection'] = 'close';
+  if (reply.stream !== undefined) return sendStream(response, reply.status, headers, reply.stream);
+  if (text !== '') headers['Content-Type'] ??= 'application/json';
+  if (reply.status !== 204) headers['Content-Length'] = Buffer.byteLength(text);
+  response.writeHead(reply.status, headers).end(text);
+}
+
+function hasBody({ req: { headers } }: ServerResponse): boolean {
+  return Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined;
+}
+
+function sendStream(
+  response: ServerResponse,
+  status: number,
+  headers: OutgoingHttpHeaders,
+  stream: NonNullable<Reply['stream']>,
+): void {
+  response.writeHead(status, headers);
+  if (response.req.method === 'HEAD') {
+    stream.destroy();
+    response.end();
+    return;
+  }
+  // Whichever of the two fails takes the other with it: a body that is cut short is the only way left to tell.
+  pipeline(stream, response, () => undefined);
+}

@@ -1,0 +1,50 @@
+import type { RequestContext } from '#api/http/context.ts';
+import type { Tx } from '#queues/transaction.ts';
+
+/** What a volume's maker needs to know of an image. */
+export interface ImageRecord {
+  readonly id: string;
+  readonly name: string | null;
+  readonly status: string;
+  readonly disk_format: string | null;
+  readonly container_format: string | null;
+  /** Bytes of data; null before there are any. */
+  readonly size: number | null;
+  readonly virtual_size: number | null;
+  /** GiB */
+  readonly min_disk: number;
+  /** MiB */
+  readonly min_ram: number;
+  readonly checksum: string | null;
+  readonly os_hash_algo: string | null;
+  readonly os_hash_value: string | null;
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** An image as a volume's upload makes it. */
+export interface WantedImage {
+  readonly name: string;
+  readonly disk_format: string;
+  readonly container_format: string;
+  readonly visibility: 'public' | 'private' | 'shared' | 'community';
+  readonly protected: boolean;
+  readonly min_disk: number;
+  readonly min_ram: number;
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** A record that waits for its data. */
+export interface PreparedImage {
+  readonly id: string;
+  /** Belongs into the transaction that begins the upload. */
+  write(tx: Tx): void;
+  /** Takes it away again when that transaction failed. */
+  discard(): Promise<void>;
+}
+
+/** Where image records are: our own tables, or a Glance. */
+export interface ImageCatalog {
+  /** @throws ApiError 404 for an image that the caller may not see. */
+  find(context: RequestContext, id: string): Promise<ImageRecord>;
+  prepare(context: RequestContext, wanted: WantedImage): Promise<PreparedImage>;
+}

@@ -1,0 +1,25 @@
+import { newDraft, newImage } from '../images/create.ts';
+import { set } from '../images/fields.ts';
+import { findImage } from '../images/rows.ts';
+import type { ImageCatalog } from './catalog.ts';
+
+/** Images in our own tables. */
+export const localCatalog: ImageCatalog = {
+  async find(context, id) {
+    const row = await findImage(context, id);
+    return { ...row, properties: JSON.parse(row.properties) as Record<string, string> };
+  },
+
+  async prepare(context, { properties, ...fields }) {
+    const draft = newDraft(context);
+    for (const [name, value] of [...Object.entries(fields), ...Object.entries(properties)]) {
+      set(context, draft, name, value);
+    }
+    const row = newImage(context, draft, context.app.ids.uuid());
+    return {
+      id: row.id,
+      write: (tx) => tx.later(tx.q.insertInto('images').values(row)),
+      discard: async () => undefined,
+    };
+  },
+};

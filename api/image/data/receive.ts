@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { ApiError, badRequest } from '#api/http/errors.ts';
+import { HEAD_BYTES, imageProblem, inspectImage } from '#images/inspect.ts';
+import type { DiskFormat } from '#schema/tasks.ts';
+
+export interface Received {
+  readonly size: number;
+  /** Bytes that the disk inside has; null when its format doesn't say. */
+  readonly virtualSize: number | null;
+  readonly md5: string;
+  readonly sha512: string;
+}
+
+/**
+ * Writes a body to a file as it comes, and looks at what it is: one piece at a time is in memory, and while the disk is
+ * slow the sender waits.
+ * @throws ApiError 413 beyond `maxBytes` or when the disk is full, 400 when the data are not of the declared format or
+ * could harm whoever uses them. The body is not read further then.
+ */
+export async function receive(
+  body: Readable,
+  file: FileHandle,
+  declared: DiskFormat,
+  maxBytes: number,
+): Promise<Received> {
+  const md5 = createHash('md5');
+  const sha512 = createHash('sha512');
+  let head: Buffer[] | undefined = [];
+  let size = 0;
+  let virtualSize: number | null = null;
+
+  const inspect = (chunks: readonly Buffer[]): void => {
+    const bytes = Buffer.concat(chunks).subarray(0, HEAD_BYTES);
+    const problem = imageProblem(bytes, declared);
+    if (problem !== null) throw badRequest(`Image data refused: ${problem}.`);
+    virtualSize = inspectImage(bytes).virtualSizeBytes;
+    head = undefined;
+  };
+
+  // The connection outlives a refusal: the sender is to be told.
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge(maxBytes);
+    head?.push(chunk);
+    if (head !== undefined && size >= HEAD_BYTES) inspect(head);
+    md5.update(chunk);
+    sha512.update(chunk);
+    await file.appendFile(chunk).catch(diskFull);
+  }
+  if (head !== undefined) inspect(head);
+  await file.sync().catch(diskFull);
+  return {
+    size,
+    virtualSize: virtualSize ?? (declared === 'raw' ? size : null),
+    md5: md5.digest('hex'),
+    sha512: sha512.digest('hex'),
+  };
+}
+
+export function tooLarge(maxBytes: number): ApiError {
+  return new ApiError(413, `Image data must not exceed ${maxBytes} bytes.`);
+}
+
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+function diskFull(error: NodeJS.ErrnoException): never {
+  if (!FULL.has(error.code ?? '')) throw error;
+  throw new ApiError(413, 'There is not enough disk space where images are kept.');
+}

@@ -1,0 +1,51 @@
+import { allowsImage, type ImageAction } from '#images/ticket.ts';
+import type { Clock } from '#schema/clock.ts';
+import type { ImageCatalog } from './catalog/catalog.ts';
+import { localCatalog } from './catalog/local.ts';
+import { ImageFiles } from './data/files.ts';
+
+/** Where images are, and how many bytes they may have. */
+export interface Images {
+  /** This api's name beside the others': who is saving an image. */
+  readonly name: string;
+  /** Absent: data are not kept here. */
+  readonly files: ImageFiles | undefined;
+  /** Why `/image` answers nothing; null when it does. */
+  readonly closed: string | null;
+  /** Of one image. */
+  readonly maxBytes: number;
+  /** Of all images of one project; undefined for no limit. */
+  readonly projectBytes: number | undefined;
+  /** What volumes are made from, and made into. */
+  readonly catalog: ImageCatalog;
+  /** True for a ticket that allows this now. */
+  allows(ticket: string, imageId: string, action: ImageAction): boolean;
+}
+
+export interface ImageOptions {
+  readonly name: string;
+  /** Undefined: images are not kept here. */
+  readonly dir: string | undefined;
+  readonly maxBytes: number;
+  readonly projectBytes: number | undefined;
+  readonly secretKey: string;
+  readonly clock: Clock;
+  /** A real Glance that images come from. */
+  readonly glance?: { readonly url: string; readonly catalog: ImageCatalog };
+}
+
+const NOT_KEPT = 'This api keeps no images: neither BLOCKYARD_IMAGE_DIR nor BLOCKYARD_STATE_DIR is set.';
+
+export function createImages(options: ImageOptions): Images {
+  const { dir, glance, secretKey, clock } = options;
+  const closed = dir === undefined ? NOT_KEPT : null;
+  return {
+    name: options.name,
+    files: glance === undefined && dir !== undefined ? new ImageFiles(dir) : undefined,
+    closed: glance === undefined ? closed : `Images are kept by the image service at ${glance.url}.`,
+    maxBytes: options.maxBytes,
+    projectBytes: options.projectBytes,
+    catalog: glance?.catalog ?? localCatalog,
+    allows: (ticket, id, action) => allowsImage(secretKey, ticket, id, action, clock.now()),
+  };
+}
