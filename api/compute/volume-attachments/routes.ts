@@ -30,7 +30,7 @@ const shown = z.strictObject({
   volumeId: z.string(),
   device: z.string().optional(),
   tag: z.null().optional(),
-  delete_on_termination: z.literal(false).optional(),
+  delete_on_termination: z.boolean().optional(),
   attachment_id: z.string().optional(),
   bdm_uuid: z.string().optional(),
 });
@@ -40,7 +40,7 @@ const created = z.strictObject({
   volumeId: z.string(),
   device: z.string().nullable(),
   tag: z.null().optional(),
-  delete_on_termination: z.literal(false).optional(),
+  delete_on_termination: z.boolean().optional(),
 });
 
 export const volumeAttachmentRoutes: readonly Route[] = [

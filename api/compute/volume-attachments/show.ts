@@ -5,7 +5,7 @@ import type { Reply } from '#api/http/route.ts';
 import { isUuid, type ServerId, type VolumeId } from '#schema/ids.ts';
 import { findServer } from '../servers/rows.ts';
 
-const COLUMNS = ['id', 'volume_id', 'server_id', 'status', 'mountpoint'] as const;
+const COLUMNS = ['id', 'volume_id', 'server_id', 'status', 'mountpoint', 'delete_on_termination'] as const;
 
 /** Microversions of Nova that changed this view. */
 const TAG_SINCE = 70;
@@ -17,6 +17,7 @@ interface Row {
   readonly volume_id: string;
   readonly server_id: string | null;
   readonly mountpoint: string | null;
+  readonly delete_on_termination: 0 | 1;
 }
 
 function view({ microversion }: RequestContext, row: Row) {
@@ -26,7 +27,9 @@ function view({ microversion }: RequestContext, row: Row) {
     serverId: row.server_id ?? '',
     ...(row.mountpoint !== null && { device: devicePath(row.mountpoint) }),
     ...(microversion >= TAG_SINCE && { tag: null }),
-    ...(microversion >= DELETE_FLAG_SINCE && { delete_on_termination: false as const }),
+    ...(microversion >= DELETE_FLAG_SINCE && {
+      delete_on_termination: row.delete_on_termination === 1,
+    }),
     ...(microversion >= NO_ID_SINCE && { attachment_id: row.id, bdm_uuid: row.id }),
   };
 }
@@ -70,7 +73,7 @@ export async function findAttached({ app }: RequestContext, serverId: ServerId, 
   const row = isUuid(volumeId)
     ? await app.db
         .selectFrom('attachments')
-        .select([...COLUMNS, 'managed', 'project_id'])
+        .select([...COLUMNS, 'managed', 'project_id', 'boot_index'])
         .where('server_id', '=', serverId)
         .where('volume_id', '=', volumeId.toLowerCase() as VolumeId)
         .executeTakeFirst()

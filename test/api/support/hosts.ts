@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAgent } from '#agent/agent.ts';
+import { answerQuestions } from '#agent/answers.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { startConductor } from '#queues/conductor/conductor.ts';
 import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
@@ -18,6 +19,10 @@ export interface Hosts extends AsyncDisposable {
   /** The servers that the compute agent reports: one of the tests' project, one of nobody's. */
   readonly server: string;
   readonly orphan: string;
+  /** Has the compute agent report now. */
+  report(): Promise<void>;
+  /** No question to the compute agent is answered any more. */
+  fallSilent(): void;
 }
 
 /** A real conductor and two real agents on the API's queues; the host behind the agents is modelled in memory. */
@@ -78,8 +83,26 @@ export async function startHosts(api: TestApi): Promise<Hosts> {
       servers: [
         { id: server, name: 'web', projectId: PROJECT, ...domain },
         { id: orphan, name: 'stray', projectId: null, ...domain },
+        ...[...model.servers].map(([id, power]) => ({
+          ...domain,
+          id,
+          name: `domain-${id}`,
+          projectId: PROJECT,
+          status: power === 'on' ? 'ACTIVE' : 'SHUTOFF',
+        })),
       ],
     }),
+  });
+  const stopAnswering = await answerQuestions({
+    ...queue,
+    kind: 'compute',
+    host: asId<HostName>('comp1'),
+    answers: {
+      'server.console': async ({ serverId, lines }) =>
+        model.servers.has(serverId)
+          ? { state: 'ok', text: ['one', 'two', 'three'].slice(-(lines ?? 3)).join('\n') }
+          : { state: 'no-server', text: '' },
+    },
   });
   await eventually(async () => {
     const services = await api.db.selectFrom('services').select('binary').execute();
@@ -89,7 +112,10 @@ export async function startHosts(api: TestApi): Promise<Hosts> {
     model,
     server,
     orphan,
+    report: () => compute.reportNow(),
+    fallSilent: stopAnswering,
     async [Symbol.asyncDispose]() {
+      stopAnswering();
       await Promise.all([storage.stop(), compute.stop()]);
       await conductor.stop();
       await rm(stateDir, { recursive: true, force: true });

@@ -1,0 +1,73 @@
+import { findVolume } from '#api/block-storage/volumes/rows.ts';
+import type { RequestContext } from '#api/http/context.ts';
+import { ApiError, badRequest } from '#api/http/errors.ts';
+import type { Tx } from '#queues/transaction.ts';
+import type { OperationId, ProjectId, VolumeId } from '#schema/ids.ts';
+import { checkStorage } from '../volume-attachments/health.ts';
+import { holdType, reserve } from '../volume-attachments/reserve.ts';
+import type { Mapping, NewServer } from './schema.ts';
+
+export interface RootVolume {
+  readonly volumeId: VolumeId;
+  readonly volumeProject: ProjectId;
+  /**
+   * Takes the volume for the server in the transaction that makes that.
+   * @returns the operation that makes the volume first, or null for one that exists.
+   */
+  readonly take: (tx: Tx) => Promise<OperationId | null>;
+}
+
+const FROM_VOLUMES =
+  'Servers boot from volumes here: name one in block_device_mapping_v2 (openstack server create --volume VOLUME), or have the image made one (--image IMAGE --boot-from-volume GIB).';
+
+/** The mapping of the root disk. @throws ApiError 400 when there is none, or anything beside it. */
+export function rootMapping({ block_device_mapping_v2: mappings = [], imageRef }: NewServer): Mapping {
+  const [root, ...rest] = mappings;
+  if (root === undefined) throw badRequest(FROM_VOLUMES);
+  if (rest.length > 0) {
+    throw badRequest(
+      'A server is made with its root volume alone; attach others once it is there (openstack server add volume).',
+    );
+  }
+  if (Number(root.boot_index ?? -1) !== 0)
+    throw badRequest('Invalid block device mapping: boot_index must be 0.');
+  if (root.destination_type === 'local') throw badRequest(FROM_VOLUMES);
+  if ((imageRef ?? '') !== '' && !(root.source_type === 'image' && root.uuid === imageRef)) {
+    throw badRequest('imageRef names another image than the root volume is to be made from.');
+  }
+  return root;
+}
+
+/** @throws ApiError 400 when the server cannot boot from that. */
+export async function prepareRoot(context: RequestContext, mapping: Mapping): Promise<RootVolume> {
+  const { source_type: source = 'volume', uuid } = mapping;
+  if (uuid == null) throw badRequest('Invalid block device mapping: the root volume has no uuid.');
+  switch (source) {
+    case 'volume':
+      return existing(context, uuid);
+    case 'image':
+    case 'snapshot':
+      throw badRequest(`Booting from a new volume made of ${source} is not supported yet.`);
+    case 'blank':
+      throw badRequest('A blank volume has nothing to boot from.');
+    default:
+      return source satisfies never;
+  }
+}
+
+async function existing(context: RequestContext, id: string): Promise<RootVolume> {
+  const volume = await findVolume(context, id).catch((error: unknown) => {
+    throw error instanceof ApiError ? badRequest(`Block Device Mapping is Invalid: ${error.message}`) : error;
+  });
+  if (volume.bootable === 0) throw badRequest(`Block Device ${volume.id} is not bootable.`);
+  await checkStorage(context.app, volume);
+  return {
+    volumeId: volume.id,
+    volumeProject: volume.project_id,
+    async take(tx) {
+      holdType(tx, volume);
+      await reserve(context, tx, volume);
+      return null;
+    },
+  };
+}

@@ -1,0 +1,310 @@
+import assert from 'node:assert/strict';
+import { asId, type ServerId, type VolumeId } from '#schema/ids.ts';
+import { type Answer, startApi, type TestApi } from '../support/api.ts';
+import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
+
+describe('servers that boot from volumes', () => {
+  let api: TestApi;
+  let hosts: Hosts;
+  before(async () => {
+    api = await startApi();
+    hosts = await startHosts(api);
+  });
+  after(async () => {
+    await hosts[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+  afterEach(async () => {
+    await eventually(async () => {
+      const left = await api.db
+        .selectFrom('volumes')
+        .select('id')
+        .where('operation_id', 'is not', null)
+        .execute();
+      assert.deepEqual(left, []);
+    });
+    assert.deepEqual([...hosts.model.servers], []);
+    assert.deepEqual([...hosts.model.disks], []);
+    assert.deepEqual([...hosts.model.exports], []);
+  });
+
+  async function bootable(): Promise<string> {
+    const id = await availableVolume(api);
+    await api.db.updateTable('volumes').set({ bootable: 1 }).where('id', '=', asId<VolumeId>(id)).execute();
+    return id;
+  }
+
+  const create = (
+    volume: string,
+    more: Record<string, unknown> = {},
+    mapping: Record<string, unknown> = {},
+    as: 'admin' | 'member' = 'member',
+  ): Promise<Answer> =>
+    api.compute('POST', '/servers', {
+      as,
+      body: {
+        server: {
+          name: 'web server',
+          flavorRef: '1',
+          networks: 'none',
+          block_device_mapping_v2: [
+            { boot_index: 0, source_type: 'volume', destination_type: 'volume', uuid: volume, ...mapping },
+          ],
+          ...more,
+        },
+      },
+    });
+
+  async function is(id: string, status: string): Promise<Answer['body']> {
+    return eventually(async () => {
+      const { body } = await api.compute('GET', `/servers/${id}`);
+      assert.deepEqual([body.server?.status, body.server?.['OS-EXT-STS:task_state']], [status, null]);
+      return body.server;
+    });
+  }
+
+  async function running(mapping: Record<string, unknown> = {}): Promise<{ volume: string; server: string }> {
+    const volume = await bootable();
+    const { body } = await create(volume, {}, mapping);
+    await is(body.server.id, 'ACTIVE');
+    return { volume, server: body.server.id };
+  }
+
+  const remove = async (id: string): Promise<void> => {
+    assert.equal((await api.compute('DELETE', `/servers/${id}`)).status, 204);
+    await eventually(async () => assert.equal((await api.compute('GET', `/servers/${id}`)).status, 404));
+  };
+
+  const act = (id: string, action: Record<string, unknown>): Promise<Answer> =>
+    api.compute('POST', `/servers/${id}/action`, { body: action });
+
+  it('boots, is shown, and leaves its volume when it is deleted', async () => {
+    const volume = await bootable();
+    const made = await create(volume, { metadata: { tier: 'gold' } });
+    assert.equal(made.status, 202);
+    const { id } = made.body.server;
+    const server = await is(id, 'ACTIVE');
+    assert.deepEqual(
+      [server.name, server.image, server.metadata, server.flavor.original_name, server.flavor.ram],
+      ['web server', '', { tier: 'gold' }, 'm1.tiny', 512],
+    );
+    assert.deepEqual(server['os-extended-volumes:volumes_attached'], [
+      { id: volume, delete_on_termination: false },
+    ]);
+    const old = await api.compute('GET', `/servers/${id}`, { version: 1 });
+    assert.equal(old.body.server.flavor.id, '1');
+    const { body } = await api.call('GET', `/volumes/${volume}`);
+    assert.deepEqual([body.volume.status, body.volume.attachments[0].device], ['in-use', '/dev/vda']);
+    assert.deepEqual([...hosts.model.servers], [[id, 'on']]);
+
+    const root = await api.compute('DELETE', `/servers/${id}/os-volume_attachments/${volume}`);
+    assert.deepEqual(
+      [root.status, root.body.badRequest.message],
+      [400, 'Cannot detach a root device volume'],
+    );
+    await remove(id);
+    await volumeBecomes(api, volume, 'available');
+  });
+
+  it('stops, starts and reboots', async () => {
+    const { server } = await running();
+    assert.equal((await act(server, { 'os-start': null })).status, 409);
+    assert.equal((await act(server, { 'os-stop': null })).status, 202);
+    await is(server, 'SHUTOFF');
+    assert.deepEqual([...hosts.model.servers], [[server, 'off']]);
+    const soft = await act(server, { reboot: { type: 'SOFT' } });
+    assert.equal(
+      soft.body.conflictingRequest.message,
+      `Cannot 'reboot' instance ${server} while it is in vm_state stopped`,
+    );
+    await act(server, { 'os-start': null });
+    await is(server, 'ACTIVE');
+    await act(server, { reboot: { type: 'hard' } });
+    await is(server, 'ACTIVE');
+    assert.equal((await act(server, { reboot: { type: 'medium' } })).status, 400);
+    await remove(server);
+  });
+
+  it('takes volumes that were marked with it, and lets the others go', async () => {
+    const { server, volume } = await running({ delete_on_termination: true });
+    const [kept, marked] = [await availableVolume(api), await availableVolume(api)];
+    for (const [volumeId, flag] of [
+      [kept, false],
+      [marked, true],
+    ] as const) {
+      const { status } = await api.compute('POST', `/servers/${server}/os-volume_attachments`, {
+        body: { volumeAttachment: { volumeId, delete_on_termination: flag } },
+      });
+      assert.equal(status, 200);
+      await volumeBecomes(api, volumeId, 'in-use');
+    }
+    const shown = await api.compute('GET', `/servers/${server}/os-volume_attachments/${marked}`);
+    assert.equal(shown.body.volumeAttachment.delete_on_termination, true);
+    await remove(server);
+    await volumeBecomes(api, kept, 'available');
+    for (const gone of [volume, marked]) {
+      await eventually(async () => assert.equal((await api.call('GET', `/volumes/${gone}`)).status, 404));
+    }
+    assert.deepEqual([...hosts.model.volumes.keys()].includes(kept), true);
+    assert.deepEqual([...hosts.model.volumes.keys()].includes(marked), false);
+  });
+
+  it('keeps a marked volume that has a snapshot', async () => {
+    const { server, volume } = await running({ delete_on_termination: true });
+    await api.db
+      .insertInto('snapshots')
+      .values({
+        id: asId(crypto.randomUUID()),
+        project_id: asId('p'),
+        user_id: asId('u'),
+        volume_id: asId<VolumeId>(volume),
+        name: null,
+        description: null,
+        size_gib: 1,
+        status: 'available',
+        metadata: '{}',
+        created_at: '2026-01-01 00:00:00',
+        updated_at: null,
+      })
+      .execute();
+    await remove(server);
+    await volumeBecomes(api, volume, 'available');
+    await api.db.deleteFrom('snapshots').execute();
+  });
+
+  it('says why no host will do, and lets the volume go', async () => {
+    const volume = await bootable();
+    const { body } = await create(volume, { flavorRef: '4' });
+    const server = await is(body.server.id, 'ERROR');
+    assert.match(
+      server.fault.message,
+      /^No valid host was found\. comp1: it has room for \d+ MiB of memory, not for 8192 MiB\.$/,
+    );
+    await volumeBecomes(api, volume, 'available');
+    assert.equal((await act(body.server.id, { reboot: { type: 'HARD' } })).status, 409);
+    await remove(body.server.id);
+    await volumeBecomes(api, volume, 'available');
+  });
+
+  it('goes where an administrator says', async () => {
+    const volume = await bootable();
+    const on = (zone: string, as: 'admin' | 'member') => create(volume, { availability_zone: zone }, {}, as);
+    assert.equal((await on('nova:comp1', 'member')).status, 403);
+    assert.equal((await on('moon', 'member')).status, 400);
+    assert.equal((await on('nova:comp2', 'admin')).status, 400);
+    const { body } = await on('nova:comp1', 'admin');
+    await is(body.server.id, 'ACTIVE');
+    await remove(body.server.id);
+  });
+
+  it('refuses at once what cannot be', async () => {
+    const plain = await availableVolume(api);
+    const message = async (answer: Promise<Answer>): Promise<string> => {
+      const { status, body } = await answer;
+      assert.equal(status, 400);
+      return body.badRequest.message;
+    };
+    assert.equal(await message(create(plain)), `Block Device ${plain} is not bootable.`);
+    const good = await bootable();
+    const noMapping = { block_device_mapping_v2: [], imageRef: crypto.randomUUID() };
+    assert.match(await message(create(good, noMapping)), /^Servers boot from volumes here/);
+    assert.match(await message(create(good, { networks: [{ uuid: 'x' }] })), /servers have no network here/);
+    assert.match(await message(create(good, { max_count: 2 })), /one server at a time/);
+    assert.match(await message(create(good, { user_data: 'x' })), /user_data/);
+    assert.match(await message(create(good, { flavorRef: 'nope' })), /^Flavor nope could not be found/);
+    assert.match(await message(create(good, {}, { boot_index: -1 })), /boot_index must be 0/);
+    assert.match(await message(create(crypto.randomUUID())), /could not be found/);
+    await volumeBecomes(api, good, 'available');
+    const first = await create(good);
+    assert.match(await message(create(good)), /must be 'available'/);
+    await is(first.body.server.id, 'ACTIVE');
+    await remove(first.body.server.id);
+  });
+
+  it('is deleted while it is being made', async () => {
+    const volume = await bootable();
+    const { body } = await create(volume);
+    await remove(body.server.id);
+    await volumeBecomes(api, volume, 'available');
+  });
+
+  it('shows the end of the console, and says when nobody can tell', async () => {
+    const { server } = await running();
+    const ask = (length: number | null) => act(server, { 'os-getConsoleOutput': { length } });
+    assert.deepEqual((await ask(2)).body, { output: 'two\nthree' });
+    assert.deepEqual((await ask(null)).body, { output: 'one\ntwo\nthree' });
+    assert.equal((await ask(-1)).body.output.length, 13);
+    const foreign = await api.compute('POST', `/servers/${hosts.server}/action`, {
+      body: { 'os-getConsoleOutput': {} },
+    });
+    assert.equal(foreign.status, 409);
+    hosts.fallSilent();
+    const silent = await ask(1);
+    assert.equal(silent.body.conflictingRequest.message, 'The compute agent of host comp1 is away.');
+    await remove(server);
+  });
+
+  it('leaves the domains of others alone', async () => {
+    for (const answer of [
+      await api.compute('DELETE', `/servers/${hosts.server}`),
+      await act(hosts.server, { 'os-stop': null }),
+    ]) {
+      assert.equal(answer.status, 409);
+      assert.match(
+        answer.body.conflictingRequest.message,
+        /was not made through this API; use virsh on host comp1/,
+      );
+    }
+  });
+
+  it('takes the host’s word for the status only while nothing is being done', async () => {
+    const { server } = await running();
+    const set = (changes: object) =>
+      api.db
+        .updateTable('servers')
+        .set({ updated_at: '2026-01-01 00:00:00', ...changes })
+        .where('id', '=', asId<ServerId>(server))
+        .execute();
+    const statusAfter = async (): Promise<string> => {
+      await hosts.report();
+      // The report behind it has been taken once this server's row is newer.
+      await eventually(async () => {
+        const [row] = await api.db
+          .selectFrom('services')
+          .select('last_seen_at')
+          .where('host', '=', 'comp1')
+          .execute();
+        assert.ok((row?.last_seen_at ?? '') > before);
+      });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const row = await api.db
+        .selectFrom('servers')
+        .selectAll()
+        .where('id', '=', asId<ServerId>(server))
+        .executeTakeFirstOrThrow();
+      assert.equal(row.name, 'web server');
+      return row.status;
+    };
+    let before = '';
+    const now = (): string => new Date().toISOString().slice(0, 23).replace('T', ' ');
+    hosts.model.servers.set(server, 'off');
+    await set({ task_state: 'powering-on' });
+    before = now();
+    assert.equal(await statusAfter(), 'ACTIVE');
+    await set({ task_state: null });
+    before = now();
+    assert.equal(await statusAfter(), 'SHUTOFF');
+    hosts.model.servers.delete(server);
+    await set({ status: 'ACTIVE' });
+    before = now();
+    assert.equal(await statusAfter(), 'SHUTOFF');
+
+    // Deleted, and then a report that was on its way.
+    await remove(server);
+    hosts.model.servers.set(server, 'on');
+    await hosts.report();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal((await api.compute('GET', `/servers/${server}`)).status, 404);
+    hosts.model.servers.delete(server);
+  });
+});
