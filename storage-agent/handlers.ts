@@ -69,7 +69,7 @@ export function createStorageHandlers({
       const place = backendOf(backend);
       const state = await target.find(volumeId);
       if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
-      if (state !== null) await target.absent(volumeId);
+      if (state !== null) await target.absent(volumeId, null);
       await place.absent(volumeId);
       return {};
     },
@@ -91,7 +91,7 @@ export function createStorageHandlers({
     async 'export.ensure'({ volumeId, backend: name, number, acls }) {
       const backend = backendOf(name);
       if (acls.length === 0) {
-        await target.absent(volumeId);
+        await target.absent(volumeId, number);
         return { connection: null };
       }
       if (!(await backend.activate(volumeId)))

@@ -36,8 +36,11 @@ export interface Target {
    * @throws TaskError `invalid` for names and secrets that the target cannot take; `refused` when it would harm others.
    */
   ensure(volumeId: string, device: Device, acls: readonly ClearAcl[], number: number): Promise<Connection>;
-  /** Cuts off everybody and removes the export; one that is not there is success. */
-  absent(volumeId: string): Promise<void>;
+  /**
+   * Cuts off everybody and removes the export; one that is not there is success.
+   * @param number null when it is not known.
+   */
+  absent(volumeId: string, number: number | null): Promise<void>;
   /** Shows a volume's new size to those who are logged in; does nothing when it is not exported. */
   grown(volumeId: string, device: Device, sizeBytes: number): Promise<void>;
   find(volumeId: string): Promise<ExportState | null>;

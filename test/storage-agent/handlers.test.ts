@@ -50,9 +50,9 @@ describe('storage handlers', () => {
         sizeBytes: GIB,
       });
     const acls = [sealed(place.volumeId, a)];
-    const { connection } = await handlers['export.ensure']({ ...place, acls }, context);
+    const { connection } = await handlers['export.ensure']({ ...place, number: 1, acls }, context);
     assert.ok(connection);
-    assert.deepEqual((await handlers['export.ensure']({ ...place, acls }, context)).connection, connection);
+    assert.deepEqual((await handlers['export.ensure']({ ...place, number: 1, acls }, context)).connection, connection);
     await qemuIo(connection, a, 'write -P 9 512M 4k');
     for (let round = 0; round < 2; round += 1)
       assert.deepEqual(await handlers['volume.grow']({ ...place, sizeGib: 2 }, context), {
@@ -60,7 +60,7 @@ describe('storage handlers', () => {
       });
     assert.match(await qemuIo(connection, a, 'length', 'read -P 9 512M 4k'), /2 GiB/);
     for (let round = 0; round < 2; round += 1)
-      assert.deepEqual(await handlers['export.ensure']({ ...place, acls: [] }, context), {
+      assert.deepEqual(await handlers['export.ensure']({ ...place, number: 1, acls: [] }, context), {
         connection: null,
       });
     for (let round = 0; round < 2; round += 1)
@@ -74,7 +74,7 @@ describe('storage handlers', () => {
     const a = login();
     await handlers['volume.ensure']({ ...place, sizeGib: 1 }, context);
     const { connection } = await handlers['export.ensure'](
-      { ...place, acls: [sealed(place.volumeId, a)] },
+      { ...place, number: 1, acls: [sealed(place.volumeId, a)] },
       context,
     );
     assert.ok(connection);
@@ -85,7 +85,7 @@ describe('storage handlers', () => {
     assert.equal(await fixture.backend.activate(place.volumeId), true);
     assert.match(await held.say('read 0 4k'), /read 4096/);
     await held.end();
-    await handlers['export.ensure']({ ...place, acls: [] }, context);
+    await handlers['export.ensure']({ ...place, number: 1, acls: [] }, context);
     await handlers['volume.absent'](place, context);
   });
 
@@ -101,7 +101,7 @@ describe('storage handlers', () => {
       handlers['volume.ensure']({ volumeId: '../etc', backend: 'files', sizeGib: 1 }, context),
       invalid,
     );
-    await assert.rejects(handlers['export.ensure']({ volumeId, backend: 'files', acls }, context), {
+    await assert.rejects(handlers['export.ensure']({ volumeId, backend: 'files', number: 1, acls }, context), {
       name: 'TaskError',
       code: 'not-found',
     });
@@ -122,7 +122,7 @@ describe('storage handlers', () => {
     ])
       await assert.rejects(
         handlers['export.ensure'](
-          { ...place, acls: [{ initiator: login().initiator, chap: { username: 'u', secret } }] },
+          { ...place, number: 1, acls: [{ initiator: login().initiator, chap: { username: 'u', secret } }] },
           context,
         ),
         (error: Error) => /BLOCKYARD_SECRET_KEY/.test(error.message) && !error.message.includes(SECRET),

@@ -123,7 +123,7 @@ describe('storage agent process', () => {
         await sleep(1);
       }
     })();
-    const { connection } = await ask('export.ensure', { ...place, acls });
+    const { connection } = await ask('export.ensure', { ...place, number: 1, acls });
     looking.on = false;
     await look;
     assert.ok(connection);
@@ -131,7 +131,7 @@ describe('storage agent process', () => {
     assert.ok(!seen.includes(SECRET));
     await qemuIo(connection, login, 'write 0 4k');
     await assert.rejects(ask('volume.absent', place), /^Error: refused: /);
-    await ask('export.ensure', { ...place, acls: [] });
+    await ask('export.ensure', { ...place, number: 1, acls: [] });
     await ask('volume.absent', place);
     assert.ok(!log.includes(SECRET));
     assert.deepEqual(await readdir(join(folder, 'volumes')), []);

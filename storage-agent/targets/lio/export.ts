@@ -41,7 +41,7 @@ export function ensureExport(tree: Tree, spec: ExportSpec): void {
     if (isWrong(tree, tpg, spec.backstore)) {
       if (sessionsIn(tree, tpg) > 0)
         throw new Refusal('the export has another device or serial number, and it is in use');
-      removeExport(tree, spec.iqn, spec.backstore.name);
+      removeExport(tree, { iqn: spec.iqn, ...spec.backstore });
       makeTarget(tree, targetOf(spec.iqn));
     }
   }
@@ -58,8 +58,16 @@ export function ensureExport(tree: Tree, spec: ExportSpec): void {
   if (fresh || tree.read(`${tpg}/enable`) !== '1') tree.write(`${tpg}/enable`, '1');
 }
 
-/** Cuts off everybody and removes all that there is of the export. @param name of its backstore. */
-export function removeExport(tree: Tree, iqn: string, name: string): void {
+/** Which export: the number is null when it is not known. */
+export interface ExportName {
+  readonly iqn: string;
+  /** Of its backstore. */
+  readonly name: string;
+  readonly number: number | null;
+}
+
+/** Cuts off everybody and removes all that there is of the export. */
+export function removeExport(tree: Tree, { iqn, name, number }: ExportName): void {
   const target = targetOf(iqn);
   for (const entry of tree.list(target)) {
     if (!entry.startsWith('tpgt_')) continue;
@@ -72,10 +80,12 @@ export function removeExport(tree: Tree, iqn: string, name: string): void {
   }
   tree.rmdir(target);
   for (const dir of findBackstores(tree, name)) removeBackstore(tree, dir);
+  // Of a removal that was cut short its empty HBA may be left, which bears no name.
+  if (number !== null) removeBackstore(tree, backstoreOf({ number, name }));
 }
 
-/** @param name of its backstore, which may be all that is left. */
-export function findExport(tree: Tree, iqn: string, name: string): Found | null {
+/** Its backstore may be all that is left. */
+export function findExport(tree: Tree, { iqn, name }: Omit<ExportName, 'number'>): Found | null {
   const tpg = tpgOf(iqn);
   if (tree.list(targetOf(iqn)).length > 0)
     return { initiators: aclsOf(tree, tpg), sessions: sessionsIn(tree, tpg) };

@@ -52,10 +52,10 @@ export async function createLioTarget(options: LioTargetOptions): Promise<OpenTa
         made(iqn);
         return { portals: [...portals], iqn, lun: LUN };
       },
-      async absent(volumeId) {
+      async absent(volumeId, number) {
         const iqn = iqnOf(volumeId);
         leaving(iqn);
-        await helpers.run(volumeId, { do: 'absent', iqn, name: volumeName(volumeId) });
+        await helpers.run(volumeId, { do: 'absent', iqn, name: volumeName(volumeId), number });
       },
       // The kernel asks the device for its size whenever an initiator asks: a rescan on its side shows the new one.
       grown: async () => {},

@@ -1,4 +1,5 @@
 import {
+  type ExportName,
   type ExportSpec,
   ensureExport,
   type Found,
@@ -14,8 +15,8 @@ import type { Tree } from './tree.ts';
 export type Work =
   | { readonly do: 'open' }
   | ({ readonly do: 'ensure' } & ExportSpec)
-  | { readonly do: 'absent'; readonly iqn: string; readonly name: string }
-  | { readonly do: 'find'; readonly iqn: string; readonly name: string }
+  | ({ readonly do: 'absent' } & ExportName)
+  | ({ readonly do: 'find' } & Omit<ExportName, 'number'>)
   | { readonly do: 'targets' };
 
 /** What it answers to each kind. */
@@ -54,10 +55,10 @@ const ANSWER: { readonly [K in Work['do']]: (tree: Tree, work: Extract<Work, { d
     ensureExport(tree, work);
     return null;
   },
-  absent(tree, { iqn, name }) {
-    removeExport(tree, iqn, name);
+  absent(tree, work) {
+    removeExport(tree, work);
     return null;
   },
-  find: (tree, { iqn, name }) => findExport(tree, iqn, name),
+  find: findExport,
   targets: listTargets,
 };
