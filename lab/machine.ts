@@ -28,6 +28,8 @@ export interface MachineOptions {
 /** A virtual machine of the lab. Root's disk is thrown away with it and outlives a reset. */
 export interface Machine extends AsyncDisposable {
   readonly name: string;
+  /** On the host: its sockets, keys and logs. */
+  readonly dir: string;
   /** `ssh -F <this> <name>` from the host. */
   readonly sshConfig: string;
   /** What the serial console has said since the machine was made. */
@@ -42,6 +44,15 @@ export interface Machine extends AsyncDisposable {
    * @throws Error with command, exit code and standard error.
    */
   sh(command: string, options?: ExecOptions): Promise<string>;
+  /** Copies a file of the host into the machine. */
+  put(file: string, target: string): Promise<void>;
+  /** Brings a Unix socket of the machine to this side, until its power is cut. */
+  forward(local: string, remote: string): Promise<void>;
+  /**
+   * Copies what a file of the machine holds and gets, also when it is emptied, until the power is cut.
+   * @returns the file on this side: `<name>.log` in `dir`
+   */
+  follow(remote: string, name: string): Promise<string>;
   /** Cuts the power: nothing is flushed. */
   powerOff(): Promise<void>;
   /** Resolves when ssh answers. */
@@ -65,11 +76,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const ssh = await prepareSsh(node.name, dir, sshPort);
   const [initrd, root] = [join(dir, 'initrd'), join(dir, 'root.qcow2')];
   const [consoleSocket, consoleLog] = [join(dir, 'console'), join(dir, 'console.log')];
-  await writeInitrd(
-    image.initrd,
-    { files: [...ownFiles(node), ...ssh.files, ...(options.files ?? [])], network: network(node) },
-    initrd,
-  );
+  const files = [...names(node), ...node.files, ...ssh.files, ...(options.files ?? [])];
+  await writeInitrd(image.initrd, { files, network: network(node) }, initrd);
   await systemRunner.run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', image.root, root]);
   const args = qemuArguments({
     image,
@@ -111,6 +119,11 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     running = [qemu];
     running.unshift(await ssh.connect());
   };
+  const sh = async (command: string, execOptions?: ExecOptions): Promise<string> => {
+    const { stdout, stderr, exitCode } = await ssh.exec(command, execOptions);
+    if (exitCode === 0) return stdout;
+    throw new Error(`on ${node.name}, exit code ${exitCode}: ${command}\n${stderr}`);
+  };
   const stop = async (): Promise<void> => {
     await powerOff();
     await rm(dir, { recursive: true, force: true });
@@ -123,14 +136,19 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   }
   return {
     name: node.name,
+    dir,
     sshConfig: ssh.config,
     consoleLog,
     consoleSocket,
     exec: (command, execOptions) => ssh.exec(command, execOptions),
-    async sh(command, execOptions) {
-      const { stdout, stderr, exitCode } = await ssh.exec(command, execOptions);
-      if (exitCode === 0) return stdout;
-      throw new Error(`on ${node.name}, exit code ${exitCode}: ${command}\n${stderr}`);
+    sh,
+    put: (file, target) => ssh.put(file, target),
+    forward: (local, remote) => ssh.forward(local, remote),
+    async follow(remote, name) {
+      const copy = join(dir, `${name}.log`);
+      await rm(copy, { force: true });
+      running.unshift(await ssh.follow(remote, name));
+      return copy;
     },
     powerOff,
     powerOn,
@@ -149,11 +167,10 @@ export async function makeDisk(path: string, serial: string, sizeGib: number): P
   return { serial, path };
 }
 
-function ownFiles({ name, modules }: Node): MachineFile[] {
+function names({ name }: Node): MachineFile[] {
   return [
     { path: '/etc/hostname', content: `${name}\n` },
     { path: '/etc/hosts', content: `127.0.0.1 localhost ${name}\n::1 localhost\n10.0.2.2 host\n` },
-    { path: '/etc/modules-load.d/lab.conf', content: `${modules.join('\n')}\n` },
   ];
 }
 

@@ -1,4 +1,6 @@
-/** The two machines of the lab: what tells them apart. */
+import type { MachineFile } from './machine/seed.ts';
+
+/** What tells the lab's machines apart. */
 export interface Node {
   readonly name: 'storage' | 'compute';
   /** Of its network cards' addresses. */
@@ -7,10 +9,9 @@ export interface Node {
   readonly addresses: readonly [ipv4: string, secondIpv4: string, ipv6: string];
   readonly memoryMiB: number;
   readonly cpus: number;
-  /** Units of the image that this role needs. */
+  /** Units that start at boot. */
   readonly wants: readonly string[];
-  /** Kernel modules of this role, loaded at boot. */
-  readonly modules: readonly string[];
+  readonly files: readonly MachineFile[];
 }
 
 export const STORAGE: Node = {
@@ -20,7 +21,7 @@ export const STORAGE: Node = {
   memoryMiB: 1536,
   cpus: 2,
   wants: [],
-  modules: ['dm_thin_pool', 'target_core_mod', 'target_core_iblock', 'iscsi_target_mod'],
+  files: [kernelModules('dm_thin_pool', 'target_core_mod', 'target_core_iblock', 'iscsi_target_mod')],
 };
 
 export const COMPUTE: Node = {
@@ -30,5 +31,10 @@ export const COMPUTE: Node = {
   memoryMiB: 2048,
   cpus: 2,
   wants: ['iscsid.service', 'libvirtd.service'],
-  modules: ['iscsi_tcp', 'kvm_amd'],
+  files: [kernelModules('iscsi_tcp', 'kvm_amd')],
 };
+
+/** Loaded at boot. */
+function kernelModules(...names: string[]): MachineFile {
+  return { path: '/etc/modules-load.d/lab.conf', content: `${names.join('\n')}\n` };
+}

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -18,6 +19,8 @@ export interface ExecResult {
   readonly exitCode: number;
 }
 
+const PUT_MS = 120_000;
+
 /** How to get into one machine. */
 export interface Ssh {
   /** For `ssh -F config name`. */
@@ -27,6 +30,12 @@ export interface Ssh {
   /** Opens the connection that every later command shares: 50 ms for one instead of seconds. */
   connect(): Promise<Server>;
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+  /** @throws Error when it cannot be copied. */
+  put(file: string, target: string): Promise<void>;
+  /** Over the open connection. @throws Error when there is none. */
+  forward(local: string, remote: string): Promise<void>;
+  /** `<name>.log` in the folder gets all that the file holds and gets. */
+  follow(remote: string, name: string): Promise<Server>;
 }
 
 /** Makes keys for both sides in `dir` and writes the configuration. */
@@ -53,6 +62,7 @@ export async function prepareSsh(name: string, dir: string, port: number): Promi
   Ciphers aes128-gcm@openssh.com
   ControlPath ${dir}/ssh
   ConnectTimeout 30
+  StreamLocalBindUnlink yes
   LogLevel ERROR
 `,
   );
@@ -72,6 +82,20 @@ export async function prepareSsh(name: string, dir: string, port: number): Promi
         ready: async () =>
           (await execa('ssh', [...ssh, '-O', 'check', name], { reject: false })).exitCode === 0,
         deadlineMs: 60_000,
+      }),
+    async put(file, target) {
+      await execa('ssh', [...ssh, '-T', name, `cat >'${target}'`], { inputFile: file, timeout: PUT_MS });
+    },
+    async forward(local, remote) {
+      await execa('ssh', [...ssh, '-O', 'forward', '-L', `${local}:${remote}`, name]);
+    },
+    follow: (remote, log) =>
+      startServer({
+        name: log,
+        program: 'ssh',
+        args: [...ssh, '-T', name, `exec tail -n +1 -F '${remote}' 2>/dev/null`],
+        dir,
+        ready: async () => existsSync(join(dir, `${log}.log`)),
       }),
     async exec(command, { timeoutMs = 60_000, input } = {}) {
       const result = await execa('ssh', [...ssh, '-T', '-o', 'BatchMode=yes', name, command], {

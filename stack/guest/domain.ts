@@ -7,6 +7,8 @@ export interface GuestDomain extends Guest {
   readonly consoleSocket: string;
   /** QEMU appends here what the guest's console says. */
   readonly consoleLog: string;
+  /** Default `qemu`, plain emulation: works without /dev/kvm. */
+  readonly type?: 'qemu' | 'kvm';
   /** Default 96. */
   readonly memoryMiB?: number;
   /** XML that is put among the devices as it is, for disks present at boot. */
@@ -20,7 +22,7 @@ export interface GuestDomain extends Guest {
 /** The compute agent looks for this namespace. */
 const METADATA_URI = 'https://blockyard.dev/xmlns/1';
 
-/** Domain XML of the test guest: plain emulation (works without /dev/kvm), a PC whose root bus hot-plugs disks. */
+/** Domain XML of the test guest: a PC whose root bus hot-plugs disks. */
 export function guestDomainXml(domain: GuestDomain): string {
   const text = (value: string) =>
     value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll("'", '&apos;');
@@ -28,7 +30,7 @@ export function guestDomainXml(domain: GuestDomain): string {
     domain.project === undefined
       ? ''
       : `<by:instance xmlns:by='${METADATA_URI}' project='${text(domain.project)}'/>`;
-  return `<domain type='qemu'>
+  return `<domain type='${domain.type ?? 'qemu'}'>
   <name>${text(domain.name)}</name>
   <uuid>${domain.uuid}</uuid>
   <metadata>${instance}${domain.metadata ?? ''}</metadata>

@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseProcfile } from '#stack/procfile.ts';
+import type { MachineFile } from './machine/seed.ts';
+import { COMPUTE, type Node, STORAGE } from './nodes.ts';
+import { VOLUME_GROUP, volumeGroupUnit } from './volume-group.ts';
+
+/** The IQN that the compute node logs in as. */
+export const INITIATOR = 'iqn.2010-10.org.blockyard:host:compute';
+/** What volume types ask for. */
+export const BACKEND_NAME = { thin: 'thin', thick: 'thick' } as const;
+
+/** The host as the machines see it: QEMU's user network. */
+const HOST = '10.0.2.2';
+const TREE = '/opt/blockyard';
+
+/** What makes a machine a node of Blockyard: its agent as a systemd unit, wherever that one's state lives. */
+export interface AgentUnit {
+  readonly wants: readonly string[];
+  readonly files: readonly MachineFile[];
+}
+
+/** @param stack environment of the host's own processes */
+export async function agentUnit(
+  node: Node,
+  stack: Readonly<Record<string, string>>,
+  tree: string,
+): Promise<AgentUnit> {
+  const command = parseProcfile(await readFile(join(tree, 'Procfile'), 'utf8')).get(node.name)!;
+  const unit = `blockyard-${node.name}.service`;
+  const environment = {
+    ...common(node, stack),
+    ...(node.name === 'storage' ? storage(stack) : COMPUTE_SETTINGS),
+  };
+  const group = node.name === 'storage' ? [volumeGroupUnit] : [];
+  const after = [...node.wants, ...group.map(({ name }) => name)];
+  return {
+    wants: [unit],
+    files: [
+      ...group.flatMap(({ files }) => files),
+      { path: `/etc/systemd/system/${unit}`, content: unitFile(unit, after, command) },
+      { path: '/etc/blockyard/agent.env', content: environmentFile(environment), mode: 0o600 },
+    ],
+  };
+}
+
+function unitFile(name: string, after: readonly string[], command: string): string {
+  return `[Unit]
+Description=${name}
+After=${after.join(' ')}
+Wants=${after.join(' ')}
+StartLimitIntervalSec=0
+[Service]
+EnvironmentFile=/etc/blockyard/agent.env
+WorkingDirectory=${TREE}
+ExecStart=/bin/sh -c '${command}'
+Restart=always
+RestartSec=1
+# Guests of the compute agent's libvirt are none of its processes.
+KillMode=mixed
+`;
+}
+
+/** systemd.exec(5): double quotes with backslashes. */
+function environmentFile(variables: Readonly<Record<string, string>>): string {
+  return Object.entries(variables)
+    .map(([name, value]) => `${name}="${value.replaceAll(/["\\\\]/g, '\\\\$&')}"\n`)
+    .join('');
+}
+
+function common({ name }: Node, stack: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    PATH: `${TREE}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    NODE_COMPILE_CACHE: '/var/cache/blockyard/node',
+    REDIS_URL: seenFromInside(stack['REDIS_URL']!),
+    BLOCKYARD_SECRET_KEY: stack['BLOCKYARD_SECRET_KEY']!,
+    BLOCKYARD_QUEUE_PREFIX: stack['BLOCKYARD_QUEUE_PREFIX']!,
+    BLOCKYARD_HOST: name,
+    BLOCKYARD_STATE_DIR: '/var/lib/blockyard',
+  };
+}
+
+function storage(stack: Readonly<Record<string, string>>): Record<string, string> {
+  const [ipv4, , ipv6] = STORAGE.addresses;
+  const { name, thinPool } = VOLUME_GROUP;
+  return {
+    BLOCKYARD_BACKENDS: `lvm-thin:name=${BACKEND_NAME.thin},vg=${name},pool=${thinPool};lvm:name=${BACKEND_NAME.thick},vg=${name}`,
+    BLOCKYARD_TARGET: 'lio',
+    BLOCKYARD_ISCSI_PORTAL: `${ipv4}:3260,[${ipv6}]:3260`,
+    BLOCKYARD_IMAGE_URL: seenFromInside(`http://${stack['BLOCKYARD_LISTEN']}/image`),
+  };
+}
+
+const COMPUTE_SETTINGS = {
+  BLOCKYARD_CONNECTOR: 'open-iscsi',
+  BLOCKYARD_INITIATOR_NAME: INITIATOR,
+  BLOCKYARD_IP: COMPUTE.addresses[0],
+};
+
+/** The host's loopback has another address inside, and its Unix sockets are out of reach. */
+function seenFromInside(address: string): string {
+  const url = new URL(address);
+  if (['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)) url.hostname = HOST;
+  url.searchParams.delete('path');
+  return url.href;
+}
