@@ -4,6 +4,7 @@ import type { StartCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
 import { systemRunner } from '#agent/run.ts';
+import { atMost } from '#queues/at-most.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import type { ServerReport } from '#schema/reports.ts';
 import type { ComputeConfig } from './config.ts';
@@ -14,6 +15,11 @@ import { createComputeHandlers } from './handlers.ts';
 import { watchDomains } from './libvirt/events.ts';
 import { openVirsh, type Virsh } from './libvirt/virsh/virsh.ts';
 import { noopHandlers, noopServers } from './noop.ts';
+import { readBootId } from './recovery/boot-mark.ts';
+import { inTurns } from './recovery/in-turns.ts';
+import { reconnectVolumes } from './recovery/reconnect.ts';
+import { recover } from './recovery/recovery.ts';
+import { ServerTurns } from './recovery/server-turns.ts';
 import { serverLister } from './report/servers.ts';
 import { readConsole } from './servers/console.ts';
 import { machineChooser } from './servers/machine.ts';
@@ -23,6 +29,10 @@ export interface Hypervisor {
   readonly handlers: Handlers<'compute'>;
   readonly servers: () => Promise<ServerReport[]>;
   readonly answers: Answers<'compute'>;
+  /**
+   * Brings back what a restart of the host has taken, in the background. Call it when no other agent can be at work here.
+   */
+  recover(): void;
   /** Calls back soon after a server has appeared, disappeared or changed its state; once for a burst of changes. */
   onChange(changed: () => void): void;
   stop(): Promise<void>;
@@ -30,6 +40,8 @@ export interface Hypervisor {
 
 /** A storm of changes (a host that starts all its guests) becomes a report every so often. */
 const QUIET_MS = 50;
+/** A recovery that waits for a target ends with the process; all it does may be done again. */
+const STOP_MS = 2_000;
 
 export function libvirtHypervisor(
   config: ComputeConfig,
@@ -49,14 +61,26 @@ export function libvirtHypervisor(
     machine: machineChooser(virsh, config.domainType),
     consoleDir: join(config.stateDir, 'consoles'),
     shutdownTimeoutMs: config.shutdownTimeoutMs,
-    // QEMU itself logs in to what the definition names.
-    reconnect: async () => undefined,
+    reconnect: async (serverId) => void (await reconnectVolumes({ virsh, connector }, serverId)),
   });
+  const turns = new ServerTurns();
+  const stopping = new AbortController();
+  let recovering: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   return {
-    handlers,
+    handlers: inTurns(handlers, turns),
     servers: serverLister(virsh, events),
     answers: { 'server.console': (input) => readConsole(virsh, input) },
+    recover() {
+      recovering = readBootId()
+        .then((bootId) =>
+          recover({ virsh, connector, turns, dir: config.stateDir, bootId, log }, stopping.signal),
+        )
+        .catch((error: unknown) => {
+          if (!stopping.signal.aborted)
+            log(`recovery: ${error instanceof Error ? error.message : String(error)}`);
+        });
+    },
     onChange(changed) {
       events.subscribe((event) => {
         if (event.kind !== 'lifecycle' && event.kind !== 'gap') return;
@@ -68,6 +92,8 @@ export function libvirtHypervisor(
     },
     async stop() {
       clearTimeout(timer);
+      stopping.abort();
+      await atMost(STOP_MS, Promise.resolve(recovering));
       await events.stop();
       await virsh.stop();
     },
@@ -85,6 +111,7 @@ export function noopHypervisor(config: ComputeConfig): Hypervisor {
     handlers: noopHandlers(),
     servers: async () => servers,
     answers: { 'server.console': async () => ({ state: 'not-logged', text: '' }) },
+    recover: () => undefined,
     onChange: () => undefined,
     stop: async () => undefined,
   };

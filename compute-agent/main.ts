@@ -24,6 +24,7 @@ const agent = await startAgent({
 });
 const stopAnswering = await answerQuestions({ ...config, kind: 'compute', answers: hypervisor.answers, log });
 hypervisor.onChange(() => void agent.reportNow());
+hypervisor.recover();
 log(`compute agent ${config.host} is ready`);
 
 await stop;

@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TaskError } from '#schema/tasks.ts';
+import type { Connector } from '../connectors/connector.ts';
+import { findDomain } from '../disks/domain-view.ts';
+import { parseDomainList } from '../libvirt/virsh/parse.ts';
+import type { Virsh } from '../libvirt/virsh/virsh.ts';
+import { startDomain } from '../servers/start.ts';
+import { markRecovered, recoveryIsDue } from './boot-mark.ts';
+import { reconnectVolumes, volumesOf } from './reconnect.ts';
+import type { ServerTurns } from './server-turns.ts';
+
+export interface RecoveryOptions {
+  readonly virsh: Virsh;
+  readonly connector: Connector;
+  readonly turns: ServerTurns;
+  /** The agent's state folder. */
+  readonly dir: string;
+  readonly bootId: string;
+  readonly log: (line: string) => void;
+}
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 10_000;
+/** Domains at a time: each may start an iscsiadm. */
+const AT_ONCE = 8;
+
+/**
+ * Brings back what a restart of this host has taken: the volumes of each domain that is shut off are connected again, so
+ * that it can be started; and if the host was restarted, those that libvirt is to start with it (autostart) are started,
+ * as libvirt's own attempt came before their volumes. Tries again until all is well: storage nodes may still be booting. Then
+ * leftovers of volumes that no domain has are removed. Rejects only when the signal is aborted.
+ */
+export async function recover(options: RecoveryOptions, signal: AbortSignal): Promise<void> {
+  const { dir, bootId, log } = options;
+  const due = await recoveryIsDue(dir, bootId);
+  /** Servers that need nothing more, and what was last said about the others. */
+  const settled = new Set<string>();
+  const said = new Map<string, string>();
+  const say = (about: string, text: string): void => {
+    if (said.get(about) !== text) log(`recovery: ${text}`);
+    said.set(about, text);
+  };
+
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    try {
+      if (await recoverAll(options, due, settled, say, signal)) break;
+    } catch (error) {
+      signal.throwIfAborted();
+      say('', text(error));
+    }
+    await sleep(pause, undefined, { signal });
+  }
+  await options.connector
+    .tidy(await usedVolumes(options.virsh))
+    .catch((error: unknown) => say('', text(error)));
+  if (due) await markRecovered(dir, bootId);
+}
+
+/** @returns true when nothing is left to be done. */
+async function recoverAll(
+  options: RecoveryOptions,
+  due: boolean,
+  settled: Set<string>,
+  say: (about: string, text: string) => void,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { virsh } = options;
+  const list = async (...filters: string[]) =>
+    parseDomainList(await virsh.run(['list', '--inactive', ...filters, '--uuid', '--name']));
+  const starting = new Set(due ? (await list('--autostart')).map(({ uuid }) => uuid) : []);
+  const todo = (await list()).filter(({ uuid }) => !settled.has(uuid));
+  let complete = true;
+  const next = async (): Promise<void> => {
+    for (let domain = todo.shift(); domain !== undefined; domain = todo.shift()) {
+      signal.throwIfAborted();
+      const { uuid, name } = domain;
+      try {
+        const did = await options.turns.alone(uuid, () => recoverServer(options, uuid, starting.has(uuid)));
+        settled.add(uuid);
+        if (did !== null) say(uuid, `${name}: ${did}`);
+      } catch (error) {
+        say(uuid, `${name}: ${text(error)}`);
+        // Another attempt would find the same.
+        if (error instanceof TaskError && error.code !== 'failed') settled.add(uuid);
+        else complete = false;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, next));
+  return complete;
+}
+
+/** @returns what was done, in words; null for nothing. */
+async function recoverServer(
+  { virsh, connector }: RecoveryOptions,
+  serverId: string,
+  start: boolean,
+): Promise<string | null> {
+  // Anew: a task may have changed it while this waited for its turn.
+  const view = await findDomain(virsh, serverId);
+  if (view === null || view.live !== null || view.config === null) return null;
+  if (volumesOf(view.config).length === 0) return null;
+  const connected = await reconnectVolumes({ virsh, connector }, serverId);
+  const did = connected === 0 ? [] : [`${connected} of its volumes connected`];
+  if (start) {
+    await startDomain(virsh, serverId);
+    did.push('started');
+  }
+  return did.length === 0 ? null : did.join(', ');
+}
+
+/** Volumes of every domain, running or not, live or configured. */
+async function usedVolumes(virsh: Virsh): Promise<Set<string>> {
+  const used = new Set<string>();
+  for (const { uuid } of parseDomainList(await virsh.run(['list', '--all', '--uuid', '--name']))) {
+    const view = await findDomain(virsh, uuid);
+    for (const document of [view?.live, view?.config])
+      for (const { volumeId } of document == null ? [] : volumesOf(document)) used.add(volumeId);
+  }
+  return used;
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
