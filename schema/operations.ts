@@ -1,5 +1,5 @@
 /** Operations: what a flow is asked for. Everything else a flow reads from MySQL when it runs. */
-import type { PoolName } from './ids.ts';
+import type { PoolName, SnapshotId } from './ids.ts';
 import type { Iotune } from './iotune.ts';
 import type { DiskFormat, VolumeSource } from './tasks.ts';
 
@@ -22,8 +22,8 @@ export interface OperationInputs {
   /** Take such an attachment away again. */
   'attachment.revoke': Record<string, never>;
   /** Snapshots are operations of the volume that they are of. */
-  'snapshot.create': { snapshotId: string };
-  'snapshot.delete': { snapshotId: string };
+  'snapshot.create': { snapshotId: SnapshotId };
+  'snapshot.delete': { snapshotId: SnapshotId };
   /** Upload the volume to an image that the same request made. */
   'volume.upload': { imageId: string; diskFormat: DiskFormat };
   /** Servers are operations of their root volume; the attachment is the root volume's. */

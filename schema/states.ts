@@ -41,6 +41,12 @@ export const SNAPSHOT_TRANSITIONS = {
 
 export type SnapshotStatus = keyof typeof SNAPSHOT_TRANSITIONS;
 
+/** The statuses from which a snapshot may get to `to`. */
+export function snapshotStatusesBefore(to: SnapshotStatus): SnapshotStatus[] {
+  const all = Object.keys(SNAPSHOT_TRANSITIONS) as SnapshotStatus[];
+  return all.filter((from) => (SNAPSHOT_TRANSITIONS[from] as readonly string[]).includes(to));
+}
+
 /** Glance's image statuses that this project uses. */
 export const IMAGE_TRANSITIONS = {
   queued: ['saving', 'active', 'deleted'],

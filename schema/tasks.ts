@@ -75,7 +75,11 @@ export const TASKS = {
    */
   'volume.ensure': {
     agent: 'storage',
-    input: z.strictObject({ ...stored, sizeGib: z.number().int().positive(), source: volumeSource.optional() }),
+    input: z.strictObject({
+      ...stored,
+      sizeGib: z.number().int().positive(),
+      source: volumeSource.optional(),
+    }),
     output: z.strictObject({ sizeBytes: z.number() }),
   },
   /** Grow to this size; never shrinks. */
@@ -183,6 +187,7 @@ export type TasksOf<K extends AgentKind> = {
 
 /** A job's payload on an agent's queue. */
 export interface TaskEnvelope {
+  /** Whose line the task stands in: the volume's, or `<volume>.<lane>` for one beside it. */
   readonly volumeId: string;
   /** Per-volume sequence number from MySQL; older than the newest carried out = refused. */
   readonly seq: number;

@@ -219,7 +219,8 @@ class Operation {
         row.task,
         call,
         index,
-        row.waits ? undefined : (row.withinS ?? 60) * 1_000,
+        row.waits ? undefined : withinMs(row, this.#claim.facts),
+        row.lane,
       );
     return row.waits ? this.#patiently(attempt, (code) => code === 'failed') : attempt();
   }
@@ -231,7 +232,7 @@ class Operation {
     if (call === null) return;
     // Absent already is what an undo is after.
     await this.#patiently(
-      () => this.#perform(row.name, 'undo', row.on, task, call, LAST_SEQ - index, undefined),
+      () => this.#perform(row.name, 'undo', row.on, task, call, LAST_SEQ - index, undefined, row.lane),
       (code) => code === 'failed' || code === 'guest-busy',
     ).catch((error: unknown) => {
       if (!(error instanceof TaskError && error.code === 'not-found')) throw error;
@@ -250,11 +251,11 @@ class Operation {
     return work();
   }
 
-  #perform(...[name, direction, on, task, call, offset, withinMs]: PerformArguments): Promise<unknown> {
+  #perform(...[name, direction, on, task, call, offset, withinMs, lane]: PerformArguments): Promise<unknown> {
     const { facts, epoch, timeline } = this.#claim;
     return performTask(
       { dispatcher: this.#deps.dispatcher, timeline, now: () => this.#now() },
-      { name, direction, on, task, call, operation: facts.operation, epoch, offset, withinMs },
+      { name, direction, on, task, call, operation: facts.operation, epoch, offset, withinMs, lane },
       () => this.#commit(async () => undefined),
     );
   }
@@ -325,7 +326,14 @@ type PerformArguments = [
   call: NonNullable<Parameters<typeof performTask>[1]['call']>,
   offset: number,
   withinMs: number | undefined,
+  lane: string | undefined,
 ];
+
+const WITHIN_S = 60;
+
+function withinMs({ withinS = WITHIN_S }: Exclude<AnyRow, LocalRow>, facts: Claim['facts']): number {
+  return (typeof withinS === 'number' ? withinS : withinS(facts)) * 1_000;
+}
 
 /** The work has neither been done nor gone wrong: somebody else has it, or a server is away. */
 function isNotFailure(error: unknown): boolean {

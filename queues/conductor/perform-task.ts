@@ -22,6 +22,8 @@ interface Performance {
   /** Which of the operation's sequence numbers this step has. */
   readonly offset: number;
   readonly withinMs: number | undefined;
+  /** Named after the volume: whatever shares the name waits for one another at the agent. */
+  readonly lane: string | undefined;
 }
 
 interface Stage {
@@ -39,6 +41,7 @@ export async function performTask(
   const { name, direction, operation, call } = step;
   const place = stage.timeline.place(name, direction);
   const seq = operation.seq_base + step.offset;
+  const line = step.lane === undefined ? operation.volume_id : `${operation.volume_id}.${step.lane}`;
   const record = { ...place, name, direction, host: call.host, started_at: stage.now() };
   let shown: Promise<void> | undefined;
   const timer = setTimeout(() => {
@@ -52,7 +55,7 @@ export async function performTask(
         queue: agentQueue(step.on, call.host),
         jobId: `${operation.id}.${step.epoch}.${seq}.${place.attempt}`,
         task: step.task,
-        envelope: { volumeId: operation.volume_id, seq, requestId: operation.request_id, input: call.input },
+        envelope: { volumeId: line, seq, requestId: operation.request_id, input: call.input },
       },
       step.withinMs,
     );

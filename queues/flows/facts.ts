@@ -17,6 +17,8 @@ export interface Facts<K extends OperationKind = OperationKind> {
     readonly consumer: QosSpecsTable['consumer'];
     readonly specs: Readonly<Record<string, string>>;
   } | null;
+  /** How many snapshots the volume has. */
+  readonly snapshots: number;
   /** All of the volume's attachments. */
   readonly attachments: readonly AttachmentRow[];
 }
@@ -60,6 +62,12 @@ function buildFactsQuery(id: OperationId) {
       'volume_types.extra_specs',
       'qos_specs.consumer as qos_consumer',
       'qos_specs.specs as qos_specs',
+      (eb) =>
+        eb
+          .selectFrom('snapshots')
+          .select((one) => one.fn.countAll<number>().as('count'))
+          .whereRef('snapshots.volume_id', '=', 'volumes.id')
+          .as('snapshot_count'),
     ])
     .where('operations.id', '=', id);
 }
@@ -107,6 +115,7 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
       row.qos_consumer === null
         ? null
         : { consumer: row.qos_consumer, specs: JSON.parse(row.qos_specs ?? '{}') as Record<string, string> },
+    snapshots: row.snapshot_count ?? 0,
     attachments,
   };
 }

@@ -45,7 +45,12 @@ export interface TaskRow<
   /** The undo may run after a `do` that failed halfway or never began: it can't rely on the row's own output. */
   readonly undo: NoUndo | { readonly task: U; readonly do: (run: Run<K, Partial<Out>>) => TaskCall<U> };
   /** Seconds the host has for it before the operation turns back. Default 60. */
-  readonly withinS?: number;
+  readonly withinS?: number | ((facts: Facts<K>) => number);
+  /**
+   * Has a line of its own at the agent, beside that of the volume's other tasks: it may last hours and changes nothing, and
+   * exports that are restored meanwhile can't wait for it.
+   */
+  readonly lane?: string;
   /** Forward only: an absent host is waited for, however long. */
   readonly waits?: true;
   /** When it fails for good there is no way back: the operation is handed to a person with the reason. */

@@ -5,11 +5,14 @@ import { qosApply } from './qos-apply.ts';
 import { serverCreate } from './server-create.ts';
 import { serverDelete } from './server-delete.ts';
 import { serverPower } from './server-power.ts';
+import { snapshotCreate } from './snapshot-create.ts';
+import { snapshotDelete } from './snapshot-delete.ts';
 import { volumeAttach } from './volume-attach.ts';
 import { volumeCreate } from './volume-create.ts';
 import { volumeDelete } from './volume-delete.ts';
 import { volumeDetach } from './volume-detach.ts';
 import { volumeExtend } from './volume-extend.ts';
+import { volumeUpload } from './volume-upload.ts';
 
 /** Every kind of operation has exactly one flow. */
 export const FLOWS: { readonly [K in OperationKind]: Flow } = {
@@ -21,6 +24,9 @@ export const FLOWS: { readonly [K in OperationKind]: Flow } = {
   'qos.apply': qosApply,
   'attachment.export': attachmentExport,
   'attachment.revoke': attachmentRevoke,
+  'snapshot.create': snapshotCreate,
+  'snapshot.delete': snapshotDelete,
+  'volume.upload': volumeUpload,
   'server.create': serverCreate,
   'server.delete': serverDelete,
   'server.power': serverPower,

@@ -1,13 +1,21 @@
 import { poolParts } from '#schema/pools.ts';
 import { release } from '../placement/place.ts';
+import { FILL_WITHIN_S } from './fill.ts';
 import { flow } from './flow.ts';
 import { settle } from './settle.ts';
+
+const CREATE_WITHIN_S = 60;
 
 export const volumeCreate = flow('volume.create')
   .local({
     name: 'place',
-    async do(tx, { facts: { volume, extraSpecs }, placement }) {
-      const wanted = { sizeGib: volume.size_gib, availabilityZone: volume.availability_zone, extraSpecs };
+    async do(tx, { facts: { volume, extraSpecs, input }, placement }) {
+      const wanted = {
+        sizeGib: volume.size_gib,
+        availabilityZone: volume.availability_zone,
+        extraSpecs,
+        pool: input.pool,
+      };
       const name = await placement.place(tx, wanted);
       tx.later(tx.q.updateTable('volumes').set({ pool: name }).where('id', '=', volume.id));
       return { pool: name };
@@ -21,9 +29,19 @@ export const volumeCreate = flow('volume.create')
     name: 'volume',
     on: 'storage',
     task: 'volume.ensure',
-    do({ facts: { volume }, out }) {
+    withinS: ({ input }) => (input.source === undefined ? CREATE_WITHIN_S : FILL_WITHIN_S),
+    do({ facts: { volume, input }, out }) {
       const { agent, backend } = poolParts(out.place.pool);
-      return { host: agent, input: { volumeId: volume.id, backend, sizeGib: volume.size_gib } };
+      const { source } = input;
+      return {
+        host: agent,
+        input: {
+          volumeId: volume.id,
+          backend,
+          sizeGib: volume.size_gib,
+          ...(source !== undefined && { source }),
+        },
+      };
     },
     undo: {
       task: 'volume.absent',

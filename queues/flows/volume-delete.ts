@@ -1,3 +1,4 @@
+import { TaskError } from '#schema/tasks.ts';
 import { release } from '../placement/place.ts';
 import { storedOn } from './exports.ts';
 import { flow } from './flow.ts';
@@ -14,6 +15,9 @@ export const volumeDelete = flow('volume.delete')
     waits: true,
     orStuck: true,
     do({ facts }) {
+      if (facts.snapshots > 0) {
+        throw new TaskError('refused', `the volume still has ${facts.snapshots} snapshot(s)`);
+      }
       if (facts.volume.pool === null) return null;
       const { agent, input } = storedOn(facts);
       return { host: agent, input };

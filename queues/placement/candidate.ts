@@ -26,6 +26,8 @@ export interface Wanted {
   readonly sizeGib: number;
   readonly availabilityZone: string;
   readonly extraSpecs: Readonly<Record<string, string>>;
+  /** The only one that will do: where the volume's source lies. */
+  readonly pool?: PoolName | undefined;
 }
 
 /** What may still be promised there, in GiB: real room for thick pools, over-subscribed room for thin ones. */

@@ -59,11 +59,7 @@ export class Placement {
       }
       reasons.push(`${pool.name}: another volume has just taken the room`);
     }
-    throw new NoValidPool(
-      reasons.length === 0
-        ? 'No storage backend has reported yet.'
-        : `No storage backend can take the volume. ${reasons.join('; ')}.`,
-    );
+    throw new NoValidPool(whyNot(wanted, reasons));
   }
 
   #sift(
@@ -74,6 +70,7 @@ export class Placement {
     const fitting: Candidate[] = [];
     const reasons: string[] = [];
     for (const pool of pools) {
+      if (wanted.pool !== undefined && pool.name !== wanted.pool) continue;
       const reason = refusal(pool, wanted, now);
       if (reason === null) fitting.push(pool);
       else reasons.push(`${pool.name}: ${reason}`);
@@ -92,6 +89,16 @@ export class Placement {
       volumeCount: pool.volumeCount + 1,
     });
   }
+}
+
+function whyNot({ pool }: Wanted, reasons: readonly string[]): string {
+  if (pool !== undefined) {
+    const reason = reasons.length === 0 ? `${pool} is not there any more` : reasons.join('; ');
+    return `The volume must lie where its source is, and that cannot take it. ${reason}.`;
+  }
+  return reasons.length === 0
+    ? 'No storage backend has reported yet.'
+    : `No storage backend can take the volume. ${reasons.join('; ')}.`;
 }
 
 async function candidates(tx: Tx): Promise<Candidate[]> {

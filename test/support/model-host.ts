@@ -1,4 +1,10 @@
-import { TaskError, type TaskInput, type TaskName, type TaskOutput } from '#schema/tasks.ts';
+import {
+  TaskError,
+  type TaskInput,
+  type TaskName,
+  type TaskOutput,
+  type VolumeSource,
+} from '#schema/tasks.ts';
 
 /**
  * A storage host and a hypervisor that exist in memory only. It stands in for the real agents where a test must
@@ -7,6 +13,12 @@ import { TaskError, type TaskInput, type TaskName, type TaskOutput } from '#sche
  */
 export class ModelHost {
   readonly volumes = new Map<string, number>();
+  /** Volume → what it was filled from; those that were not show zeroes. */
+  readonly filled = new Map<string, string>();
+  /** Snapshot → its volume. */
+  readonly snapshots = new Map<string, string>();
+  /** Images whose data have been uploaded from here. */
+  readonly uploads = new Set<string>();
   readonly exports = new Map<string, string[]>();
   /** `server volume` → what the guest has. */
   readonly disks = new Map<string, { device: string; iotune: object; sizeBytes?: number }>();
@@ -21,6 +33,9 @@ export class ModelHost {
   state(): object {
     return {
       volumes: Object.fromEntries(this.volumes),
+      filled: Object.fromEntries(this.filled),
+      snapshots: Object.fromEntries(this.snapshots),
+      uploads: [...this.uploads],
       exports: Object.fromEntries(this.exports),
       disks: Object.fromEntries(this.disks),
       servers: Object.fromEntries(this.servers),
@@ -28,14 +43,35 @@ export class ModelHost {
   }
 
   readonly #tasks: { [N in TaskName]: (input: TaskInput<N>) => TaskOutput<N> } = {
-    'volume.ensure': ({ volumeId, sizeGib }) => this.#size(volumeId, sizeGib),
+    'volume.ensure': ({ volumeId, sizeGib, source }) => {
+      if (source !== undefined && !this.volumes.has(volumeId)) this.filled.set(volumeId, this.#read(source));
+      return this.#size(volumeId, sizeGib);
+    },
     'volume.grow': ({ volumeId, sizeGib }) => {
       if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
       return this.#size(volumeId, sizeGib);
     },
     'volume.absent': ({ volumeId }) => {
       if (this.exports.has(volumeId)) throw new TaskError('refused', `volume ${volumeId} is exported`);
+      if ([...this.snapshots.values()].includes(volumeId)) {
+        throw new TaskError('refused', `volume ${volumeId} has snapshots`);
+      }
       this.volumes.delete(volumeId);
+      this.filled.delete(volumeId);
+      return {};
+    },
+    'snapshot.ensure': ({ volumeId, snapshotId }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      this.snapshots.set(snapshotId, volumeId);
+      return {};
+    },
+    'snapshot.absent': ({ snapshotId }) => {
+      this.snapshots.delete(snapshotId);
+      return {};
+    },
+    'volume.upload': ({ volumeId, imageId }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      this.uploads.add(imageId);
       return {};
     },
     'export.ensure': ({ volumeId, acls }) => {
@@ -108,6 +144,23 @@ export class ModelHost {
     }
     this.disks.delete(`${serverId} ${volumeId}`);
     return {};
+  }
+
+  #read(source: VolumeSource): string {
+    switch (source.kind) {
+      case 'volume':
+        if (!this.volumes.has(source.volumeId))
+          throw new TaskError('not-found', `no volume ${source.volumeId}`);
+        return `volume ${source.volumeId}`;
+      case 'snapshot':
+        if (!this.snapshots.has(source.snapshotId))
+          throw new TaskError('not-found', `no snapshot ${source.snapshotId}`);
+        return `snapshot ${source.snapshotId}`;
+      case 'image':
+        return `image ${source.image.id}`;
+      default:
+        return source satisfies never;
+    }
   }
 
   #size(volumeId: string, sizeGib: number): { sizeBytes: number } {

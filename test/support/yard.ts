@@ -8,13 +8,15 @@ import { sqlTime } from '#schema/clock.ts';
 import {
   type AttachmentId,
   asId,
+  type ImageId,
   type OperationId,
   type PoolName,
   type ServerId,
+  type SnapshotId,
   type VolumeId,
 } from '#schema/ids.ts';
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
-import type { AttachmentStatus, VolumeStatus } from '#schema/states.ts';
+import type { AttachmentStatus, SnapshotStatus, VolumeStatus } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { createDatabase } from './database.ts';
 import { createRedis } from './redis.ts';
@@ -31,6 +33,10 @@ export interface Yard extends AsyncDisposable {
   /** The yard's server, made through the API and booting, or booted, from this volume. */
   addServer(volume: VolumeId, status: string, taskState: string | null): Promise<void>;
   addAttachment(volume: VolumeId, status: AttachmentStatus, managed: 0 | 1): Promise<AttachmentId>;
+  /** `available` ones have taken their room. */
+  addSnapshot(volume: VolumeId, status: SnapshotStatus): Promise<SnapshotId>;
+  /** One that waits for its data. */
+  addImage(): Promise<ImageId>;
   begin<K extends OperationKind>(
     kind: K,
     volume: VolumeId,
@@ -201,6 +207,65 @@ export async function createYard(): Promise<Yard> {
         .execute();
       return id;
     },
+    async addSnapshot(volume, status) {
+      const id = asId<SnapshotId>(randomUUID());
+      const reserved = status === 'creating' ? 0 : 1;
+      await db
+        .insertInto('snapshots')
+        .values({
+          id,
+          project_id: asId('p1'),
+          user_id: asId('u1'),
+          volume_id: volume,
+          name: null,
+          description: null,
+          size_gib: SIZE_GIB,
+          status,
+          reserved,
+          metadata: '{}',
+          created_at: now(),
+          updated_at: null,
+        })
+        .execute();
+      await db
+        .updateTable('pools')
+        .set((eb) => ({
+          allocated_gib: eb('allocated_gib', '+', reserved * SIZE_GIB),
+          free_gib: eb('free_gib', '-', reserved * SIZE_GIB),
+        }))
+        .execute();
+      return id;
+    },
+    async addImage() {
+      const id = asId<ImageId>(randomUUID());
+      await db
+        .insertInto('images')
+        .values({
+          id,
+          project_id: asId('p1'),
+          name: 'image',
+          status: 'queued',
+          visibility: 'private',
+          container_format: 'bare',
+          disk_format: 'raw',
+          size: null,
+          virtual_size: null,
+          min_disk: 0,
+          min_ram: 0,
+          protected: 0,
+          hidden: 0,
+          checksum: null,
+          os_hash_algo: null,
+          os_hash_value: null,
+          upload: null,
+          tags: '[]',
+          properties: '{}',
+          created_at: now(),
+          updated_at: now(),
+        })
+        .execute();
+      return id;
+    },
     begin: (kind, volume, input, attachment) =>
       transact(db, (trx) =>
         gateway.begin(trx, {
@@ -230,6 +295,12 @@ export async function createYard(): Promise<Yard> {
           .select(['id', 'host', 'status', 'task_state', 'fault'])
           .orderBy('id')
           .execute(),
+        snapshots: await db
+          .selectFrom('snapshots')
+          .select(['id', 'volume_id', 'status', 'reserved'])
+          .orderBy('id')
+          .execute(),
+        images: await db.selectFrom('images').select(['id', 'status']).orderBy('id').execute(),
         pools: await db
           .selectFrom('pools')
           .select(['name', 'allocated_gib', 'free_gib', 'volume_count'])

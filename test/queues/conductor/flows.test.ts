@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
 import { FLOWS } from '#queues/flows/index.ts';
@@ -7,7 +8,7 @@ import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
 import type { AttachmentId, OperationId, VolumeId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
-import { TaskError } from '#schema/tasks.ts';
+import { TaskError, type VolumeSource } from '#schema/tasks.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
@@ -16,8 +17,10 @@ import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
  * runs twice, and the conductor dies before and after each step; then nothing may be left on either side.
  */
 
+type Scenario = (yard: Yard, host: ModelHost) => Promise<OperationId>;
+
 /** Where each flow begins: what the API has committed and what the hosts have by then. */
-const SCENARIOS: { readonly [K in OperationKind]: (yard: Yard, host: ModelHost) => Promise<OperationId> } = {
+const SCENARIOS: { readonly [K in OperationKind]: Scenario } = {
   'volume.create': async (yard) => yard.begin('volume.create', await yard.addVolume('creating', false), {}),
   async 'volume.delete'(yard, host) {
     const volume = await existing(yard, host, 'deleting');
@@ -70,7 +73,43 @@ const SCENARIOS: { readonly [K in OperationKind]: (yard: Yard, host: ModelHost) 
     const [volume, attachment] = await booted(yard, host, 'powering-off');
     return yard.begin('server.power', volume, { serverId: yard.server, action: 'stop' }, attachment);
   },
+  async 'snapshot.create'(yard, host) {
+    const [volume] = await attached(yard, host, 'in-use');
+    const snapshotId = await yard.addSnapshot(volume, 'creating');
+    return yard.begin('snapshot.create', volume, { snapshotId });
+  },
+  async 'snapshot.delete'(yard, host) {
+    const volume = await existing(yard, host, 'available');
+    const snapshotId = await yard.addSnapshot(volume, 'deleting');
+    host.snapshots.set(snapshotId, volume);
+    return yard.begin('snapshot.delete', volume, { snapshotId });
+  },
+  async 'volume.upload'(yard, host) {
+    const volume = await existing(yard, host, 'uploading');
+    return yard.begin('volume.upload', volume, { imageId: await yard.addImage(), diskFormat: 'qcow2' });
+  },
 };
+
+const IMAGE: VolumeSource = {
+  kind: 'image',
+  image: { id: randomUUID(), diskFormat: 'qcow2', sizeBytes: 1_024, md5: null, sha512: null },
+};
+
+/** Every kind of operation, and what else deserves all of this. */
+const CASES: readonly (readonly [string, OperationKind, Scenario])[] = [
+  ...(Object.entries(SCENARIOS) as [OperationKind, Scenario][]).map(
+    ([kind, begin]) => [kind, kind, begin] as const,
+  ),
+  [
+    'volume.create, filled from an image',
+    'volume.create',
+    async (yard) =>
+      yard.begin('volume.create', await yard.addVolume('creating', false), {
+        source: IMAGE,
+        pool: yard.pool,
+      }),
+  ],
+];
 
 async function existing(
   yard: Yard,
@@ -182,8 +221,8 @@ function anonymous(value: unknown): unknown {
   return JSON.parse(text);
 }
 
-for (const kind of Object.keys(FLOWS) as OperationKind[]) {
-  describe(`flow ${kind}`, () => {
+for (const [label, kind, begin] of CASES) {
+  describe(`flow ${label}`, () => {
     let yard: Yard;
     let tasks = 0;
     let clean: unknown;
@@ -199,7 +238,7 @@ for (const kind of Object.keys(FLOWS) as OperationKind[]) {
       ...faults: Fault[]
     ): Promise<Awaited<ReturnType<typeof outcome>> & { tasks: number }> {
       const host = new ModelHost();
-      const id = await SCENARIOS[kind](yard, host);
+      const id = await begin(yard, host);
       const count = await run(yard, host, id, faults);
       return { ...(await outcome(yard, host, id)), tasks: count };
     }
@@ -245,7 +284,7 @@ for (const kind of Object.keys(FLOWS) as OperationKind[]) {
 
     it('writes nothing more once another conductor has taken the operation over', async () => {
       const host = new ModelHost();
-      const id = await SCENARIOS[kind](yard, host);
+      const id = await begin(yard, host);
       const before = await yard.state();
       await run(yard, host, id, [], async () => {
         await yard.db
@@ -379,6 +418,33 @@ async function assertClean(
           (rows as { servers: { status: string; task_state: null }[] }).servers[0]?.task_state,
         ],
         ['undone', 'in-use', null],
+        label,
+      );
+      return;
+    case 'snapshot.create':
+    case 'snapshot.delete': {
+      const undone = kind === 'snapshot.create';
+      const { snapshots, pools } = rows as {
+        snapshots: { status: string; reserved: number }[];
+        pools: { allocated_gib: number }[];
+      };
+      assert.deepEqual(
+        [state, volume?.status],
+        undone ? ['undone', 'in-use'] : ['stuck', 'available'],
+        label,
+      );
+      assert.deepEqual(
+        [snapshots[0]?.status, snapshots[0]?.reserved, pools[0]?.allocated_gib],
+        undone ? ['error', 0, SIZE_GIB] : ['error_deleting', 1, 2 * SIZE_GIB],
+        label,
+      );
+      if (undone) assert.deepEqual((hosts as { snapshots: object }).snapshots, {}, label);
+      return;
+    }
+    case 'volume.upload':
+      assert.deepEqual(
+        [state, volume?.status, (rows as { images: object }).images],
+        ['undone', 'available', []],
         label,
       );
       return;

@@ -1,0 +1,31 @@
+import { sql } from 'kysely';
+import { sqlTime } from '#schema/clock.ts';
+import { type SnapshotStatus, snapshotStatusesBefore } from '#schema/states.ts';
+import type { Tx } from '../transaction.ts';
+import type { Facts } from './facts.ts';
+import type { Run } from './flow.ts';
+
+type Kind = 'snapshot.create' | 'snapshot.delete';
+
+export function setSnapshot(tx: Tx, run: Run<Kind, unknown>, status: SnapshotStatus): void {
+  tx.later(
+    tx.q
+      .updateTable('snapshots')
+      .set({ status, updated_at: sqlTime(run.clock.now()) })
+      .where('id', '=', run.facts.input.snapshotId)
+      .where('status', 'in', snapshotStatusesBefore(status)),
+  );
+}
+
+/** Gives the snapshot's room back to its pool, once: a snapshot that failed has none. */
+export function releaseSnapshot(tx: Tx, { volume, input }: Facts<Kind>): void {
+  tx.later(
+    sql`UPDATE pools, snapshots
+      SET pools.allocated_gib = pools.allocated_gib - snapshots.size_gib,
+        pools.free_gib = IF(pools.thin, pools.free_gib, pools.free_gib + snapshots.size_gib),
+        snapshots.reserved = 0
+      WHERE pools.name = ${volume.pool} AND snapshots.id = ${input.snapshotId} AND snapshots.reserved = 1`.compile(
+      tx.q,
+    ),
+  );
+}
