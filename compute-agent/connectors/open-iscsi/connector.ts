@@ -51,13 +51,17 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
   const targets = new KeyedMutex();
 
   /** What exists already stays when something fails: a guest may be using it. */
-  async function open(unit: Unit, portals: readonly Portal[]): Promise<OpenedUnit> {
+  async function open(
+    unit: Unit,
+    portals: readonly Portal[],
+    undo: () => Promise<void>,
+  ): Promise<OpenedUnit> {
     const before = await pathsTo(places.sys, unit);
     try {
       return await openUnit(deps, unit, portals);
     } catch (error) {
       if (before.length === 0)
-        await releaseUnit(deps, unit).catch((another: unknown) => options.log(`iSCSI: ${text(another)}`));
+        await undo().catch((another: unknown) => options.log(`iSCSI: ${text(another)}`));
       throw error;
     }
   }
@@ -98,7 +102,11 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
         if (former === null) await dropDeadSessions(iqn);
         await journal.put(entry);
         await writeNodeRecords(places.nodes, { iqn, portals, initiator, chap });
-        const opened = await open({ iqn, lun, volumeId }, portals);
+        const unit = { iqn, lun, volumeId };
+        const opened = await open(unit, portals, async () => {
+          await releaseUnit(deps, unit);
+          if (former === null) await journal.remove(volumeId);
+        });
         await remember(entry, opened);
         return source(opened);
       });
@@ -130,7 +138,8 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
             'not-found',
             `open-iscsi has lost its records of ${iqn}: attach the volume anew`,
           );
-        const opened = await open({ iqn, lun: entry.lun, volumeId }, portals);
+        const unit = { iqn, lun: entry.lun, volumeId };
+        const opened = await open(unit, portals, () => releaseUnit(deps, unit, { keepRecords: true }));
         await remember(entry, opened);
         return source(opened);
       });

@@ -8,10 +8,20 @@ const TIMEOUT_MS = 40_000;
 /** Source: open-iscsi include/iscsi_err.h. */
 const SESSION_EXISTS = 15;
 const NOTHING_FOUND = 21;
+/** The program's own last line only counts portals. */
+const REASONS: Readonly<Record<number, string>> = {
+  4: 'the connection broke',
+  5: 'the login failed',
+  8: 'the portal does not answer',
+  12: 'the kernel has no iscsi_tcp',
+  19: 'the target does not know this initiator, or is not there',
+  20: 'iscsid does not run',
+  24: 'the target refuses the account or the initiator',
+};
 
 /**
  * Logs in as the target's records say: to one portal, or to all that have a record. A session that exists is success.
- * @throws ProgramError; with several portals also when only some could be reached, so look which sessions there are.
+ * @throws Error; with several portals also when only some could be reached, so look which sessions there are.
  */
 export async function login(runner: Runner, iqn: string, portal?: Portal): Promise<void> {
   const at = portal === undefined ? [] : ['--portal', portalText(portal)];
@@ -20,7 +30,7 @@ export async function login(runner: Runner, iqn: string, portal?: Portal): Promi
 
 /**
  * Ends all sessions with the target, and removes whatever devices they still have. None is success.
- * @throws ProgramError
+ * @throws Error
  */
 export async function logout(runner: Runner, iqn: string): Promise<void> {
   await tolerant(runner, ['--targetname', iqn, '--logout'], NOTHING_FOUND);
@@ -30,6 +40,9 @@ async function tolerant(runner: Runner, args: readonly string[], fine: number): 
   try {
     await runner.run('iscsiadm', ['--mode', 'node', ...args], { timeoutMs: TIMEOUT_MS });
   } catch (error) {
-    if (!(error instanceof ProgramError && error.failure.exitCode === fine)) throw error;
+    const code = error instanceof ProgramError ? error.failure.exitCode : undefined;
+    if (code === fine) return;
+    const reason = code === undefined ? undefined : REASONS[code];
+    throw reason === undefined ? error : new Error(`iSCSI: ${reason}`, { cause: error });
   }
 }

@@ -6,7 +6,7 @@ import { isAt, listSessions, type Session } from './sessions.ts';
 /**
  * Logs in where there is no session yet: at every portal, or at the first one that answers. One `iscsiadm` does all of them.
  * @returns sessions that are logged in, in the order of the portals; one unless `several`.
- * @throws ProgramError of the last login, or Error when the only sessions are cut off from their target.
+ * @throws Error of the last login, or when the only sessions are cut off from their target.
  */
 export async function liveSessions(
   { places, runner }: Pick<MapDeps, 'places' | 'runner'>,

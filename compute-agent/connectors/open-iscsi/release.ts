@@ -19,11 +19,13 @@ const FLUSH_PAUSE_MS = 200;
 /**
  * Takes a unit off this host: map, flush, devices, and the sessions and records of its target when they serve nothing
  * else. Nothing there is success. When it resolves no device of the unit is left, and no link to one.
+ * @param options `keepRecords`: the target is to be reached again, with the account that only they hold.
  * @throws Error when something on this host uses the disk; then it is still there.
  */
 export async function releaseUnit(
   deps: UnitDeps,
   unit: { readonly iqn: string; readonly lun: number },
+  { keepRecords = false } = {},
 ): Promise<void> {
   const { sys, dev, nodes } = deps.places;
   const paths = await pathsTo(sys, unit);
@@ -44,7 +46,7 @@ export async function releaseUnit(
   const left = (await Promise.all(sessions.map(listDevices))).flat();
   if (left.every(({ lun }) => lun === unit.lun)) {
     if (sessions.length > 0) await logout(deps.runner, unit.iqn);
-    await removeNodeRecords(nodes, unit.iqn);
+    if (!keepRecords) await removeNodeRecords(nodes, unit.iqn);
   } else {
     for (const device of left.filter(({ lun }) => lun === unit.lun)) await remove(deps, device);
   }
