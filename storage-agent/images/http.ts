@@ -2,6 +2,7 @@ import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Request {
   readonly method: 'GET' | 'PUT';
@@ -12,8 +13,10 @@ export interface Request {
   readonly body?: { readonly data: Readable; readonly sizeBytes: number };
 }
 
+/** How long a server may take to refuse what is announced. */
+const EARLY_ANSWER_MS = 500;
 /** Silence of the other side, in either direction, that ends a request. */
-const SILENCE_MS = 120_000;
+const SILENCE_MS = 300_000;
 
 /**
  * One HTTP request; data flow through it and are never held. A redirect is not followed: it would carry the permission in the headers
@@ -27,22 +30,24 @@ export async function send({ method, url, headers, signal, body }: Request): Pro
   sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error('the image service has fallen silent')));
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     sent.once('response', resolve);
-    sent.once('error', reject);
+    // More than one may come; after the answer they reach its reader.
+    sent.on('error', reject);
   });
   if (body === undefined) {
     sent.end();
     return answered;
   }
-  // A server that refuses answers before it has read everything: its answer says more than the broken pipe.
-  const writing = pipeline(body.data, sent, { end: true });
-  const failed = writing.then(
-    () => answered,
-    async (error: unknown) => await Promise.race([answered, rejectSoon(error)]),
-  );
-  return Promise.race([answered, failed]);
-}
-
-async function rejectSoon(error: unknown): Promise<never> {
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  throw error;
+  try {
+    sent.flushHeaders();
+    // A server that does not want the data says so at once, and closes: its answer would be lost in the broken pipe.
+    const early = await Promise.race([answered, sleep(EARLY_ANSWER_MS, null)]);
+    if (early !== null) {
+      sent.destroy();
+      return early;
+    }
+    const [answer] = await Promise.all([answered, pipeline(body.data, sent)]);
+    return answer;
+  } finally {
+    body.data.destroy();
+  }
 }

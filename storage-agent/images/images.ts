@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { imageProblem, inspectImage } from '#images/inspect.ts';
 import { type DiskFormat, type ImageSource, TaskError } from '#schema/tasks.ts';
 import type { ImageContent, OpenedImage } from '../backends/backend.ts';
-import { errnoOf } from '../backends/errno.ts';
+import { errnoOf, withReason } from '../backends/errno.ts';
 import { type CheckedData, checkedData } from './checked-data.ts';
 import { examine } from './examine.ts';
 import type { QemuImg } from './qemu-img.ts';
@@ -41,7 +41,11 @@ export function createImages({ service, qemuImg, folder }: ImagesParts): Images 
 
   /** A name for a file that is gone when `work` ends. */
   const withFile = async <T>(work: (path: string) => Promise<T>): Promise<T> => {
-    await (emptied ??= empty());
+    emptied ??= empty();
+    await emptied.catch((error: unknown) => {
+      emptied = undefined;
+      throw error;
+    });
     const path = join(folder, randomUUID());
     try {
       return await work(path);
@@ -61,7 +65,7 @@ export function createImages({ service, qemuImg, folder }: ImagesParts): Images 
   const openRaw = (source: ImageSource, data: CheckedData): OpenedImage => ({
     sizeBytes: source.sizeBytes,
     dataBytes: source.sizeBytes,
-    writeTo: (path, zeroed) => writeRaw(data.all(), path, { zeroed }),
+    writeTo: (path, zeroed) => withReason(() => writeRaw(data.all(), path, { zeroed })),
   });
   /** Every other format is fetched first: QEMU reads it in any order, and the checksum is known before QEMU sees a byte. */
   const openPacked = async (

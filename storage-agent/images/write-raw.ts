@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { withReason } from '../backends/errno.ts';
 
 /** What is written at once. */
 const BATCH_BYTES = 4 * 1024 ** 2;
@@ -17,21 +16,20 @@ export async function writeRaw(
   path: string,
   { zeroed }: { readonly zeroed: boolean },
 ): Promise<void> {
-  await withReason(async () => {
-    await using file = await open(path, constants.O_RDWR);
-    let [filling, spare] = [Buffer.allocUnsafe(BATCH_BYTES), Buffer.allocUnsafe(BATCH_BYTES)];
-    let [length, position] = [0, 0];
-    let writing = Promise.resolve();
-    const flush = async (): Promise<void> => {
-      await writing;
-      const batch = filling.subarray(0, length);
-      writing = writeBatch(file, batch, position, zeroed);
-      // Awaited before the next batch and at the end; until then a failure must not count as unhandled.
-      writing.catch(() => {});
-      position += length;
-      length = 0;
-      [filling, spare] = [spare, filling];
-    };
+  await using file = await open(path, constants.O_RDWR);
+  let [filling, spare] = [Buffer.allocUnsafe(BATCH_BYTES), Buffer.allocUnsafe(BATCH_BYTES)];
+  let [length, position] = [0, 0];
+  let writing = Promise.resolve();
+  const flush = async (): Promise<void> => {
+    await writing;
+    writing = writeBatch(file, filling.subarray(0, length), position, zeroed);
+    // Awaited before the next batch and at the end; until then a failure must not count as unhandled.
+    writing.catch(() => {});
+    position += length;
+    length = 0;
+    [filling, spare] = [spare, filling];
+  };
+  try {
     for await (const chunk of data) {
       for (let from = 0; from < chunk.length; ) {
         const copied = chunk.copy(filling, length, from);
@@ -41,9 +39,10 @@ export async function writeRaw(
       }
     }
     await flush();
+  } finally {
     await writing;
-    await file.sync();
-  });
+  }
+  await file.sync();
 }
 
 async function writeBatch(file: FileHandle, batch: Buffer, position: number, zeroed: boolean): Promise<void> {
