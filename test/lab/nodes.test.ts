@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { execa } from 'execa';
+import type { Lab } from '#lab/lab.ts';
+import { COMPUTE, STORAGE } from '#lab/nodes.ts';
+import { labOrSkip } from '#test/support/lab.ts';
+
+describe('lab nodes', function () {
+  this.timeout(120_000);
+  let lab: Lab;
+
+  before(async function () {
+    lab = await labOrSkip(this);
+  });
+
+  it('the kernel has what the production path needs', async () => {
+    await lab.storage.sh(
+      'modprobe -a dm_thin_pool target_core_iblock iscsi_target_mod && ls /sys/kernel/config/target',
+    );
+    await lab.compute.sh(
+      'modprobe -a iscsi_tcp dm_multipath && test -c /dev/kvm && systemctl is-active iscsid libvirtd',
+    );
+  });
+
+  it('the volume group is there, with the thin pool', async () => {
+    const report = await lab.storage.sh(
+      `lvs --devices ${lab.physicalVolume} --noheadings -o lv_name,segtype ${lab.volumeGroup}`,
+    );
+    assert.match(report, new RegExp(`^\\s*${lab.thinPool}\\s+thin-pool`, 'm'));
+  });
+
+  it('the project tree is shared and cannot be written, and the host’s data are not in it', async () => {
+    for (const machine of [lab.storage, lab.compute]) {
+      assert.match(await machine.sh('cat /opt/blockyard/package.json'), /"name": "blockyard"/);
+      assert.notEqual((await machine.exec('touch /opt/blockyard/package.json')).exitCode, 0);
+      assert.equal(await machine.sh('ls /opt/blockyard/.data'), '');
+    }
+  });
+
+  it('a command’s exit code, output and errors come back apart', async () => {
+    const { exitCode, stdout, stderr } = await lab.compute.exec(
+      'read -r line; echo "$line"; echo no >&2; exit 7',
+      {
+        input: 'yes\n',
+      },
+    );
+    assert.deepEqual({ exitCode, stdout, stderr }, { exitCode: 7, stdout: 'yes', stderr: 'no' });
+  });
+
+  it('the nodes reach each other on all three addresses of the private network', async () => {
+    for (const address of STORAGE.addresses) await lab.compute.sh(`ping -c 1 -W 5 ${address}`);
+    for (const address of COMPUTE.addresses) await lab.storage.sh(`ping -c 1 -W 5 ${address}`);
+  });
+
+  it('nobody else reaches the private network: the host has no way there', async () => {
+    const addresses = [...STORAGE.addresses, ...COMPUTE.addresses];
+    const { stdout } = await execa('ip', ['-brief', 'address'], { reject: false });
+    for (const address of addresses) assert.ok(!stdout.includes(`${address}/`), `the host has ${address}`);
+    await lab.storage.sh('nohup busybox nc -l -p 3999 -s 10.77.0.1 >/dev/null 2>&1 & sleep 0.2');
+    const knock = (address: string): string => `timeout 3 bash -c '</dev/tcp/${address}/3999'`;
+    assert.notEqual((await execa('bash', ['-c', knock('10.77.0.1')], { reject: false })).exitCode, 0);
+    // The other way out of the node leads to QEMU's user network, which forwards ssh only.
+    assert.notEqual((await execa('bash', ['-c', knock('10.0.2.15')], { reject: false })).exitCode, 0);
+    await lab.compute.sh(knock('10.77.0.1'));
+  });
+
+  it('an agent holds no password of the database', async () => {
+    for (const machine of [lab.storage, lab.compute]) {
+      const environment = await machine.sh('cat /etc/blockyard/agent.env');
+      assert.match(environment, /^REDIS_URL=/m);
+      assert.doesNotMatch(environment, /DATABASE_URL|mysql:/);
+    }
+  });
+
+  it('demo-instance1 has booted, answers on its console, and is a server of the API', async () => {
+    assert.deepEqual(await lab.instance.command('list'), ['disk vda serial=own-disk bytes=67108864']);
+    const response = await fetch(`${lab.stack.apiUrl}/compute/v2.1/servers/${lab.instance.id}`, {
+      headers: { 'X-Auth-Token': lab.stack.adminToken },
+    });
+    const { server } = (await response.json()) as { server: { name: string; status: string } };
+    assert.deepEqual(
+      { name: server.name, status: server.status },
+      { name: lab.instance.name, status: 'ACTIVE' },
+    );
+  });
+});
