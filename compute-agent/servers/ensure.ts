@@ -36,14 +36,6 @@ export async function ensureServer(deps: ServerDeps, request: Request): Promise<
   const { virsh, connector, secrets, servers } = deps;
   const { volumeId, serverId } = request;
   return await servers.run(serverId, async () => {
-    const machine = await deps.machine();
-    const source = await connector.connect({
-      volumeId,
-      connection: request.connection,
-      initiator: request.initiator,
-      chap: { username: request.chap.username, secret: secrets.decrypt(request.chap.secret, volumeId) },
-    });
-    await reach('server.connected');
     const view = await findDomain(virsh, serverId);
     const root = diskOf(view?.config ?? null, volumeId);
     if (view !== null && root === undefined) {
@@ -52,6 +44,14 @@ export async function ensureServer(deps: ServerDeps, request: Request): Promise<
         `domain ${view.name} has the server's id and does not boot from its volume`,
       );
     }
+    const machine = await deps.machine();
+    const source = await connector.connect({
+      volumeId,
+      connection: request.connection,
+      initiator: request.initiator,
+      chap: { username: request.chap.username, secret: secrets.decrypt(request.chap.secret, volumeId) },
+    });
+    await reach('server.connected');
     const device = (root && targetOf(root)) ?? placeOf(request);
     if (view === null) {
       const disk = {

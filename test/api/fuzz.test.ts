@@ -20,6 +20,7 @@ const TABLES = [
   'operations',
   'services',
   'servers',
+  'flavors',
 ] as const;
 
 describe('any request', () => {

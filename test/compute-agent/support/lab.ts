@@ -65,7 +65,7 @@ export class Lab implements AsyncDisposable {
       detachTimeoutMs,
       machine: machineChooser(this.virsh, 'qemu'),
       consoleDir: join(dir, 'c'),
-      shutdownTimeoutMs: 20_000,
+      shutdownTimeoutMs: 12_000,
       reconnect: async () => undefined,
     });
   }

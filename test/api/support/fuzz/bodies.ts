@@ -33,6 +33,20 @@ const service = some(
   'host',
 );
 
+const mapping = some(
+  {
+    boot_index: mostly(9, fc.constantFrom<unknown>(0, '0'), json),
+    source_type: mostly(9, fc.constantFrom<unknown>('volume', 'image', 'snapshot'), json),
+    destination_type: mostly(9, fc.constant<unknown>('volume'), json),
+    uuid: volumeId,
+    volume_size: number,
+    delete_on_termination: flag,
+  },
+  'boot_index',
+  'source_type',
+  'uuid',
+);
+
 /** Bodies near to right, by what they are sent to. Without agents an export is waited for: no good connector. */
 const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   'POST /volumes': fc.record({
@@ -108,6 +122,45 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   'PUT /os-services/enable': service,
   'PUT /os-services/disable': service,
   'PUT /os-services/disable-log-reason': service,
+  'POST /servers': fc.record({
+    server: some(
+      {
+        name,
+        flavorRef: mostly(9, fc.constantFrom<unknown>('1', '@flavor'), name),
+        imageRef: mostly(6, fc.constantFrom<unknown>('', null), name),
+        availability_zone: zone,
+        metadata: map,
+        networks: mostly(6, fc.constantFrom<unknown>('none', 'auto', []), json),
+        block_device_mapping_v2: mostly(9, fc.array(mapping, { minLength: 1, maxLength: 1 }), json),
+      },
+      'name',
+      'flavorRef',
+      'block_device_mapping_v2',
+    ),
+  }),
+  'PUT /servers/{id}': fc.record({ server: some({ name }, 'name') }),
+  'os-start': fc.constant({ 'os-start': null }),
+  'os-stop': fc.constant({ 'os-stop': {} }),
+  reboot: fc.record({
+    reboot: some({ type: mostly(6, fc.constantFrom<unknown>('SOFT', 'hard'), name) }, 'type'),
+  }),
+  'os-getConsoleOutput': fc.record({ 'os-getConsoleOutput': some({ length: number }) }),
+  'POST /flavors': fc.record({
+    flavor: some(
+      {
+        name,
+        id: mostly(4, fc.constantFrom<unknown>('auto', null), name),
+        vcpus: number,
+        ram: number,
+        disk: number,
+      },
+      'name',
+      'vcpus',
+      'ram',
+      'disk',
+    ),
+  }),
+  'POST /flavors/{id}/os-extra_specs': fc.record({ extra_specs: map }),
   'POST /servers/{server_id}/os-volume_attachments': fc.record({
     volumeAttachment: some(
       {

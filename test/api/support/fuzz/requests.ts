@@ -20,7 +20,9 @@ const IDS: Readonly<Record<string, readonly string[]>> = {
   attachments: ['@attachment'],
   operations: ['@operation'],
   messages: ['@operation'],
-  servers: ['@server'],
+  servers: ['@server', '@own'],
+  server_id: ['@server', '@own'],
+  flavors: ['1', '@flavor'],
   key: ['key'],
   project: [PROJECT],
 };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { asId, type VolumeId } from '#schema/ids.ts';
+import { asId, type HostName, type ServerId, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { PROJECT, type TestApi } from '../api.ts';
 
@@ -11,6 +11,11 @@ const HOUR_AHEAD = '2100-01-01 00:00:00';
 /** Puts one of everything into the database, and a volume of another project. */
 export async function seed(api: TestApi): Promise<Seed> {
   const volume0 = await addVolume(api, 'member', 'available');
+  await api.db
+    .updateTable('volumes')
+    .set({ bootable: 1 })
+    .where('id', '=', asId<VolumeId>(volume0))
+    .execute();
   const volume1 = await addVolume(api, 'member', 'available');
   const volume2 = await addVolume(api, 'member', 'error');
   const foreign = await addVolume(api, 'stranger', 'available');
@@ -27,6 +32,7 @@ export async function seed(api: TestApi): Promise<Seed> {
     body: { qos_specs: { name: randomUUID(), consumer: 'both', read_iops_sec: '5' } },
   });
   const operations = await api.call('GET', '/operations?limit=1');
+  const flavor = await addFlavor(api);
   return {
     '@volume0': volume0,
     '@volume1': volume1,
@@ -37,6 +43,8 @@ export async function seed(api: TestApi): Promise<Seed> {
     '@qos': qos.body.qos_specs.id,
     '@operation': operations.body.operations[0].id,
     '@server': await addServer(api),
+    '@own': await addOwnServer(api, flavor),
+    '@flavor': flavor,
   };
 }
 
@@ -81,4 +89,40 @@ async function addServer(api: TestApi): Promise<string> {
     })
     .execute();
   return id;
+}
+
+/** A server that was made through the API and runs; its volume is apart from the others. */
+async function addOwnServer(api: TestApi, flavorRef: string): Promise<string> {
+  const volume = await addVolume(api, 'member', 'available');
+  const volumeId = asId<VolumeId>(volume);
+  await api.db.updateTable('volumes').set({ bootable: 1 }).where('id', 'in', [volumeId]).execute();
+  const mapping = { boot_index: 0, source_type: 'volume', destination_type: 'volume', uuid: volume };
+  const { body } = await api.compute('POST', '/servers', {
+    body: { server: { name: 'own', flavorRef, block_device_mapping_v2: [mapping] } },
+  });
+  const id = asId<ServerId>(body.server.id);
+  const host = asId<HostName>('comp1');
+  await api.db
+    .updateTable('servers')
+    .set({ host, status: 'ACTIVE', task_state: null })
+    .where('id', '=', id)
+    .execute();
+  await api.db
+    .updateTable('attachments')
+    .set({ host, status: 'attached', mountpoint: '/dev/vda' })
+    .where('server_id', '=', id)
+    .execute();
+  await api.db
+    .updateTable('volumes')
+    .set({ status: 'in-use', operation_id: null })
+    .where('id', '=', volumeId)
+    .execute();
+  await api.db.updateTable('operations').set({ state: 'done' }).where('volume_id', '=', volumeId).execute();
+  return id;
+}
+
+async function addFlavor(api: TestApi): Promise<string> {
+  const flavor = { name: randomUUID(), vcpus: 1, ram: 64, disk: 0 };
+  const { body } = await api.compute('POST', '/flavors', { as: 'admin', body: { flavor } });
+  return body.flavor.id;
 }
