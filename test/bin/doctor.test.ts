@@ -97,6 +97,8 @@ describe('blockyard doctor', function () {
       ['/proc/misc', '183 hw_random\n236 device-mapper\n'],
       '/sys/kernel/config/target/iscsi/discovery_auth',
       '/usr/sbin/iscsiadm',
+      '/run/udev/control',
+      ['/proc/net/unix', '0: 2 0 10000 1 1 7 @ISCSIADM_ABSTRACT_NAMESPACE\n'],
       [`/lib/modules/${KERNEL}/modules.builtin`, 'kernel/drivers/scsi/iscsi_tcp.ko\n'],
       '/dev/kvm',
       '/usr/bin/qemu-system-x86_64',
@@ -110,6 +112,23 @@ describe('blockyard doctor', function () {
     assert.match(line('libvirt'), /care .*nothing answers at .*\n.*systemctl start libvirtd/);
     assert.match(text, /can be a storage host, and can be a hypervisor/);
     assert.doesNotMatch(text, /Take care/);
+  });
+
+  it('says what open-iscsi and multipathd lack', async () => {
+    await files('/usr/sbin/iscsiadm', '/sys/module/iscsi_tcp/version');
+    assert.match((await examine()).line('open-iscsi'), /no .*udev does not run/);
+    await files('/run/udev/control');
+    const { line } = await examine();
+    assert.match(line('open-iscsi'), /care .*iscsid does not run\n.*systemctl enable --now iscsid/);
+    assert.match(line('multipathd'), /no line/);
+    const sockets =
+      '@ISCSIADM_ABSTRACT_NAMESPACE\n0: 2 0 10000 1 1 8 @/org/kernel/linux/storage/multipathd\n';
+    await files(['/proc/net/unix', sockets]);
+    assert.match((await examine()).line('multipathd'), /care .*no_path_retry queue/s);
+    await files(['/etc/multipath/conf.d/x.conf', 'overrides {\n  no_path_retry queue\n}\n']);
+    const mended = await examine();
+    assert.match(mended.line('multipathd'), /yes /);
+    assert.match(mended.line('open-iscsi'), /yes .*BLOCKYARD_CONNECTOR=open-iscsi/);
   });
 
   it('warns of a unit that restores a saved LIO configuration', async () => {
@@ -126,6 +145,25 @@ describe('blockyard doctor', function () {
       /clears LIO’s live exports, and then restores \/etc\/rtslib-fb-target\/saveconfig\.json/,
     );
     assert.match(line('rtslib-fb-targetctl.service'), /systemctl disable rtslib-fb-targetctl\.service/);
+  });
+
+  it('warns of a saved LIO configuration that holds exports of Blockyard', async () => {
+    const id = '0a1b2c3d-0000-4000-8000-00000000000';
+    const targets = [
+      `iqn.2010-10.org.blockyard:volume-${id}1`,
+      `iqn.2010-10.org.blockyard:volume-${id}2`,
+      `iqn.2010-10.org.openstack:volume-${id}3`,
+      'iqn.2001-04.com.example:disk',
+    ].map((wwn) => ({ fabric: 'iscsi', wwn }));
+    const saved = (list: unknown[]): string => JSON.stringify({ targets: list }, null, 2);
+    await files(
+      ['/etc/rtslib-fb-target/saveconfig.json', saved(targets)],
+      ['/etc/target/saveconfig.json', saved(targets.slice(2))],
+    );
+    const { text, line } = await examine();
+    assert.match(line('saved exports'), /rtslib-fb-target\S+ holds 2 of Blockyard’s exports/);
+    assert.match(line('saved exports'), /auto_save_on_exit=false/);
+    assert.doesNotMatch(text, /\/etc\/target\/saveconfig/);
   });
 
   it('runs as a command, asks Redis and the database for their settings, and tells no password', async () => {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readComputeConfig } from '#compute-agent/config.ts';
 
 const GOOD = {
@@ -17,6 +20,21 @@ describe('configuration of the compute agent', () => {
     assert.equal(config.stateDir, '/var/lib/blockyard/compute');
   });
 
+  it('logs in by the name that open-iscsi has given the host, unless told otherwise', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'by-config-'));
+    const file = join(dir, 'initiatorname.iscsi');
+    const initiator = (more: object) => readComputeConfig({ ...GOOD, ...more }, file).initiator;
+    const open = { BLOCKYARD_CONNECTOR: 'open-iscsi' };
+    assert.equal(initiator(open), 'iqn.2010-10.org.blockyard:host:host-1');
+    await writeFile(file, '# a comment\nInitiatorName=iqn.1993-08.org.debian:01:abc\n');
+    assert.equal(initiator(open), 'iqn.1993-08.org.debian:01:abc');
+    assert.equal(initiator({}), 'iqn.2010-10.org.blockyard:host:host-1');
+    assert.equal(initiator({ ...open, BLOCKYARD_INITIATOR_NAME: 'iqn.2010-10.a:b' }), 'iqn.2010-10.a:b');
+    await writeFile(file, 'InitiatorName=eui.02004567A425678D\n');
+    assert.throws(() => initiator(open), /^Error: BLOCKYARD_INITIATOR_NAME must be set/);
+    await rm(dir, { recursive: true });
+  });
+
   for (const [name, value] of [
     ['BLOCKYARD_HOST', undefined],
     ['BLOCKYARD_SECRET_KEY', 'short'],
@@ -27,6 +45,7 @@ describe('configuration of the compute agent', () => {
     ['BLOCKYARD_INITIATOR_NAME', 'me'],
     ['BLOCKYARD_DETACH_TIMEOUT_S', '0'],
     ['BLOCKYARD_IP', 'host'],
+    ['BLOCKYARD_CONNECTOR', 'iser'],
   ] as const) {
     it(`names ${name} when it is ${value}`, () => {
       assert.throws(

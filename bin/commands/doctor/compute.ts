@@ -4,11 +4,45 @@ import type { Machine } from './machine.ts';
 const QEMU = 'qemu-system-x86_64';
 
 export function initiatorPart(machine: Machine): Part {
+  const findings = [openIscsi(machine), libiscsi(machine)];
+  return { title: 'iSCSI initiator', findings: [...findings, ...multipath(machine)] };
+}
+
+/** The kernel's initiator: besides the module its daemon, and udev, which makes the links that QEMU opens. */
+function openIscsi(machine: Machine): Finding {
   const open = needsProgram(machine, 'open-iscsi', 'iscsiadm', 'open-iscsi');
-  return {
-    title: 'iSCSI initiator',
-    findings: [needsModules(machine, open, ['iscsi_tcp']), libiscsi(machine)],
-  };
+  const found = needsModules(machine, open, ['iscsi_tcp']);
+  if (found.state !== 'yes') return found;
+  const { name } = found;
+  if (!machine.exists('/run/udev/control'))
+    return {
+      name,
+      state: 'no',
+      detail: 'udev does not run: no disk would get its name',
+      remedy: 'apt-get install udev',
+    };
+  if (!machine.read('/proc/net/unix').includes('@ISCSIADM_ABSTRACT_NAMESPACE'))
+    return { name, state: 'care', detail: 'iscsid does not run', remedy: 'systemctl enable --now iscsid' };
+  return { ...found, detail: `${found.detail} (BLOCKYARD_CONNECTOR=open-iscsi)` };
+}
+
+/** With one storage node all paths go at once when it restarts: maps must then hold I/O back instead of failing it. */
+function multipath(machine: Machine): Finding[] {
+  if (!machine.read('/proc/net/unix').includes('@/org/kernel/linux/storage/multipathd')) return [];
+  const name = 'multipathd';
+  const files = ['/etc/multipath.conf', ...machine.find('/etc/multipath/conf.d/*.conf')];
+  if (files.some((file) => /^\s*no_path_retry\s+"?queue"?/m.test(machine.read(file))))
+    return [{ name, state: 'yes', detail: 'runs: volumes with several portals get several paths' }];
+  return [
+    {
+      name,
+      state: 'care',
+      detail:
+        'runs, but gives up after a minute without any path: guests get errors when a storage node restarts',
+      remedy:
+        'in /etc/multipath/conf.d/blockyard.conf: overrides { no_path_retry queue }, each on a line of its own',
+    },
+  ];
 }
 
 /** QEMU loads its own initiator as a module in most distributions; where it is built in there is no file. */

@@ -5,7 +5,7 @@ import type { Multipathd } from './multipathd.ts';
 import type { Places } from './places.ts';
 import { holdersOf, multipathName } from './scsi-device.ts';
 
-const MAP_TIMEOUT_MS = 20_000;
+const MAP_TIMEOUT_MS = 40_000;
 
 export interface MapDeps {
   readonly places: Places;
@@ -59,8 +59,14 @@ export async function removeMap({ places, multipathd }: MapDeps, map: string): P
   const name = await multipathName(places.sys, map);
   if (name === null) return;
   await multipathd.tell(`disablequeueing map ${map}`).catch(() => undefined);
-  await multipathd.tell(`del map ${name}`);
-  if ((await multipathName(places.sys, map)) === name) throw new Error(`the multipath map ${name} is in use`);
+  const refusal = await multipathd.tell(`del map ${name}`).then(() => null, asError);
+  if ((await multipathName(places.sys, map)) !== name) return;
+  await multipathd.tell(`restorequeueing map ${map}`).catch(() => undefined);
+  throw new Error(`the multipath map ${name} is in use on this host`, { cause: refusal });
+}
+
+function asError(error: unknown): unknown {
+  return error;
 }
 
 /** Makes multipath-tools forget a unit for good; it keeps a list of those that it has once made a map of. */

@@ -6,14 +6,14 @@ export interface Multipathd {
   runs(): Promise<boolean>;
   /**
    * Has it carry out a command of multipathd(8), for example `show maps`.
-   * @throws Error when it refuses, or does not answer within ten seconds.
+   * @throws Error when it refuses, or does not answer within half a minute.
    */
   tell(command: string): Promise<string>;
 }
 
 /** In Linux's abstract namespace. Source: multipath-tools libmpathcmd/mpath_cmd.h. */
 const SOCKET = '\0/org/kernel/linux/storage/multipathd';
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 30_000;
 const LENGTH_BYTES = 8;
 
 /**

@@ -30,7 +30,7 @@ export interface OpenedUnit {
 }
 
 const SCAN_TIMEOUT_MS = 20_000;
-const UDEV_TIMEOUT_MS = 20_000;
+const UDEV_TIMEOUT_MS = 40_000;
 /** For all that is read and written in one go on a device of a session that is logged in. */
 export const DEVICE_TIMEOUT_MS = 20_000;
 
