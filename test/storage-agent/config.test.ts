@@ -62,6 +62,11 @@ describe('storage agent configuration', () => {
     ['bare IPv6', { BLOCKYARD_ISCSI_PORTAL: '2001:db8::1:3260' }, /^BLOCKYARD_ISCSI_PORTAL /],
     ['a port out of range', { BLOCKYARD_ISCSI_PORTAL: '192.0.2.1:70000' }, /^BLOCKYARD_ISCSI_PORTAL /],
     ['a wrong target', { BLOCKYARD_TARGET: 'scst' }, /^BLOCKYARD_TARGET /],
+    [
+      'a portal with a name, which the kernel cannot listen on',
+      { BLOCKYARD_TARGET: 'lio', BLOCKYARD_ISCSI_PORTAL: '192.0.2.1:3260,storage-1:3260' },
+      /^BLOCKYARD_ISCSI_PORTAL .*addresses/,
+    ],
     ['a wrong prefix', { BLOCKYARD_IQN_PREFIX: 'iqn.2010-10.org,x' }, /^BLOCKYARD_IQN_PREFIX /],
     ['a relative socket', { BLOCKYARD_TGT_SOCKET: 'socket.0' }, /^BLOCKYARD_TGT_SOCKET /],
     ['noop with a target', { BLOCKYARD_BACKENDS: 'noop:name=n' }, /^BLOCKYARD_TARGET /],

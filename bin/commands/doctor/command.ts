@@ -40,7 +40,7 @@ export async function doctorCommand(
     readArgs(argv, [], {});
     const { stdout } = streams;
     const parts = await examine(machine, env);
-    const all = [...Object.values(parts), warningsPart(machine)];
+    const all = [...Object.values(parts), warningsPart(machine, env['BLOCKYARD_IQN_PREFIX'] || undefined)];
     for (const part of all) if (part.findings.length > 0) stdout.write(text(part, stdout));
     const storage = works(parts.volumes) && works(parts.target);
     const compute = works(parts.initiator) && works(parts.hypervisor) && works(parts.processor);

@@ -1,4 +1,5 @@
-import { type Finding, needsModules, needsProgram, type Part } from './check.ts';
+import { needsModules, needsProgram, type Part } from './check.ts';
+import { lio, restoreUnits, savedExports } from './lio.ts';
 import type { Machine } from './machine.ts';
 
 export function volumesPart(machine: Machine): Part {
@@ -26,44 +27,7 @@ export function targetPart(machine: Machine): Part {
   };
 }
 
-/** Blockyard writes LIO's configfs itself: no program is needed, only the kernel and a mounted configfs. */
-function lio(machine: Machine): Finding {
-  const name = 'LIO';
-  if (machine.exists('/sys/kernel/config/target/iscsi'))
-    return { name, state: 'yes', detail: '/sys/kernel/config/target/iscsi' };
-  const configfs =
-    /\tconfigfs$/m.test(machine.read('/proc/filesystems')) || machine.module('configfs') !== 'missing';
-  if (!configfs)
-    return needsModules(machine, { name, state: 'no', detail: '' }, ['configfs', 'target_core_mod']);
-  const modules = ['target_core_mod', 'target_core_iblock', 'iscsi_target_mod'];
-  const kernel = needsModules(machine, { name, state: 'yes', detail: 'the kernel has it' }, modules);
-  if (kernel.state !== 'yes' || machine.exists('/sys/kernel/config/target')) return kernel;
-  return {
-    ...kernel,
-    state: 'care',
-    detail: 'configfs is not mounted',
-    remedy: 'mount -t configfs none /sys/kernel/config',
-  };
-}
-
-/** What stands in Blockyard's way here; mostly empty. */
-export function warningsPart(machine: Machine): Part {
-  return { title: 'Take care', findings: restoreUnits(machine) };
-}
-
-/** Debian's, Red Hat's and targetd's units around `targetctl restore`. */
-const RESTORE_UNITS = ['rtslib-fb-targetctl', 'targetctl', 'target'];
-const SAVED = ['/etc/rtslib-fb-target/saveconfig.json', '/etc/target/saveconfig.json'];
-
-/** A unit that restores a saved LIO configuration clears what Blockyard has exported, at its start and its stop. */
-function restoreUnits(machine: Machine): Finding[] {
-  const saved = SAVED.find((path) => machine.exists(path));
-  return RESTORE_UNITS.map((name) => `${name}.service`)
-    .filter((unit) => machine.find(`/etc/systemd/system/*.{wants,requires}/${unit}`).length > 0)
-    .map((unit) => ({
-      name: unit,
-      state: 'care',
-      detail: `is enabled: when it starts or stops it clears LIO’s live exports${saved === undefined ? '' : `, and then restores ${saved}`}`,
-      remedy: `systemctl disable ${unit}   (without --now: stopping it clears the exports too)`,
-    }));
+/** What stands in Blockyard’s way here; mostly empty. */
+export function warningsPart(machine: Machine, iqnPrefix: string | undefined): Part {
+  return { title: 'Take care', findings: [...restoreUnits(machine), ...savedExports(machine, iqnPrefix)] };
 }

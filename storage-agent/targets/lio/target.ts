@@ -48,7 +48,7 @@ export async function createLioTarget(options: LioTargetOptions): Promise<OpenTa
         const name = volumeName(volumeId);
         const serial = volumeId.toLowerCase();
         const backstore = { name, number, serial, path: device.path, discard: device.discard };
-        await helpers.run(volumeId, { do: 'ensure', iqn, backstore, portals, acls });
+        await helpers.run(volumeId, { do: 'ensure', iqn, backstore, portals, acls: acls.map(asLower) });
         made(iqn);
         return { portals: [...portals], iqn, lun: LUN };
       },
@@ -78,4 +78,9 @@ export async function createLioTarget(options: LioTargetOptions): Promise<OpenTa
 function assertOneEach(acls: readonly ClearAcl[]): void {
   if (new Set(acls.map(({ initiator }) => initiator)).size < acls.length)
     throw new TaskError('invalid', 'one initiator with two CHAP accounts');
+}
+
+/** RFC 7143 4.2.7.1 compares names in lower case; the kernel does so with the one that logs in, and rtslib with all. */
+function asLower(acl: ClearAcl): ClearAcl {
+  return { ...acl, initiator: acl.initiator.toLowerCase() };
 }
