@@ -17,7 +17,8 @@ export async function attach(
   name: string,
   limits: Limits,
 ): Promise<void> {
-  const { client, lab } = scene;
+  const { client, lab, made } = scene;
+  made.volumeId = volumeId;
   const began = performance.now();
   await client.call(step, 'POST', `/compute/v2.1/servers/${lab.instance.id}/os-volume_attachments`, {
     volumeAttachment: { volumeId },

@@ -13,10 +13,11 @@ import { logicalVolumes, seeVolume } from './storage.ts';
 const FILL_DEADLINE_MS = 180_000;
 
 export async function createPlainVolume(scene: LabScene, step: Step, type: string): Promise<string> {
-  const { client } = scene;
+  const { client, made } = scene;
   const { volume } = await client.call(step, 'POST', '/v3/volumes', {
     volume: { name: 'demo-vol1', size: 1, volume_type: type },
   });
+  made.volumeId = volume.id;
   const shown = await client.volumeIs(volume.id, 'available', { deadlineMs: FILL_DEADLINE_MS });
   await tellOperation(client, step, volume.id, 'volume.create');
   expect('bootable', shown.bootable, 'false');
@@ -51,10 +52,11 @@ export async function createBootableVolume(
   type: string,
   imageId: string,
 ): Promise<string> {
-  const { client } = scene;
+  const { client, made } = scene;
   const { volume } = await client.call(step, 'POST', '/v3/volumes', {
     volume: { name: 'demo-vol2', size: 1, volume_type: type, imageRef: imageId },
   });
+  made.volumeId = volume.id;
   const shown = await client.volumeIs(volume.id, 'available', { deadlineMs: FILL_DEADLINE_MS });
   await tellOperation(client, step, volume.id, 'volume.create');
   expect('bootable', shown.bootable, 'true');
