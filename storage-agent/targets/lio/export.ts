@@ -125,17 +125,12 @@ function ensureLun(tree: Tree, lun: string, backstore: string): void {
   if (tree.mkdir(lun) || tree.links(lun).length === 0) tree.link(`${lun}/${LINK}`, backstore);
 }
 
+/** The kernel also listens on an address that this host does not have, or not yet. */
 function ensurePortal(tree: Tree, tpg: string, portal: string): void {
   try {
     tree.mkdir(`${tpg}/np/${portal}`);
   } catch (error) {
-    if (!(error instanceof StepError)) throw error;
-    const reason = PORTAL_REASONS[error.errno];
-    throw reason === undefined ? error : new Error(`portal ${portal}: ${reason}`, { cause: error });
+    if (!(error instanceof StepError) || error.errno !== 'EADDRINUSE') throw error;
+    throw new Error(`another program listens on portal ${portal}`, { cause: error });
   }
 }
-
-const PORTAL_REASONS: Readonly<Record<string, string>> = {
-  EADDRNOTAVAIL: 'this host does not have the address',
-  EADDRINUSE: 'another program listens there',
-};

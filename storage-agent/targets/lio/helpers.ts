@@ -29,12 +29,17 @@ export interface HelpersOptions {
 
 interface Helper {
   readonly companion: Companion;
-  /** Takes the reply to what it was given; null while it is free. */
+  /** Takes its next line: that it is ready, then the reply to what it was given. */
   settle: ((reply: Reply) => void) | null;
 }
 
+interface Waiting {
+  take(helper: Helper): void;
+  fail(error: Error): void;
+}
+
 const DEADLINE_MS = 20_000;
-/** A piece of work takes some milliseconds: who has waited this long waits behind one that blocks. */
+/** A piece of work takes some milliseconds: when none has ended for so long, those that wait do so behind one that blocks. */
 const PATIENCE_MS = 250;
 const MOST = 8;
 /** One to work, and one that is ready when that blocks. */
@@ -44,17 +49,28 @@ const PROGRAM = fileURLToPath(new URL('helper.ts', import.meta.url));
 
 /** Starts one process; more follow only when the kernel blocks. */
 export function startHelpers({ start, root, deadlineMs: usualMs = DEADLINE_MS }: HelpersOptions): Helpers {
-  const free: Helper[] = [];
-  const waiting: ((helper: Helper) => void)[] = [];
-  /** Free, busy or starting; not those that were given up. */
+  /** Starting, free or busy; not those that were given up. */
   const all = new Set<Helper>();
+  const free: Helper[] = [];
+  const waiting: Waiting[] = [];
   /** What was given up while the kernel had it, by key. */
   const hanging = new Map<string, Promise<unknown>>();
+  let starting = 0;
+  let patience: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const launch = (): Helper => {
-    const companion = start(process.execPath, ['--disable-warning=ExperimentalWarning', PROGRAM, root]);
-    const helper: Helper = { companion, settle: null };
+  const launch = (): void => {
+    const companion = start(process.execPath, [PROGRAM, root]);
+    starting += 1;
+    const helper: Helper = {
+      companion,
+      settle(reply) {
+        starting -= 1;
+        helper.settle = null;
+        if ('ok' in reply) release(helper);
+        else waiting.shift()?.fail(new Error(reply.error));
+      },
+    };
     all.add(helper);
     let text = '';
     companion.onStdout((chunk) => {
@@ -65,57 +81,68 @@ export function startHelpers({ start, root, deadlineMs: usualMs = DEADLINE_MS }:
       helper.settle?.(reply);
     });
     void companion.ended.then((how) => {
-      all.delete(helper);
-      const at = free.indexOf(helper);
-      if (at !== -1) free.splice(at, 1);
+      forget(helper);
       helper.settle?.({ error: `the process that writes configfs is gone: ${how}`, refused: false });
       replaceLost();
     });
-    return helper;
+  };
+
+  /** Called whenever something has moved. */
+  const watchWaiting = (): void => {
+    clearTimeout(patience);
+    if (closed || waiting.length === 0) return;
+    patience = setTimeout(() => {
+      if (starting === 0 && all.size < MOST) launch();
+      watchWaiting();
+    }, PATIENCE_MS);
   };
 
   const release = (helper: Helper): void => {
-    if (!all.has(helper)) return;
-    const next = waiting.shift();
-    if (next !== undefined) next(helper);
-    else if (free.length < SPARE) free.push(helper);
+    const next = all.has(helper) ? waiting.shift() : undefined;
+    watchWaiting();
+    if (next !== undefined) next.take(helper);
+    else if (free.length < SPARE && all.has(helper)) free.push(helper);
     else void stop(helper);
   };
 
-  const stop = (helper: Helper): Promise<void> => {
+  const forget = (helper: Helper): void => {
     all.delete(helper);
+    const at = free.indexOf(helper);
+    if (at !== -1) free.splice(at, 1);
+  };
+
+  const stop = (helper: Helper): Promise<void> => {
+    forget(helper);
     return helper.companion.stop();
   };
 
-  /** Nobody else would serve those who wait. */
+  /** Those who wait would otherwise wait for a process that will not come. */
   const replaceLost = (): void => {
-    if (!closed && waiting.length > 0 && all.size < MOST) release(launch());
+    if (!closed && waiting.length > 0 && starting === 0 && all.size < MOST) launch();
   };
 
-  const acquire = async (): Promise<Helper> => {
+  const acquire = (): Promise<Helper> => {
     const idle = free.pop();
-    if (idle !== undefined) return idle;
-    if (all.size === 0) return launch();
-    const more = setTimeout(() => {
-      if (all.size < MOST) release(launch());
-    }, PATIENCE_MS);
-    try {
-      return await new Promise<Helper>((resolve) => waiting.push(resolve));
-    } finally {
-      clearTimeout(more);
-    }
+    if (idle !== undefined) return Promise.resolve(idle);
+    return new Promise((take, fail) => {
+      waiting.push({ take, fail });
+      if (all.size === 0) launch();
+      if (waiting.length === 1) watchWaiting();
+    });
   };
 
   const giveUp = (helper: Helper, key: string): void => {
-    const gone = stop(helper).then(() => void hanging.delete(key));
-    hanging.set(key, gone);
+    helper.settle = null;
+    hanging.set(
+      key,
+      stop(helper).then(() => hanging.delete(key)),
+    );
     replaceLost();
   };
 
   const exchange = (helper: Helper, key: string, work: Work, deadlineMs: number): Promise<Reply> =>
     new Promise((resolve) => {
       const timer = setTimeout(() => {
-        helper.settle = null;
         giveUp(helper, key);
         resolve({ error: `the kernel has not answered within ${deadlineMs} ms`, refused: false });
       }, deadlineMs);
@@ -128,7 +155,7 @@ export function startHelpers({ start, root, deadlineMs: usualMs = DEADLINE_MS }:
       helper.companion.write(`${JSON.stringify(work)}\n`);
     });
 
-  free.push(launch());
+  launch();
   return {
     async run(key, work, deadlineMs = usualMs) {
       if (closed) throw new Error('the agent is stopping');
@@ -140,6 +167,7 @@ export function startHelpers({ start, root, deadlineMs: usualMs = DEADLINE_MS }:
     },
     close() {
       closed = true;
+      clearTimeout(patience);
       for (const helper of all) void stop(helper);
     },
   };

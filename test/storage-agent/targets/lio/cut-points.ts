@@ -23,7 +23,7 @@ function dying(tree: Tree, at: number, when: 'before' | 'after'): Tree {
       return (...args: string[]): unknown => {
         calls += 1;
         if (calls > at || (calls === at && when === 'before')) throw new Crash();
-        const answer = (real[name] as (...args: string[]) => unknown)(...args);
+        const answer: unknown = Reflect.apply(real[name], real, args);
         if (calls === at) throw new Crash();
         return answer;
       };
@@ -93,9 +93,9 @@ export function itSurvivesCrashes(get: () => CutPoints): void {
     assertClosed(tree, spec);
     assert.equal(tree.read(`${tpg}/enable`), '1');
     assert.notEqual(linkedBy(tree, `${tpg}/lun/lun_0`), null);
-    assert.deepEqual(tree.list(`${tpg}/np`).toSorted(), [...spec.portals].toSorted());
+    assert.deepEqual(new Set(tree.list(`${tpg}/np`)), new Set(spec.portals));
     const { initiators } = findExport(tree, nameOf(spec)) ?? { initiators: [] };
-    assert.deepEqual(initiators.toSorted(), spec.acls.map(({ initiator }) => initiator).toSorted());
+    assert.deepEqual(new Set(initiators), new Set(spec.acls.map(({ initiator }) => initiator)));
     for (const { initiator, username, secret } of spec.acls) {
       const dir = `${tpg}/acls/${initiator}`;
       assert.equal(tree.read(`${dir}/auth/userid`), username);
