@@ -1,10 +1,14 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Runner } from '#agent/run.ts';
 import { waitForLink } from './link.ts';
 import type { Multipathd } from './multipathd.ts';
 import type { Places } from './places.ts';
 import { holdersOf, multipathName } from './scsi-device.ts';
 
+/** Programs that look at every new disk, udev's among them, have it open for a moment. */
+const REMOVE_ATTEMPTS = 10;
+const REMOVE_PAUSE_MS = 300;
 const MAP_TIMEOUT_MS = 40_000;
 
 export interface MapDeps {
@@ -59,14 +63,19 @@ export async function removeMap({ places, multipathd }: MapDeps, map: string): P
   const name = await multipathName(places.sys, map);
   if (name === null) return;
   await multipathd.tell(`disablequeueing map ${map}`).catch(() => undefined);
-  const refusal = await multipathd.tell(`del map ${name}`).then(() => null, asError);
-  if ((await multipathName(places.sys, map)) !== name) return;
-  await multipathd.tell(`restorequeueing map ${map}`).catch(() => undefined);
-  throw new Error(`the multipath map ${name} is in use on this host`, { cause: refusal });
-}
-
-function asError(error: unknown): unknown {
-  return error;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return void (await multipathd.tell(`del map ${name}`));
+    } catch (error) {
+      if ((await multipathName(places.sys, map)) !== name) return;
+      if (attempt < REMOVE_ATTEMPTS) {
+        await sleep(REMOVE_PAUSE_MS);
+        continue;
+      }
+      await multipathd.tell(`restorequeueing map ${map}`).catch(() => undefined);
+      throw new Error(`the multipath map ${name} is in use on this host`, { cause: error });
+    }
+  }
 }
 
 /** Makes multipath-tools forget a unit for good; it keeps a list of those that it has once made a map of. */

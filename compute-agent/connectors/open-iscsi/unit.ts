@@ -54,12 +54,15 @@ export async function pathsTo(
  */
 export async function openUnit(deps: UnitDeps, unit: Unit, portals: readonly Portal[]): Promise<OpenedUnit> {
   const { sys } = deps.places;
-  const several = portals.length > 1 && (await deps.multipathd.runs());
+  const multipath = await deps.multipathd.runs();
+  const several = multipath && portals.length > 1;
   const sessions = await liveSessions(deps, unit.iqn, portals, several);
   const paths = await Promise.all(sessions.map((session) => openPath(deps, unit, session)));
   const [first] = paths;
   if (first === undefined) throw new Error(`no session with ${unit.iqn}`);
-  if (!several) return { dev: first.dev, discard: await discards(sys, first.block), portal: first.portal };
+  // Configured to, multipathd takes single paths as well, and then gives up on them after seconds.
+  const mapped = several || (multipath && (await mapsOf(sys, first.block)).length > 0);
+  if (!mapped) return { dev: first.dev, discard: await discards(sys, first.block), portal: first.portal };
   const wwid = await wwidOf(first.device);
   if (wwid === null)
     throw new TaskError('refused', `the disk of ${unit.iqn} has no name that multipath knows`);
