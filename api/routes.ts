@@ -8,6 +8,7 @@ import { operationRoutes } from './block-storage/operations/routes.ts';
 import { poolRoutes } from './block-storage/pools/routes.ts';
 import { qosRoutes } from './block-storage/qos-specs/routes.ts';
 import { serviceRoutes } from './block-storage/services/routes.ts';
+import { snapshotRoutes } from './block-storage/snapshots/routes.ts';
 import { typeRoutes } from './block-storage/types/routes.ts';
 import { volumeRoutes } from './block-storage/volumes/routes.ts';
 import { flavorRoutes } from './compute/flavors/routes.ts';
@@ -25,6 +26,7 @@ import { versionDocuments } from './versions/documents.ts';
 /** Cinder's API v3, and what we add to it. */
 export const blockStorageRoutes: readonly Route[] = [
   ...volumeRoutes,
+  ...snapshotRoutes,
   ...attachmentRoutes,
   ...typeRoutes,
   ...qosRoutes,

@@ -51,7 +51,7 @@ export async function extendVolume(context: RequestContext, id: string, toGib: n
 
 export async function forceDelete(context: RequestContext, id: string): Promise<Reply> {
   if (!context.caller.isAdmin) throw forbidden("Policy doesn't allow volume:force_delete to be performed.");
-  return deleteVolume(context, id, true);
+  return deleteVolume(context, id, { force: true });
 }
 
 /** Statuses a volume may be put into by hand: those that promise no work under way. */

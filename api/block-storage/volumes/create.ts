@@ -2,20 +2,42 @@ import type { App, RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
-import { transaction } from '#queues/transaction.ts';
+import { LostRow, type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
+import { asId, isUuid, type OperationId, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
 import type { VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
+import { findSource, type Source } from './source.ts';
 import { detailView } from './view.ts';
 
 /** Writes the volume and its operation in one transaction; a 202 means that both are committed. */
 export async function createVolume(context: RequestContext, body: { volume: NewVolume }): Promise<Reply> {
+  const { app } = context;
+  const prepared = await prepareVolume(context, body.volume);
+  const operation = await transaction(app.db, (tx) => prepared.write(tx)).catch((error: unknown) => {
+    throw prepared.refusal(error) ?? error;
+  });
+  app.operations.submit(operation);
+  return { status: 202, body: { volume: detailView(context, prepared.row, []) } };
+}
+
+/** A volume that can be made as it was asked for. */
+export interface PreparedVolume {
+  readonly row: VolumeRow;
+  /** Makes it, and begins `volume.create`, in the caller's transaction. */
+  readonly write: (tx: Tx) => Promise<OperationId>;
+  /** What a client is told when that transaction failed with this; undefined when the volume is not the reason. */
+  readonly refusal: (error: unknown) => ApiError | undefined;
+}
+
+/** Checks what is asked for. @throws ApiError 400 or 404 */
+export async function prepareVolume(context: RequestContext, volume: NewVolume): Promise<PreparedVolume> {
   const { app, caller } = context;
-  const { volume } = body;
-  const size = checkRequest(context, volume);
-  const type = await findType(context, volume.volume_type);
-  const zone = await checkZone(app, volume.availability_zone);
+  checkRequest(context, volume);
+  const source = await findSource(context, volume);
+  const size = chooseSize(volume, source);
+  const type = await findType(context, volume.volume_type || source?.type, source?.origin);
+  if (source?.origin !== undefined) await checkType(app, type, source.origin);
   const row: VolumeRow = {
     id: asId<VolumeId>(app.ids.uuid()),
     project_id: caller.projectId,
@@ -24,7 +46,7 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
     description: volume.description ?? volume.display_description ?? null,
     size_gib: size,
     status: 'creating',
-    availability_zone: zone,
+    availability_zone: await checkZone(app, volume.availability_zone, source?.origin),
     pool: null,
     volume_type_id: type?.id ?? null,
     type_name: type?.name ?? null,
@@ -35,37 +57,35 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
     source_volume_id: null,
     snapshot_id: null,
     image_metadata: null,
+    ...source?.columns,
     created_at: sqlTime(app.clock.now()),
     updated_at: null,
   };
   const { type_name: _, ...values } = row;
-  const operation = await transaction(app.db, async (tx) => {
-    tx.later(tx.q.insertInto('volumes').values(values));
-    return app.operations.begin(tx, {
-      kind: 'volume.create',
-      volumeId: row.id,
-      projectId: row.project_id,
-      userId: row.user_id,
-      requestId: context.requestId,
-      input: {},
-    });
-  }).catch((error: unknown) => {
-    // The type was deleted since it was looked up.
-    throw isDangling(error) ? noSuchType(type?.name ?? '') : error;
-  });
-  app.operations.submit(operation);
-  return { status: 202, body: { volume: detailView(context, row, []) } };
+  return {
+    row,
+    write(tx) {
+      source?.hold(tx);
+      tx.later(tx.q.insertInto('volumes').values(values));
+      return app.operations.begin(tx, {
+        kind: 'volume.create',
+        volumeId: row.id,
+        projectId: row.project_id,
+        userId: row.user_id,
+        requestId: context.requestId,
+        input: source?.input ?? {},
+      });
+    },
+    refusal(error) {
+      // The type was deleted since it was looked up.
+      if (isDangling(error)) return noSuchType(type?.name ?? '');
+      return error instanceof LostRow ? source?.lost() : undefined;
+    },
+  };
 }
 
-const SOURCES = [
-  'snapshot_id',
-  'source_volid',
-  'backup_id',
-  'image_id',
-  'imageRef',
-  'consistencygroup_id',
-  'group_id',
-] as const;
+/** Sources that nothing here can be made from. */
+const UNSUPPORTED = ['backup_id', 'consistencygroup_id', 'group_id'] as const;
 
 /** Fields of the request beyond which 3.53 refuses any other. */
 const KNOWN: ReadonlySet<string> = new Set([
@@ -78,41 +98,54 @@ const KNOWN: ReadonlySet<string> = new Set([
   'metadata',
   'availability_zone',
   'multiattach',
-  ...SOURCES,
+  'snapshot_id',
+  'source_volid',
+  'image_id',
+  'imageRef',
+  ...UNSUPPORTED,
 ]);
 
-/** @returns the size in GiB. */
-function checkRequest(context: RequestContext, volume: NewVolume): number {
+function checkRequest(context: RequestContext, volume: NewVolume): void {
   const unknown = context.microversion >= 53 ? Object.keys(volume).find((key) => !KNOWN.has(key)) : undefined;
   if (unknown !== undefined) {
     throw badRequest(
       `Invalid input for field/attribute volume. Additional properties are not allowed ('${unknown.slice(0, 100).toWellFormed()}' was unexpected)`,
     );
   }
-  const source = SOURCES.find((key) => (volume[key] ?? '') !== '');
-  if (source !== undefined) throw badRequest(`Creating a volume with ${source} is not supported yet.`);
+  const unsupported = UNSUPPORTED.find((key) => (volume[key] ?? '') !== '');
+  if (unsupported !== undefined) {
+    throw badRequest(`Creating a volume with ${unsupported} is not supported yet.`);
+  }
   if (volume.multiattach === true) {
     throw badRequest(
       'multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types.',
     );
   }
-  if (volume.size === undefined || volume.size === null) {
+}
+
+/** @returns GiB */
+function chooseSize(volume: NewVolume, source: Source | undefined): number {
+  const size = volume.size ?? source?.defaultGib;
+  if (size === undefined) {
     throw invalidInput(
       'Invalid volume size provided for create request: None (size argument must be an integer (or string representation of an integer) and greater than zero).',
     );
   }
-  return volume.size;
+  if (source !== undefined && size < source.leastGib) throw source.tooSmall(size);
+  return size;
 }
 
 interface ChosenType {
   readonly id: VolumeTypeId;
   readonly name: string;
   readonly multiattach: boolean;
+  readonly backendName: string | undefined;
 }
 
 async function findType(
   { app: { db }, caller }: RequestContext,
   wanted: string | null | undefined,
+  origin: VolumeRow | undefined,
 ): Promise<ChosenType | undefined> {
   if (wanted === undefined || wanted === null || wanted === '') return undefined;
   const query = db.selectFrom('volume_types').select(['id', 'name', 'is_public', 'extra_specs']);
@@ -120,17 +153,47 @@ async function findType(
     ? await query.where('id', '=', asId<VolumeTypeId>(wanted.toLowerCase())).executeTakeFirst()
     : undefined;
   const type = byId ?? (await query.where('name', '=', wanted).executeTakeFirst());
-  if (type === undefined || (type.is_public === 0 && !caller.isAdmin)) throw noSuchType(wanted);
+  const inherited = type?.id === origin?.volume_type_id;
+  if (type === undefined || (type.is_public === 0 && !caller.isAdmin && !inherited)) throw noSuchType(wanted);
   const specs = JSON.parse(type.extra_specs) as Record<string, string>;
-  return { id: type.id, name: type.name, multiattach: specs['multiattach'] === '<is> True' };
+  return {
+    id: type.id,
+    name: type.name,
+    multiattach: specs['multiattach'] === '<is> True',
+    backendName: specs['volume_backend_name'],
+  };
 }
 
 function noSuchType(wanted: string): ApiError {
   return new ApiError(404, `Volume type with name ${wanted} could not be found.`);
 }
 
-/** A zone exists when it is the default one or some service is in it. */
-async function checkZone(app: App, zone: string | null | undefined): Promise<string> {
+/** A volume lies where its source does: a type that names another back end can't be had. Placement checks the rest. */
+async function checkType(app: App, type: ChosenType | undefined, origin: VolumeRow): Promise<void> {
+  if (type === undefined || type.id === origin.volume_type_id || type.backendName === undefined) return;
+  const pool = await app.db
+    .selectFrom('pools')
+    .select('backend_name')
+    .where('name', '=', origin.pool)
+    .executeTakeFirst();
+  if (pool?.backend_name === type.backendName) return;
+  throw invalidInput(
+    'Invalid volume_type provided (requested type is not compatible; either match source volume, or omit type argument).',
+  );
+}
+
+/** A zone exists when it is the default one or some service is in it; that of the source is the only one for its copy. */
+async function checkZone(
+  app: App,
+  zone: string | null | undefined,
+  origin: VolumeRow | undefined,
+): Promise<string> {
+  if (origin !== undefined) {
+    if (zone === undefined || zone === null || zone === origin.availability_zone) {
+      return origin.availability_zone;
+    }
+    throw invalidInput('Volume must be in the same availability zone as its source');
+  }
   if (zone === undefined || zone === null || zone === app.defaultAvailabilityZone) {
     return app.defaultAvailabilityZone;
   }

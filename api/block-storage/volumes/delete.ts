@@ -4,6 +4,7 @@ import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, type VolumeStatus, volumeStatusesBefore } from '#schema/states.ts';
+import { dropSnapshots } from '../snapshots/delete.ts';
 import { findVolume } from './rows.ts';
 
 const DELETABLE = volumeStatusesBefore('deleting');
@@ -18,14 +19,25 @@ const ABANDONED: readonly VolumeStatus[] = [
   'deleting',
 ];
 
-/**
- * Begins the deletion: `deleting` by compare-and-swap, and the operation, in one transaction.
- * @param force also from a status in which an operation gave up; never while one is at work or something is attached.
- */
-export async function deleteVolume(context: RequestContext, id: string, force: boolean): Promise<Reply> {
+export interface DeleteOptions {
+  /** Also from a status in which an operation gave up; never while one is at work or something is attached. */
+  readonly force?: boolean;
+  /** Deletes its snapshots first. */
+  readonly cascade?: boolean;
+}
+
+/** Begins the deletion: `deleting` by compare-and-swap, and the operation, in one transaction. */
+export async function deleteVolume(
+  context: RequestContext,
+  id: string,
+  { force = false, cascade = false }: DeleteOptions = {},
+): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
   const operation = await transaction(app.db, async (tx) => {
+    // The lock comes first: what the conditions look at can't change behind their back.
+    tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());
+    const first = cascade ? await dropSnapshots(context, tx, volume) : undefined;
     const legal = force ? [...DELETABLE, ...ABANDONED] : DELETABLE;
     let update = tx.q
       .updateTable('volumes')
@@ -33,7 +45,33 @@ export async function deleteVolume(context: RequestContext, id: string, force: b
       .where('id', '=', volume.id)
       .where('status', 'in', legal)
       .where((eb) =>
-        eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', volume.id))),
+        eb.and([
+          eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', volume.id))),
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom('snapshots')
+                .select('id')
+                .where('volume_id', '=', volume.id)
+                .$if(cascade, (query) => query.where('status', '<>', 'deleting')),
+            ),
+          ),
+          // A derived table: MySQL lets no update look at the table that it changes.
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom(
+                  eb
+                    .selectFrom('volumes as made')
+                    .select('made.id')
+                    .where('made.source_volume_id', '=', volume.id)
+                    .where('made.status', '=', 'creating')
+                    .as('copies'),
+                )
+                .select('copies.id'),
+            ),
+          ),
+        ]),
       );
     if (force) {
       update = update.where((eb) =>
@@ -49,7 +87,7 @@ export async function deleteVolume(context: RequestContext, id: string, force: b
       );
     }
     tx.must(update);
-    return app.operations.begin(tx, {
+    const last = await app.operations.begin(tx, {
       kind: 'volume.delete',
       volumeId: volume.id,
       projectId: volume.project_id,
@@ -57,6 +95,8 @@ export async function deleteVolume(context: RequestContext, id: string, force: b
       requestId: context.requestId,
       input: {},
     });
+    // The others wait in line.
+    return first ?? last;
   }).catch((error: unknown) => {
     throw error instanceof LostRow ? refused(force) : error;
   });
@@ -67,6 +107,6 @@ export async function deleteVolume(context: RequestContext, id: string, force: b
 function refused(force: boolean): Error {
   const status = force ? '' : `status must be ${DELETABLE.join(' or ')} and `;
   return invalidVolume(
-    `Volume ${status}must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
+    `Volume ${status}must not be migrating, attached, belong to a group, have snapshots, be the source of a volume that is being created, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
   );
 }

@@ -6,11 +6,13 @@ import { extendVolume, forceDelete, resetStatus } from './actions.ts';
 import { createVolume } from './create.ts';
 import { deleteVolume } from './delete.ts';
 import { FILTER_NAMES } from './filters.ts';
+import { imageMetadataRoutes } from './image-metadata.ts';
 import { listVolumes, listVolumesDetail, summariseVolumes } from './list.ts';
 import { metadataRoutes } from './metadata.ts';
 import * as schema from './schema.ts';
 import { showVolume } from './show.ts';
 import { updateVolume } from './update.ts';
+import { uploadImageRoute } from './upload-image.ts';
 
 const VOLUME_LIST_QUERY = [...LIST_QUERY, 'all_tenants', 'with_count', ...FILTER_NAMES];
 const deleteQuery = z.looseObject({ cascade: queryFlag, force: queryFlag });
@@ -86,7 +88,7 @@ export const volumeRoutes: readonly Route[] = [
     handle: (context, { params, query }) =>
       query.force && context.microversion >= 23
         ? forceDelete(context, params.id)
-        : deleteVolume(context, params.id, false),
+        : deleteVolume(context, params.id, { cascade: query.cascade }),
   }),
   route({
     method: 'POST',
@@ -123,5 +125,7 @@ export const volumeRoutes: readonly Route[] = [
     replies: { 202: null },
     handle: (context, { params }) => forceDelete(context, params.id),
   }),
+  uploadImageRoute,
+  ...imageMetadataRoutes,
   ...metadataRoutes,
 ];

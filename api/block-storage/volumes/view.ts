@@ -23,8 +23,8 @@ export function detailView(context: RequestContext, row: VolumeRow, attachments:
     name: row.name,
     description: row.description,
     volume_type: row.type_name,
-    snapshot_id: null,
-    source_volid: null,
+    snapshot_id: row.snapshot_id,
+    source_volid: row.source_volume_id,
     metadata: JSON.parse(row.metadata) as unknown,
     links: links(context, row.id),
     user_id: row.user_id,
@@ -38,6 +38,7 @@ export function detailView(context: RequestContext, row: VolumeRow, attachments:
       .map((item) => attachmentView(caller.isAdmin, item)),
     'os-vol-tenant-attr:tenant_id': row.project_id,
   };
+  if (row.image_metadata !== null) view['volume_image_metadata'] = JSON.parse(row.image_metadata);
   if (caller.isAdmin) {
     view['migration_status'] = null;
     view['os-vol-host-attr:host'] = row.pool;

@@ -1,5 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import type { Tx } from '#queues/transaction.ts';
+import type { OperationId } from '#schema/ids.ts';
 
 /** What a volume's maker needs to know of an image. */
 export interface ImageRecord {
@@ -40,6 +41,8 @@ export interface PreparedImage {
   write(tx: Tx): void;
   /** Takes it away again when that transaction failed. */
   discard(): Promise<void>;
+  /** Sees to it that the record goes when the upload fails, where the operation's end can't. */
+  watch(operation: OperationId): void;
 }
 
 /** Where image records are: our own tables, or a Glance. */

@@ -20,6 +20,7 @@ export const localCatalog: ImageCatalog = {
       id: row.id,
       write: (tx) => tx.later(tx.q.insertInto('images').values(row)),
       discard: async () => undefined,
+      watch: () => undefined,
     };
   },
 };

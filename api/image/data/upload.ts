@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import { mediaType } from '#api/http/body.ts';
-import { drain } from '#api/http/bytes.ts';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, conflict } from '#api/http/errors.ts';
 import { BYTES, type Reply } from '#api/http/route.ts';
@@ -23,7 +22,6 @@ export async function uploadData(
   const image = await findOwnImage(context, id);
   if (isAgent(context.caller) && image.status === 'active') {
     // Its task runs a second time: the first one has brought them.
-    await drain(request);
     return { status: 204 };
   }
   const format = checkRequest(image, request);

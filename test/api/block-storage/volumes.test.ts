@@ -63,7 +63,8 @@ describe('volumes', () => {
       [{ size: 1, metadata: { k: 5 } }, /attribute k\./],
       [{ size: 1, availability_zone: 'mars' }, /Availability zone 'mars' is invalid/],
       [{ size: 1, colour: 'blue' }, /Additional properties are not allowed \('colour' was unexpected\)/],
-      [{ size: 1, snapshot_id: '11111111-1111-4111-8111-111111111111' }, /snapshot_id is not supported yet/],
+      [{ size: 1, backup_id: '11111111-1111-4111-8111-111111111111' }, /backup_id is not supported yet/],
+      [{ size: 1, imageRef: 'nothing' }, /Invalid image identifier/],
       [{ size: 1, multiattach: true }, /multiattach parameter has been removed/],
     ] as const) {
       const { status, body } = await create(volume);

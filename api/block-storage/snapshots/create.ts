@@ -1,0 +1,71 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest, invalidVolume } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { LostRow, transaction } from '#queues/transaction.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { asId, type SnapshotId } from '#schema/ids.ts';
+import type { VolumeStatus } from '#schema/states.ts';
+import { findVolume } from '../volumes/rows.ts';
+import type { SnapshotRow } from './rows.ts';
+import type { NewSnapshot } from './schema.ts';
+import { summaryView } from './view.ts';
+
+/** From here on a volume in use needs no force, and none may be asked for. */
+const NO_FORCE_SINCE = 66;
+
+/** Takes a snapshot of the volume as it will be when its turn comes: after what was asked for before. */
+export async function createSnapshot(context: RequestContext, wanted: NewSnapshot): Promise<Reply> {
+  const { app, caller, microversion } = context;
+  const legal = legalStatuses(wanted, microversion);
+  const volume = await findVolume(context, wanted.volume_id);
+  const row: SnapshotRow = {
+    id: asId<SnapshotId>(app.ids.uuid()),
+    project_id: volume.project_id,
+    user_id: caller.userId,
+    volume_id: volume.id,
+    name: wanted.name ?? wanted.display_name ?? null,
+    description: wanted.description ?? wanted.display_description ?? null,
+    size_gib: volume.size_gib,
+    status: 'creating',
+    reserved: 0,
+    metadata: JSON.stringify(wanted.metadata ?? {}),
+    created_at: sqlTime(app.clock.now()),
+    updated_at: null,
+  };
+  const operation = await transaction(app.db, async (tx) => {
+    tx.must(
+      tx.q
+        .updateTable('volumes')
+        .set((eb) => ({ status: eb.ref('status') }))
+        .where('id', '=', volume.id)
+        .where('size_gib', '=', volume.size_gib)
+        .where('status', 'in', legal),
+    );
+    tx.later(tx.q.insertInto('snapshots').values(row));
+    return app.operations.begin(tx, {
+      kind: 'snapshot.create',
+      volumeId: volume.id,
+      projectId: volume.project_id,
+      userId: caller.userId,
+      requestId: context.requestId,
+      input: { snapshotId: row.id },
+    });
+  }).catch((error: unknown) => {
+    if (!(error instanceof LostRow)) throw error;
+    throw invalidVolume(
+      `Volume ${volume.id} status must be ${legal.join(' or ')}, but current status is: ${volume.status}.`,
+    );
+  });
+  app.operations.submit(operation);
+  return { status: 202, body: { snapshot: summaryView(context, row) } };
+}
+
+function legalStatuses({ force }: NewSnapshot, microversion: number): VolumeStatus[] {
+  if (microversion < NO_FORCE_SINCE) return force === true ? ['available', 'in-use'] : ['available'];
+  if (force === false) {
+    throw badRequest(
+      "Since microversion 3.66 the 'force' option is invalid for this request. For backward compatibility, however, when the 'force' flag is passed with a value evaluating to True, it is silently ignored.",
+    );
+  }
+  return ['available', 'in-use'];
+}

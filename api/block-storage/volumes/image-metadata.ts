@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import type { RequestContext } from '#api/http/context.ts';
+import { notFound } from '#api/http/errors.ts';
+import { anyQuery, flag, idParams, keyOf255, stringMap } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { transact } from '#queues/database.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { findVolume } from './rows.ts';
+import { metadataReply } from './schema.ts';
+
+type Metadata = Readonly<Record<string, string>>;
+
+/** Reads, changes and writes what is kept of the image that a volume was made from, under a lock on its row. */
+async function change(
+  context: RequestContext,
+  id: string,
+  edit: (metadata: Metadata) => Metadata,
+): Promise<Metadata> {
+  const { db, clock } = context.app;
+  const volume = await findVolume(context, id);
+  return transact(db, async (trx) => {
+    const row = await trx
+      .selectFrom('volumes')
+      .select('image_metadata')
+      .where('id', '=', volume.id)
+      .forUpdate()
+      .executeTakeFirst();
+    if (row === undefined) throw notFound('Volume', volume.id);
+    const edited = edit(JSON.parse(row.image_metadata ?? '{}') as Metadata);
+    await trx
+      .updateTable('volumes')
+      .set({
+        image_metadata: Object.keys(edited).length === 0 ? null : JSON.stringify(edited),
+        updated_at: sqlTime(clock.now()),
+      })
+      .where('id', '=', volume.id)
+      .execute();
+    return edited;
+  });
+}
+
+const action = { method: 'POST', path: '/volumes/{id}/action', params: idParams, query: anyQuery } as const;
+
+export const imageMetadataRoutes: readonly Route[] = [
+  route({
+    ...action,
+    action: 'os-set_image_metadata',
+    summary: "Set a volume's image metadata",
+    body: z.strictObject({ 'os-set_image_metadata': z.strictObject({ metadata: stringMap }) }),
+    replies: { 200: metadataReply },
+    handle: async (context, { params, body }) => {
+      const { metadata: more } = body['os-set_image_metadata'];
+      const metadata = await change(context, params.id, (old) => ({ ...old, ...more }));
+      return { status: 200, body: { metadata } };
+    },
+  }),
+  route({
+    ...action,
+    action: 'os-unset_image_metadata',
+    summary: "Unset one item of a volume's image metadata",
+    body: z.strictObject({ 'os-unset_image_metadata': z.strictObject({ key: keyOf255 }) }),
+    replies: { 200: null },
+    handle: async (context, { params, body }) => {
+      const { key } = body['os-unset_image_metadata'];
+      await change(context, params.id, (old) => {
+        if (!Object.hasOwn(old, key)) throw notFound('Image metadata', key);
+        return Object.fromEntries(Object.entries(old).filter(([name]) => name !== key));
+      });
+      return { status: 200 };
+    },
+  }),
+  route({
+    ...action,
+    action: 'os-show_image_metadata',
+    summary: "Show a volume's image metadata",
+    role: 'reader',
+    body: z.strictObject({ 'os-show_image_metadata': z.unknown() }),
+    replies: { 200: metadataReply },
+    handle: async (context, { params }) => {
+      const { image_metadata } = await findVolume(context, params.id);
+      return { status: 200, body: { metadata: JSON.parse(image_metadata ?? '{}') as Metadata } };
+    },
+  }),
+  route({
+    ...action,
+    action: 'os-set_bootable',
+    summary: 'Say whether a volume can be booted from',
+    body: z.strictObject({ 'os-set_bootable': z.strictObject({ bootable: flag }) }),
+    replies: { 200: null },
+    handle: async (context, { params, body }) => {
+      const volume = await findVolume(context, params.id);
+      await context.app.db
+        .updateTable('volumes')
+        .set({
+          bootable: body['os-set_bootable'].bootable ? 1 : 0,
+          updated_at: sqlTime(context.app.clock.now()),
+        })
+        .where('id', '=', volume.id)
+        .execute();
+      return { status: 200 };
+    },
+  }),
+];

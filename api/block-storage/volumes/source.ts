@@ -1,0 +1,195 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { type ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
+import type { ImageRecord } from '#api/image/catalog/catalog.ts';
+import type { Tx } from '#queues/transaction.ts';
+import { isUuid } from '#schema/ids.ts';
+import type { OperationInputs } from '#schema/operations.ts';
+import { DISK_FORMATS } from '#schema/tasks.ts';
+import { findSnapshot } from '../snapshots/rows.ts';
+import { findVolume, type VolumeRow } from './rows.ts';
+import type { NewVolume } from './schema.ts';
+
+/** What a new volume is made from, and what follows from it. */
+export interface Source {
+  /** GiB that the volume must have at least. */
+  readonly leastGib: number;
+  /** The size of a volume for which none was asked; undefined when it must be. */
+  readonly defaultGib: number | undefined;
+  /** The volume in whose pool and zone the new one must lie; undefined for an image. */
+  readonly origin: VolumeRow | undefined;
+  /** The type, by id or name, of a volume for which none was asked. */
+  readonly type: string | null;
+  readonly columns: Pick<VolumeRow, 'source_volume_id' | 'snapshot_id' | 'bootable' | 'image_metadata'>;
+  readonly input: OperationInputs['volume.create'];
+  /** Says what is wrong with a size below `leastGib`. */
+  tooSmall(sizeGib: number): ApiError;
+  /** Sees to it, in the transaction that makes the volume, that the source is still there and not being deleted. */
+  hold(tx: Tx): void;
+  /** What a client is told when `hold` found that it isn't. */
+  lost(): ApiError;
+}
+
+const GIB = 1024 ** 3;
+const SOURCES = ['snapshot_id', 'source_volid', 'imageRef', 'image_id'] as const;
+
+/** @throws ApiError 400 or 404 when the source can't be used; undefined for a volume of zeroes. */
+export async function findSource(context: RequestContext, wanted: NewVolume): Promise<Source | undefined> {
+  const named = SOURCES.filter((key) => (wanted[key] ?? '') !== '');
+  const [kind] = named;
+  if (kind === undefined) return undefined;
+  if (new Set(named.map((key) => wanted[key])).size > 1) {
+    throw badRequest('May specify only one of snapshot, imageRef or source volume.');
+  }
+  const id = wanted[kind] ?? '';
+  switch (kind) {
+    case 'snapshot_id':
+      return fromSnapshot(context, id);
+    case 'source_volid':
+      return fromVolume(context, id);
+    case 'imageRef':
+    case 'image_id':
+      return fromImage(context, id);
+    default:
+      return kind satisfies never;
+  }
+}
+
+async function fromVolume(context: RequestContext, id: string): Promise<Source> {
+  const origin = await findVolume(context, id);
+  const lost = (): ApiError =>
+    badRequest(
+      `Invalid volume: Originating volume status must be one of 'available, in-use' values (${origin.id} is ${origin.status}).`,
+    );
+  if (!['available', 'in-use'].includes(origin.status) || origin.pool === null) throw lost();
+  return {
+    ...inherited(origin, origin.size_gib),
+    columns: { ...columnsOf(origin), source_volume_id: origin.id },
+    input: { source: { kind: 'volume', volumeId: origin.id }, pool: origin.pool },
+    tooSmall: (size) =>
+      invalidInput(
+        `Volume size '${size}'GB cannot be smaller than original volume size ${origin.size_gib}GB. They must be >= original volume size.`,
+      ),
+    hold: (tx) =>
+      tx.must(
+        tx.q
+          .updateTable('volumes')
+          .set((eb) => ({ seq: eb.ref('seq') }))
+          .where('id', '=', origin.id)
+          .where('size_gib', '=', origin.size_gib)
+          .where('status', 'in', ['available', 'in-use']),
+      ),
+    lost,
+  };
+}
+
+async function fromSnapshot(context: RequestContext, id: string): Promise<Source> {
+  const snapshot = await findSnapshot(context, id);
+  const lost = (): ApiError =>
+    badRequest(
+      `Invalid snapshot: Originating snapshot status must be one of 'available' values (${snapshot.id} is ${snapshot.status}).`,
+    );
+  if (snapshot.status !== 'available') throw lost();
+  const origin = await findVolume(context, snapshot.volume_id);
+  if (origin.pool === null) throw lost();
+  return {
+    ...inherited(origin, snapshot.size_gib),
+    columns: { ...columnsOf(origin), snapshot_id: snapshot.id },
+    input: {
+      source: { kind: 'snapshot', snapshotId: snapshot.id, volumeId: origin.id },
+      pool: origin.pool,
+    },
+    tooSmall: (size) =>
+      invalidInput(
+        `Volume size '${size}'GB cannot be smaller than the snapshot size ${snapshot.size_gib}GB. They must be >= original snapshot size.`,
+      ),
+    hold: (tx) =>
+      tx.must(
+        tx.q
+          .updateTable('snapshots')
+          .set((eb) => ({ status: eb.ref('status') }))
+          .where('id', '=', snapshot.id)
+          .where('status', '=', 'available'),
+      ),
+    lost,
+  };
+}
+
+function inherited(origin: VolumeRow, sizeGib: number) {
+  return { leastGib: sizeGib, defaultGib: sizeGib, origin, type: origin.volume_type_id } as const;
+}
+
+function columnsOf({ bootable, image_metadata }: VolumeRow): Source['columns'] {
+  return { source_volume_id: null, snapshot_id: null, bootable, image_metadata };
+}
+
+async function fromImage(context: RequestContext, reference: string): Promise<Source> {
+  // A link to an image ends in its id.
+  const id = reference.slice(reference.lastIndexOf('/') + 1).toLowerCase();
+  if (!isUuid(id)) {
+    throw badRequest('Invalid image identifier or unable to access requested image.');
+  }
+  const image = await context.app.images.catalog.find(context, id);
+  const diskFormat = DISK_FORMATS.find((format) => format === image.disk_format);
+  if (image.status !== 'active' || image.size === null) {
+    throw invalidInput(`Image ${id} is not active.`);
+  }
+  if (diskFormat === undefined) {
+    throw invalidInput(
+      `Image ${id} is of format ${image.disk_format ?? 'none'}, which no volume is made of.`,
+    );
+  }
+  const needed = Math.ceil(
+    Math.max(image.size * Number(diskFormat === 'raw'), image.virtual_size ?? 0) / GIB,
+  );
+  return {
+    leastGib: Math.max(needed, image.min_disk, 1),
+    defaultGib: undefined,
+    origin: undefined,
+    type: image.properties['cinder_img_volume_type'] ?? null,
+    columns: {
+      source_volume_id: null,
+      snapshot_id: null,
+      bootable: 1,
+      image_metadata: JSON.stringify(imageMetadata(image)),
+    },
+    input: {
+      source: {
+        kind: 'image',
+        image: {
+          id,
+          diskFormat,
+          sizeBytes: image.size,
+          md5: image.checksum,
+          sha512: image.os_hash_algo === 'sha512' ? image.os_hash_value : null,
+        },
+      },
+    },
+    tooSmall: (size) =>
+      invalidInput(
+        size < needed
+          ? `Size of specified image ${needed}GB is larger than volume size ${size}GB.`
+          : `Volume size ${size}GB cannot be smaller than the image minDisk size ${image.min_disk}GB.`,
+      ),
+    hold: () => undefined,
+    lost: () => invalidInput(`Image ${id} is not active.`),
+  };
+}
+
+/** Cinder's `volume_image_metadata`: the image's own properties, and what it was. */
+function imageMetadata(image: ImageRecord): Record<string, string> {
+  const facts = {
+    image_id: image.id,
+    image_name: image.name,
+    checksum: image.checksum,
+    container_format: image.container_format,
+    disk_format: image.disk_format,
+    min_disk: image.min_disk,
+    min_ram: image.min_ram,
+    size: image.size,
+  };
+  const present = Object.entries(facts).filter(([, value]) => value !== null);
+  return {
+    ...image.properties,
+    ...Object.fromEntries(present.map(([key, value]) => [key, String(value)])),
+  };
+}

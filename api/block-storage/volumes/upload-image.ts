@@ -1,0 +1,152 @@
+import { z } from 'zod';
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest, invalidVolume } from '#api/http/errors.ts';
+import { anyQuery, flag, idParams, isoTime, text255, time } from '#api/http/fields.ts';
+import { type Reply, type Route, route } from '#api/http/route.ts';
+import { isField, isReserved } from '#api/image/images/fields.ts';
+import { CONTAINER_FORMATS, VISIBILITIES } from '#api/image/images/schema.ts';
+import { LostRow, transaction } from '#queues/transaction.ts';
+import { sqlTime } from '#schema/clock.ts';
+import type { VolumeStatus } from '#schema/states.ts';
+import { DISK_FORMATS } from '#schema/tasks.ts';
+import { findVolume, type VolumeRow } from './rows.ts';
+
+const ACTION = 'os-volume_upload_image';
+
+const wanted = z.looseObject({
+  image_name: text255.min(1, { error: 'is too short' }),
+  force: flag.nullish(),
+  disk_format: z.enum(DISK_FORMATS, { error: `is not one of ${DISK_FORMATS.join(', ')}` }).nullish(),
+  container_format: z
+    .enum(CONTAINER_FORMATS, { error: `is not one of ${CONTAINER_FORMATS.join(', ')}` })
+    .nullish(),
+  visibility: z.enum(VISIBILITIES, { error: `is not one of ${VISIBILITIES.join(', ')}` }).nullish(),
+  protected: flag.nullish(),
+});
+
+const uploaded = z.strictObject({
+  id: z.string(),
+  updated_at: time.nullable(),
+  status: z.literal('uploading'),
+  display_description: z.string().nullable(),
+  size: z.int(),
+  volume_type: z.strictObject({ id: z.string(), name: z.string() }).nullable(),
+  image_id: z.string(),
+  container_format: z.string(),
+  disk_format: z.string(),
+  image_name: z.string(),
+  visibility: z.string().optional(),
+  protected: z.boolean().optional(),
+});
+
+/** From here on an image's visibility and protection can be asked for. */
+const VISIBILITY_SINCE = 1;
+
+export const uploadImageRoute: Route = route({
+  method: 'POST',
+  path: '/volumes/{id}/action',
+  action: ACTION,
+  summary: 'Upload a volume to an image',
+  params: idParams,
+  query: anyQuery,
+  body: z.strictObject({ [ACTION]: wanted }),
+  replies: { 202: z.strictObject({ [ACTION]: uploaded }) },
+  handle: (context, { params, body }) => uploadToImage(context, params.id, body[ACTION]),
+});
+
+/** Makes an image that waits for data, and begins to write the volume's into it. */
+async function uploadToImage(
+  context: RequestContext,
+  id: string,
+  asked: z.output<typeof wanted>,
+): Promise<Reply> {
+  const { app, caller, microversion } = context;
+  const volume = await findVolume(context, id);
+  const from: VolumeStatus[] = asked.force === true ? ['available', 'in-use'] : ['available'];
+  if (!from.includes(volume.status)) throw wrongStatus(volume);
+  const diskFormat = asked.disk_format ?? 'raw';
+  const containerFormat = asked.container_format ?? 'bare';
+  const chosen =
+    microversion >= VISIBILITY_SINCE
+      ? { visibility: asked.visibility ?? 'private', protected: asked.protected ?? false }
+      : { visibility: 'private' as const, protected: false };
+  if (chosen.visibility === 'public' && !caller.isAdmin) {
+    throw badRequest('Only an administrator may make an image public.');
+  }
+  const image = await app.images.catalog.prepare(context, {
+    name: asked.image_name,
+    disk_format: diskFormat,
+    container_format: containerFormat,
+    ...chosen,
+    ...inherited(volume),
+  });
+  const now = sqlTime(app.clock.now());
+  const operation = await transaction(app.db, async (tx) => {
+    tx.must(
+      tx.q
+        .updateTable('volumes')
+        .set({ status: 'uploading', updated_at: now })
+        .where('id', '=', volume.id)
+        .where('status', 'in', from),
+    );
+    image.write(tx);
+    return app.operations.begin(tx, {
+      kind: 'volume.upload',
+      volumeId: volume.id,
+      projectId: volume.project_id,
+      userId: caller.userId,
+      requestId: context.requestId,
+      input: { imageId: image.id, diskFormat },
+    });
+  }).catch(async (error: unknown) => {
+    await image.discard();
+    throw error instanceof LostRow ? wrongStatus(volume) : error;
+  });
+  app.operations.submit(operation);
+  image.watch(operation);
+  return {
+    status: 202,
+    body: {
+      [ACTION]: {
+        id: volume.id,
+        updated_at: isoTime(now),
+        status: 'uploading',
+        display_description: volume.description,
+        size: volume.size_gib,
+        volume_type:
+          volume.volume_type_id === null ? null : { id: volume.volume_type_id, name: volume.type_name ?? '' },
+        image_id: image.id,
+        container_format: containerFormat,
+        disk_format: diskFormat,
+        image_name: asked.image_name,
+        ...(microversion >= VISIBILITY_SINCE && chosen),
+      },
+    },
+  };
+}
+
+function wrongStatus({ id, status }: VolumeRow): Error {
+  return invalidVolume(`Volume ${id} status must be available or in-use with force, but is ${status}.`);
+}
+
+/** What describes the image that a volume was made from, and not the guest inside. */
+const OF_THE_FORMER: ReadonlySet<string> = new Set(['image_id', 'image_name']);
+
+/** The new image says of its guest what the former said; it needs as large a disk as the volume is. */
+function inherited({ image_metadata, size_gib }: VolumeRow) {
+  const known = JSON.parse(image_metadata ?? '{}') as Record<string, string>;
+  const properties = Object.entries(known).filter(
+    ([key]) =>
+      /^[\x21-\x7e]+$/.test(key) &&
+      !OF_THE_FORMER.has(key) &&
+      !isField(key) &&
+      !isReserved(key) &&
+      !key.startsWith('owner_specified.'),
+  );
+  const minRam = Number(known['min_ram'] ?? 0);
+  return {
+    min_disk: image_metadata === null ? 0 : size_gib,
+    min_ram: Number.isSafeInteger(minRam) && minRam >= 0 ? minRam : 0,
+    properties: Object.fromEntries(properties),
+  };
+}

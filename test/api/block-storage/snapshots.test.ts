@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { asId, type VolumeId } from '#schema/ids.ts';
+import type { VolumeStatus } from '#schema/states.ts';
+import { type Answer, startApi, type TestApi } from '../support/api.ts';
+import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
+
+describe('snapshots', () => {
+  let api: TestApi;
+  let hosts: Hosts;
+  before(async () => {
+    api = await startApi();
+    hosts = await startHosts(api);
+  });
+  after(async () => {
+    await hosts[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+
+  const create = (snapshot: Record<string, unknown>, version = 71): Promise<Answer> =>
+    api.call('POST', '/snapshots', { version, body: { snapshot } });
+  const becomes = (id: string, status: string) =>
+    eventually(async () =>
+      assert.equal((await api.call('GET', `/snapshots/${id}`)).body.snapshot.status, status),
+    );
+  const goes = (path: string) =>
+    eventually(async () => assert.equal((await api.call('GET', path)).status, 404));
+  const allocated = async () =>
+    (await api.db.selectFrom('pools').select('allocated_gib').executeTakeFirstOrThrow()).allocated_gib;
+
+  async function taken(volume: string): Promise<string> {
+    const { status, body } = await create({ volume_id: volume, name: 'one' });
+    assert.equal(status, 202, JSON.stringify(body));
+    await becomes(body.snapshot.id, 'available');
+    return body.snapshot.id;
+  }
+
+  it('are taken, shown, changed and deleted, and take room meanwhile', async () => {
+    const volume = await availableVolume(api, { size: 2 });
+    const before = await allocated();
+    const id = await taken(volume);
+    assert.equal(hosts.model.snapshots.get(id), volume);
+    assert.equal(await allocated(), before + 2);
+    const shown = (await api.call('GET', `/snapshots/${id}`)).body.snapshot;
+    assert.deepEqual([shown.size, shown.volume_id, shown.name], [2, volume, 'one']);
+    const renamed = await api.call('PUT', `/snapshots/${id}`, { body: { snapshot: { name: 'other' } } });
+    assert.equal(renamed.body.snapshot.name, 'other');
+    await api.call('POST', `/snapshots/${id}/metadata`, { body: { metadata: { a: 'b', c: 'd' } } });
+    await api.call('DELETE', `/snapshots/${id}/metadata/a`);
+    assert.deepEqual((await api.call('GET', `/snapshots/${id}/metadata`)).body.metadata, { c: 'd' });
+    assert.equal((await api.call('GET', `/snapshots/${id}`, { as: 'stranger' })).status, 404);
+
+    const operations = await api.call('GET', `/operations?volume_id=${volume}`);
+    assert.ok(operations.body.operations.some(({ kind }: { kind: string }) => kind === 'snapshot.create'));
+    const refused = await api.call('DELETE', `/volumes/${volume}`);
+    assert.equal(refused.status, 400);
+    assert.match(refused.body.badRequest.message, /have snapshots/);
+
+    assert.equal((await api.call('DELETE', `/snapshots/${id}`)).status, 202);
+    await goes(`/snapshots/${id}`);
+    assert.equal(await allocated(), before);
+    assert.equal((await api.call('DELETE', `/volumes/${volume}`)).status, 202);
+    await goes(`/volumes/${volume}`);
+  });
+
+  it('of a volume in use need force before 3.66, and forbid its denial from there on', async () => {
+    const volume = await availableVolume(api);
+    const setStatus = (status: VolumeStatus) =>
+      api.db.updateTable('volumes').set({ status }).where('id', '=', asId<VolumeId>(volume)).execute();
+    await setStatus('in-use');
+    assert.equal((await create({ volume_id: volume }, 65)).status, 400);
+    assert.equal((await create({ volume_id: volume, force: true }, 65)).status, 202);
+    assert.equal((await create({ volume_id: volume, force: false })).status, 400);
+    const { body } = await create({ volume_id: volume });
+    await becomes(body.snapshot.id, 'available');
+    await setStatus('extending');
+    assert.equal((await create({ volume_id: volume })).status, 400);
+    await setStatus('available');
+  });
+
+  it('go with their volume when that is asked for', async () => {
+    const volume = await availableVolume(api);
+    await taken(volume);
+    await taken(volume);
+    assert.equal((await api.call('DELETE', `/volumes/${volume}?cascade=true`)).status, 202);
+    await goes(`/volumes/${volume}`);
+    assert.deepEqual([...hosts.model.snapshots.values()].includes(volume), false);
+  });
+
+  it('are listed by what they are of, page by page', async () => {
+    const volume = await availableVolume(api);
+    const ids = [await taken(volume), await taken(volume), await taken(volume)];
+    const list = async (query: string) => (await api.call('GET', `/snapshots/detail?${query}`)).body;
+    const first = await list(`volume_id=${volume}&limit=2&sort=created_at:asc`);
+    assert.deepEqual(
+      first.snapshots.map(({ id }: { id: string }) => id),
+      ids.slice(0, 2),
+    );
+    assert.equal(first.snapshots_links.length, 1);
+    const rest = await list(`volume_id=${volume}&limit=2&sort=created_at:asc&marker=${ids[1]}`);
+    assert.deepEqual(
+      rest.snapshots.map(({ id }: { id: string }) => id),
+      ids.slice(2),
+    );
+    assert.equal((await list(`volume_id=${volume}&with_count=true`)).count, 3);
+    assert.equal((await api.call('GET', '/snapshots?colour=blue')).status, 400);
+  });
+
+  it('that failed may be deleted, and have taken no room', async () => {
+    const volume = await availableVolume(api);
+    hosts.model.volumes.delete(volume);
+    const before = await allocated();
+    const { body } = await create({ volume_id: volume });
+    await becomes(body.snapshot.id, 'error');
+    assert.equal(await allocated(), before);
+    await api.call('DELETE', `/snapshots/${body.snapshot.id}`);
+    await goes(`/snapshots/${body.snapshot.id}`);
+    assert.equal(await allocated(), before);
+    await volumeBecomes(api, volume, 'available');
+  });
+});
