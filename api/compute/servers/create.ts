@@ -78,6 +78,8 @@ export async function createServer(context: RequestContext, wanted: NewServer): 
     });
     // The second waits in line.
     return making ?? booting;
+  }).catch((error: unknown) => {
+    throw root.refusal(error) ?? error;
   });
   app.operations.submit(operation);
   const server = { id, links: linksOf(context, id), 'OS-DCF:diskConfig': 'MANUAL' as const };

@@ -1,4 +1,6 @@
+import { prepareVolume } from '#api/block-storage/volumes/create.ts';
 import { findVolume } from '#api/block-storage/volumes/rows.ts';
+import type { NewVolume } from '#api/block-storage/volumes/schema.ts';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import type { Tx } from '#queues/transaction.ts';
@@ -15,6 +17,8 @@ export interface RootVolume {
    * @returns the operation that makes the volume first, or null for one that exists.
    */
   readonly take: (tx: Tx) => Promise<OperationId | null>;
+  /** What a client is told when that transaction failed with this; undefined when the volume is not the reason. */
+  readonly refusal: (error: unknown) => ApiError | undefined;
 }
 
 const FROM_VOLUMES =
@@ -46,8 +50,9 @@ export async function prepareRoot(context: RequestContext, mapping: Mapping): Pr
     case 'volume':
       return existing(context, uuid);
     case 'image':
+      return made(context, mapping, { imageRef: uuid });
     case 'snapshot':
-      throw badRequest(`Booting from a new volume made of ${source} is not supported yet.`);
+      return made(context, mapping, { snapshot_id: uuid });
     case 'blank':
       throw badRequest('A blank volume has nothing to boot from.');
     default:
@@ -69,5 +74,23 @@ async function existing(context: RequestContext, id: string): Promise<RootVolume
       await reserve(context, tx, volume);
       return null;
     },
+    refusal: () => undefined,
+  };
+}
+
+async function made(
+  context: RequestContext,
+  { volume_size: size, volume_type }: Mapping,
+  source: Pick<NewVolume, 'imageRef' | 'snapshot_id'>,
+): Promise<RootVolume> {
+  const volume = await prepareVolume(context, { ...source, size, volume_type });
+  if (volume.row.bootable === 0) {
+    throw badRequest('Block Device Mapping is Invalid: the snapshot is of a volume that is not bootable.');
+  }
+  return {
+    volumeId: volume.row.id,
+    volumeProject: volume.row.project_id,
+    take: (tx) => volume.write(tx),
+    refusal: (error) => volume.refusal(error),
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { asId, type ServerId, type VolumeId } from '#schema/ids.ts';
-import { type Answer, startApi, type TestApi } from '../support/api.ts';
+import { type Answer, startApi, type TestApi, TOKENS } from '../support/api.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 describe('servers that boot from volumes', () => {
@@ -170,6 +170,67 @@ describe('servers that boot from volumes', () => {
     await remove(server);
     await volumeBecomes(api, volume, 'available');
     await api.db.deleteFrom('snapshots').execute();
+  });
+
+  async function image(): Promise<string> {
+    const { body } = await api.image('POST', '/images', {
+      body: { name: 'tiny', disk_format: 'raw', container_format: 'bare' },
+    });
+    const stored = await fetch(`${api.url}/image/v2/images/${body.id}/file`, {
+      method: 'PUT',
+      headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': 'application/octet-stream' },
+      body: 'not much of a system',
+    });
+    assert.equal(stored.status, 204);
+    return body.id;
+  }
+  const ofImage = { source_type: 'image', volume_size: 1, delete_on_termination: true };
+
+  it('has its volume made of an image first', async () => {
+    const { body } = await create(await image(), {}, { ...ofImage, delete_on_termination: false });
+    const server = await is(body.server.id, 'ACTIVE');
+    const [{ id }] = server['os-extended-volumes:volumes_attached'];
+    const shown = await api.call('GET', `/volumes/${id}`);
+    assert.deepEqual(
+      [shown.body.volume.status, shown.body.volume.bootable, shown.body.volume.size],
+      ['in-use', 'true', 1],
+    );
+    const { operations } = (await api.call('GET', `/operations?volume_id=${id}`)).body;
+    assert.deepEqual(
+      operations.map((operation: { kind: string; state: string }) => [operation.kind, operation.state]),
+      [
+        ['server.create', 'done'],
+        ['volume.create', 'done'],
+      ],
+    );
+    await remove(body.server.id);
+    await volumeBecomes(api, id, 'available');
+  });
+
+  it('says why its volume could not be made, and leaves nothing of it', async () => {
+    const id = await image();
+    const { body } = await create(id, {}, { ...ofImage, volume_size: 1_000 });
+    const { fault, ...server } = await is(body.server.id, 'ERROR');
+    assert.match(fault.message, /^Volume \S+ could not be made: No storage backend can take the volume\./);
+    assert.deepEqual(server['os-extended-volumes:volumes_attached'], []);
+    await eventually(async () => {
+      const left = await api.db.selectFrom('volumes').select('id').where('size_gib', '=', 1_000).execute();
+      assert.deepEqual(left, []);
+    });
+    await remove(body.server.id);
+    const tooSmall = await create(crypto.randomUUID(), {}, ofImage);
+    assert.equal(tooSmall.status, 404);
+  });
+
+  it('takes the volume that was made for it with it when there is no room for it', async () => {
+    const filled = async (): Promise<object[]> =>
+      api.db.selectFrom('volumes').select('id').where('image_metadata', 'is not', null).execute();
+    const before = await filled();
+    const { body } = await create(await image(), { flavorRef: '4' }, ofImage);
+    const { fault } = await is(body.server.id, 'ERROR');
+    assert.match(fault.message, /not for 8192 MiB/);
+    await eventually(async () => assert.deepEqual(await filled(), before));
+    await remove(body.server.id);
   });
 
   it('says why no host will do, and lets the volume go', async () => {
