@@ -29,10 +29,10 @@ export interface OpenedUnit {
   readonly portal: Portal | null;
 }
 
-const SCAN_TIMEOUT_MS = 20_000;
+const SCAN_TIMEOUT_MS = 30_000;
 const UDEV_TIMEOUT_MS = 40_000;
 /** For all that is read and written in one go on a device of a session that is logged in. */
-export const DEVICE_TIMEOUT_MS = 20_000;
+export const DEVICE_TIMEOUT_MS = 30_000;
 
 /** The paths to a unit that exist now. */
 export async function pathsTo(

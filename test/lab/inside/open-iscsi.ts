@@ -100,6 +100,7 @@ describe('open-iscsi in the kernel', function () {
 
   before(async () => {
     await run('modprobe', '-a', 'loop', 'iscsi_tcp');
+    await run('systemctl', 'stop', 'multipathd.service', 'multipathd.socket');
     folder = await mkdtemp(join(tmpdir(), 'by-initiator-'));
     await prepareKernel(systemRunner);
     const helpers = startHelpers({ start: systemCompanion, root: LIO_ROOT });
