@@ -125,12 +125,15 @@ function ensureLun(tree: Tree, lun: string, backstore: string): void {
   if (tree.mkdir(lun) || tree.links(lun).length === 0) tree.link(`${lun}/${LINK}`, backstore);
 }
 
-/** The kernel also listens on an address that this host does not have, or not yet. */
+/**
+ * The kernel also listens on an address that this host does not have, or not yet; of a port that another program has it says
+ * EINVAL.
+ */
 function ensurePortal(tree: Tree, tpg: string, portal: string): void {
   try {
     tree.mkdir(`${tpg}/np/${portal}`);
   } catch (error) {
-    if (!(error instanceof StepError) || error.errno !== 'EADDRINUSE') throw error;
-    throw new Error(`another program listens on portal ${portal}`, { cause: error });
+    if (!(error instanceof StepError) || error.errno !== 'EINVAL') throw error;
+    throw new Error(`the kernel cannot listen on portal ${portal}: does another program?`, { cause: error });
   }
 }

@@ -36,6 +36,11 @@ const acl = (name = 'a'): ClearAcl => ({
 const run = async (program: string, ...args: string[]): Promise<string> =>
   (await systemRunner.run(program, args)).stdout.trim();
 
+/** One process for several commands: each start takes seconds. */
+const targetcli = async (...commands: string[]): Promise<void> => {
+  await systemRunner.run('targetcli', [], { input: `${commands.join('\n')}\nexit\n`, timeoutMs: 60_000 });
+};
+
 describe('LIO in the kernel', function () {
   this.timeout(120_000);
   this.slow(10_000);
@@ -187,11 +192,19 @@ describe('LIO in the kernel', function () {
   it('leaves targets alone that are not its own', async () => {
     const foreign = await makeLoop('foreign', 4 * MIB);
     const iqn = 'iqn.2001-04.com.example:foreign';
-    await run('targetcli', '/backstores/block', 'create', 'name=foreign', `dev=${foreign}`);
-    await run('targetcli', '/iscsi', 'create', iqn);
-    await run('targetcli', `/iscsi/${iqn}/tpg1/luns`, 'create', '/backstores/block/foreign');
-    const theirs = (): Promise<string> => run('targetcli', `/iscsi/${iqn}`, 'ls');
+    await targetcli(
+      `/backstores/block create name=foreign dev=${foreign}`,
+      `/iscsi create ${iqn}`,
+      `/iscsi/${iqn}/tpg1/luns create /backstores/block/foreign`,
+    );
+    const theirs = async (): Promise<Set<string>> =>
+      new Set(
+        (await run('find', `${LIO_ROOT}/iscsi/${iqn}`, '-printf', '%p -> %l\n'))
+          .split('\n')
+          .map((line) => line.trim()),
+      );
     const before = await theirs();
+    assert.match([...before].join('\n'), /\/lun_0\/\S+ -> \S+\/foreign$/m);
     const { volume, device } = await makeThin();
     await target.ensure(volume, device, [acl()]);
     assert.deepEqual(
@@ -199,19 +212,18 @@ describe('LIO in the kernel', function () {
       [volume],
     );
     await target.absent(volume);
-    assert.equal(await theirs(), before);
-    await run('targetcli', '/iscsi', 'delete', iqn);
-    await run('targetcli', '/backstores/block', 'delete', 'foreign');
+    assert.deepEqual(await theirs(), before);
+    await targetcli(`/iscsi delete ${iqn}`, '/backstores/block delete foreign');
   });
 
-  it('notices that somebody has cleared LIO', async () => {
+  it('notices that somebody else has removed its exports', async () => {
     const { volume, device } = await makeThin();
-    await target.ensure(volume, device, [acl()]);
+    const { iqn } = await target.ensure(volume, device, [acl()]);
     const before = await opened.incarnation();
     assert.match(before, new RegExp((await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()));
     assert.equal(await opened.incarnation(), before);
     const noticed = new Promise<void>((resolve) => opened.onRestart(resolve));
-    await run('targetctl', 'clear');
+    await targetcli(`/iscsi delete ${iqn}`, `/backstores/block delete volume-${volume}`);
     await Promise.race([
       noticed,
       sleep(10_000, undefined, { ref: false }).then(() => assert.fail('not noticed')),
@@ -231,7 +243,7 @@ describe('LIO in the kernel', function () {
     const portals = ['127.0.0.1:13261'];
     const busy = await createLioTarget({ helpers, root: LIO_ROOT, portals, iqnPrefix: IQN_PREFIX });
     await assert.rejects(busy.target.ensure(volume, device, [acl()], numberOf(volume)), {
-      message: 'another program listens on portal 127.0.0.1:13261',
+      message: 'the kernel cannot listen on portal 127.0.0.1:13261: does another program?',
     });
     server.close();
     await target.absent(volume);

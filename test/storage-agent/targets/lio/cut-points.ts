@@ -41,7 +41,7 @@ export interface CutPoints {
 }
 
 /** One initiator with an account of its own. */
-export const acl = (name: string) => ({
+const acl = (name: string) => ({
   initiator: `iqn.2010-10.org.blockyard:host:${name}`,
   username: `user-${name}`,
   secret: `secret-of-${name}-1`,
