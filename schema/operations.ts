@@ -35,7 +35,8 @@ export interface OperationInputs {
     /** The same request makes the volume: when the server cannot be made and was to take the volume with it, it goes. */
     madeVolume: boolean;
   };
-  'server.delete': { serverId: string };
+  /** `takesVolume`: the root volume goes with it. */
+  'server.delete': { serverId: string; takesVolume: boolean };
   'server.power': { serverId: string; action: 'start' | 'stop' | 'reboot' | 'hard-reboot' };
 }
 

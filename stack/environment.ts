@@ -133,8 +133,10 @@ async function environment(
   const given = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => name.startsWith('BLOCKYARD_')),
   );
+  const listen = `127.0.0.1:${await freePort(options.port)}`;
   return {
-    BLOCKYARD_LISTEN: `127.0.0.1:${await freePort(options.port)}`,
+    BLOCKYARD_LISTEN: listen,
+    BLOCKYARD_IMAGE_URL: `http://${listen}/image`,
     BLOCKYARD_AUTH: options.auth ?? 'tokens',
     BLOCKYARD_TOKENS_FILE: tokensFile,
     BLOCKYARD_SECRET_KEY: state.secretKey,

@@ -29,10 +29,13 @@ export const serverDelete = flow('server.delete')
   .task(REVOKE)
   .ends({
     done(tx, run) {
-      const root = attachmentOf(run.facts);
+      const { volume, input } = run.facts;
       dropAttachment(tx, run);
-      if (root?.delete_on_termination === 1) removeVolume(tx, run, 'by-attachments');
-      else settle(tx, run, root === undefined ? null : 'by-attachments');
+      // One that could not be made, and so never was the server's, goes on saying so.
+      const neverWas = attachmentOf(run.facts) === undefined && volume.status === 'error';
+      const status = neverWas ? null : 'by-attachments';
+      if (input.takesVolume) removeVolume(tx, run, status);
+      else settle(tx, run, status);
       forgetServer(tx, run);
     },
     undone(tx, run) {

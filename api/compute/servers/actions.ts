@@ -5,6 +5,7 @@ import { type Reply, type Route, route } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationInputs } from '#schema/operations.ts';
+import { checkHost } from '../volume-attachments/health.ts';
 import { showConsole } from './console.ts';
 import { findServer, refuseForeign, wrongState } from './rows.ts';
 import { consoleBody, consoleReply, rebootBody, startBody, stopBody } from './schema.ts';
@@ -44,6 +45,7 @@ async function power(context: RequestContext, id: string, action: Action): Promi
     .executeTakeFirst();
   // One that could not be made has no volume, and nothing to switch on.
   if (root === undefined) throw wrongState(server, rule.name);
+  await checkHost(app, server);
   const operation = await transaction(app.db, async (tx) => {
     tx.must(
       tx.q

@@ -8,7 +8,10 @@ import type { AttachmentStatus, VolumeStatus } from '#schema/states.ts';
 import type { AttachmentsTable } from '#schema/tables.ts';
 import { findServer, noServer, refuseForeign, type ServerRow } from './rows.ts';
 
-type Attachment = Pick<Selectable<AttachmentsTable>, 'id' | 'volume_id' | 'project_id' | 'boot_index'>;
+type Attachment = Pick<
+  Selectable<AttachmentsTable>,
+  'id' | 'volume_id' | 'project_id' | 'boot_index' | 'delete_on_termination'
+>;
 
 /** One that is still being attached is taken away once that has ended: its operation waits in line. */
 const DETACHABLE: readonly AttachmentStatus[] = ['attached', 'error_attaching', 'error_detaching'];
@@ -30,7 +33,7 @@ export async function deleteServer(context: RequestContext, id: string): Promise
     const attachments = await tx.rows(
       tx.q
         .selectFrom('attachments')
-        .select(['id', 'volume_id', 'project_id', 'boot_index'])
+        .select(['id', 'volume_id', 'project_id', 'boot_index', 'delete_on_termination'])
         .where('server_id', '=', server.id)
         .where('managed', '=', 1),
     );
@@ -80,7 +83,12 @@ async function takeAway(
     userId: caller.userId,
     requestId,
   };
+  const takesVolume = attachment.delete_on_termination === 1;
   return attachment.boot_index === 0
-    ? app.operations.begin(tx, { ...about, kind: 'server.delete', input: { serverId: server.id } })
+    ? app.operations.begin(tx, {
+        ...about,
+        kind: 'server.delete',
+        input: { serverId: server.id, takesVolume },
+      })
     : app.operations.begin(tx, { ...about, kind: 'volume.detach', input: { serverGone: true } });
 }

@@ -8,6 +8,23 @@ import type { ServerRow } from '../servers/rows.ts';
 
 /** @throws ApiError 409 with the reason when the server's host could not do it now. */
 export async function findInitiator(app: App, server: ServerRow): Promise<string> {
+  const service = await hostOf(app, server);
+  checkService(app, service, `Host ${service.host} of server ${server.id}`);
+  const { initiator } = JSON.parse(service.details) as { initiator?: unknown };
+  if (typeof initiator !== 'string' || initiator === '') {
+    throw conflict(`The compute agent on host ${server.host} reports no initiator.`);
+  }
+  return initiator;
+}
+
+/** @throws ApiError 409 with the reason when nobody is there to switch the server on or off. */
+export async function checkHost(app: App, server: ServerRow): Promise<void> {
+  const service = await hostOf(app, server);
+  // A disabled one takes no new servers; those it has are its own.
+  checkService(app, { ...service, disabled: 0 }, `Host ${service.host} of server ${server.id}`);
+}
+
+async function hostOf(app: App, server: ServerRow) {
   const service = await app.db
     .selectFrom('services')
     .select(['host', 'last_seen_at', 'disabled', 'disabled_reason', 'details'])
@@ -15,12 +32,7 @@ export async function findInitiator(app: App, server: ServerRow): Promise<string
     .where('host', '=', server.host)
     .executeTakeFirst();
   if (service === undefined) throw conflict(`No compute agent has reported from host ${server.host}.`);
-  checkService(app, service, `Host ${service.host} of server ${server.id}`);
-  const { initiator } = JSON.parse(service.details) as { initiator?: unknown };
-  if (typeof initiator !== 'string' || initiator === '') {
-    throw conflict(`The compute agent on host ${server.host} reports no initiator.`);
-  }
-  return initiator;
+  return service;
 }
 
 /** @throws ApiError 409 with the reason when the volume's storage host is down. */

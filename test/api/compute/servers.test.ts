@@ -287,6 +287,26 @@ describe('servers that boot from volumes', () => {
     const { body } = await create(volume);
     await remove(body.server.id);
     await volumeBecomes(api, volume, 'available');
+
+    const filled = async (): Promise<object[]> =>
+      api.db.selectFrom('volumes').select('id').where('image_metadata', 'is not', null).execute();
+    const before = await filled();
+    const both = await create(await image(), {}, ofImage);
+    await remove(both.body.server.id);
+    await eventually(async () => assert.deepEqual(await filled(), before));
+  });
+
+  it('says at once when its host is away', async () => {
+    const { server } = await running();
+    const seen = (last_seen_at: string) =>
+      api.db.updateTable('services').set({ last_seen_at }).where('host', '=', 'comp1').execute();
+    await seen('2026-01-01 00:00:00');
+    const away = await act(server, { 'os-stop': null });
+    assert.match(away.body.conflictingRequest.message, /is down: its agent last reported \d+ s ago\.$/);
+    await hosts.report();
+    await eventually(async () => assert.equal((await act(server, { 'os-stop': null })).status, 202));
+    await is(server, 'SHUTOFF');
+    await remove(server);
   });
 
   it('shows the end of the console, and says when nobody can tell', async () => {

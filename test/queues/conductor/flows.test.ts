@@ -67,7 +67,7 @@ const SCENARIOS: { readonly [K in OperationKind]: Scenario } = {
     const [volume, attachment] = await booted(yard, host, 'deleting');
     await yard.db.updateTable('attachments').set({ status: 'detaching' }).execute();
     await yard.db.updateTable('volumes').set({ status: 'detaching' }).execute();
-    return yard.begin('server.delete', volume, { serverId: yard.server }, attachment);
+    return yard.begin('server.delete', volume, { serverId: yard.server, takesVolume: false }, attachment);
   },
   async 'server.power'(yard, host) {
     const [volume, attachment] = await booted(yard, host, 'powering-off');
