@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { GLANCE_ACCOUNT_SETTINGS, glanceAccount, serviceUrl } from '#images/glance-account.ts';
+import type { KeystoneAccount } from '#images/keystone.ts';
 import { readSettings, SETTINGS } from '#schema/settings.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { noAuthentication } from './auth/none.ts';
@@ -20,6 +22,8 @@ export interface Config {
   readonly imageMaxBytes: number;
   /** Of all images of one project; undefined for no limit. */
   readonly imageProjectBytes: number | undefined;
+  /** A real Glance that images are in instead. */
+  readonly glance: { readonly url: string; readonly account: KeystoneAccount | null } | undefined;
 }
 
 const gib = z
@@ -44,6 +48,8 @@ const SETTINGS_OF_API = {
   BLOCKYARD_IMAGE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
   BLOCKYARD_IMAGE_MAX_GIB: gib.default(1_024),
   BLOCKYARD_IMAGE_PROJECT_GIB: gib.optional(),
+  BLOCKYARD_GLANCE_URL: serviceUrl('Glance’s root'),
+  ...GLANCE_ACCOUNT_SETTINGS,
 } as const;
 
 /**
@@ -72,6 +78,10 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     imageMaxBytes: env.BLOCKYARD_IMAGE_MAX_GIB * GIB,
     imageProjectBytes:
       env.BLOCKYARD_IMAGE_PROJECT_GIB === undefined ? undefined : env.BLOCKYARD_IMAGE_PROJECT_GIB * GIB,
+    glance:
+      env.BLOCKYARD_GLANCE_URL === undefined
+        ? undefined
+        : { url: env.BLOCKYARD_GLANCE_URL, account: glanceAccount(env) },
   };
 }
 

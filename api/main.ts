@@ -33,6 +33,7 @@ async function main(): Promise<void> {
     dir: config.imageDir,
     maxBytes: config.imageMaxBytes,
     projectBytes: config.imageProjectBytes,
+    glance: config.glance,
     secretKey: config.secretKey,
     clock: systemClock,
   });

@@ -1,6 +1,9 @@
+import { type KeystoneAccount, keystoneTokens } from '#images/keystone.ts';
 import { allowsImage, type ImageAction } from '#images/ticket.ts';
 import type { Clock } from '#schema/clock.ts';
 import type { ImageCatalog } from './catalog/catalog.ts';
+import { glanceCatalog } from './catalog/glance.ts';
+import { createGlanceClient } from './catalog/glance-client.ts';
 import { localCatalog } from './catalog/local.ts';
 import { ImageFiles } from './data/files.ts';
 
@@ -30,8 +33,8 @@ export interface ImageOptions {
   readonly projectBytes: number | undefined;
   readonly secretKey: string;
   readonly clock: Clock;
-  /** A real Glance that images come from. */
-  readonly glance?: { readonly url: string; readonly catalog: ImageCatalog };
+  /** A real Glance that images come from; an account of null for one that asks for none. */
+  readonly glance?: { readonly url: string; readonly account: KeystoneAccount | null } | undefined;
 }
 
 const NOT_KEPT = 'This api keeps no images: neither BLOCKYARD_IMAGE_DIR nor BLOCKYARD_STATE_DIR is set.';
@@ -45,7 +48,12 @@ export function createImages(options: ImageOptions): Images {
     closed: glance === undefined ? closed : `Images are kept by the image service at ${glance.url}.`,
     maxBytes: options.maxBytes,
     projectBytes: options.projectBytes,
-    catalog: glance?.catalog ?? localCatalog,
+    catalog: glance === undefined ? localCatalog : catalogOf(glance, clock),
     allows: (ticket, id, action) => allowsImage(secretKey, ticket, id, action, clock.now()),
   };
+}
+
+function catalogOf({ url, account }: NonNullable<ImageOptions['glance']>, clock: Clock): ImageCatalog {
+  const tokens = account === null ? null : keystoneTokens(account, () => clock.now());
+  return glanceCatalog(createGlanceClient(url, tokens));
 }

@@ -20,6 +20,8 @@ const TABLES = [
   'operations',
   'services',
   'servers',
+  'snapshots',
+  'images',
   'flavors',
 ] as const;
 

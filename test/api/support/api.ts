@@ -10,7 +10,7 @@ import { createApp } from '#api/app.ts';
 import { createTokenAuthenticator } from '#api/auth/tokens.ts';
 import type { App } from '#api/http/context.ts';
 import type { Method, Route } from '#api/http/route.ts';
-import { createImages } from '#api/image/service.ts';
+import { createImages, type ImageOptions } from '#api/image/service.ts';
 import { apiRoots } from '#api/routes.ts';
 import { createApi } from '#api/server.ts';
 import { openDatabase } from '#queues/database.ts';
@@ -76,7 +76,7 @@ export interface TestApi extends AsyncDisposable {
 }
 
 /** A real API over HTTP, with its own database and queue prefix and four tokens. No conductor runs. */
-export async function startApi(): Promise<TestApi> {
+export async function startApi({ glance }: Pick<ImageOptions, 'glance'> = {}): Promise<TestApi> {
   const database = await createDatabase();
   const redis = await createRedis();
   const db = openDatabase(database.url, { connections: 4 });
@@ -92,6 +92,7 @@ export async function startApi(): Promise<TestApi> {
     dir: imageDir,
     maxBytes: MAX_IMAGE_BYTES,
     projectBytes: undefined,
+    glance,
     secretKey: SECRET_KEY,
     clock,
   });

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type { Route } from '#api/http/route.ts';
+import { imageRoutes } from '#api/image/routes.ts';
 import { blockStorageRoutes, computeRoutes } from '#api/routes.ts';
 import { PROJECT, type Who } from '../api.ts';
 import { bodyFor } from './bodies.ts';
@@ -9,6 +10,10 @@ import { mostly, query, text } from './values.ts';
 const TARGETS = [
   ...blockStorageRoutes.map((route) => ({ route, prefix: `/v3/${PROJECT}`, latest: 'volume 3.71' })),
   ...computeRoutes.map((route) => ({ route, prefix: '/compute/v2.1', latest: 'compute 2.93' })),
+  // Image data are no JSON: they have tests of their own.
+  ...imageRoutes
+    .filter(({ path }) => !path.endsWith('/file'))
+    .map((route) => ({ route, prefix: '/image/v2', latest: 'image' })),
 ];
 
 /** What stands for the right id, by the path's first word or the parameter's name. */
@@ -20,6 +25,9 @@ const IDS: Readonly<Record<string, readonly string[]>> = {
   attachments: ['@attachment'],
   operations: ['@operation'],
   messages: ['@operation'],
+  snapshots: ['@snapshot0', '@snapshot1', '@foreignsnapshot'],
+  images: ['@image0', '@image1', '@foreignimage'],
+  tag: ['tag'],
   servers: ['@server', '@own'],
   server_id: ['@server', '@own'],
   flavors: ['1', '@flavor'],
@@ -79,7 +87,7 @@ export const requests: fc.Arbitrary<Drawn> = fc.nat({ max: TARGETS.length - 1 })
     ),
     type: mostly(
       12,
-      fc.constant('application/json'),
+      fc.constant(route.consumes?.[0] ?? 'application/json'),
       fc.constantFrom('text/plain', 'application/json; charset=utf-16', ';;;'),
     ),
     body: bodyFor(route),

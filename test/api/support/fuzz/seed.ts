@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { asId, type HostName, type ServerId, type VolumeId } from '#schema/ids.ts';
+import { asId, type HostName, type ServerId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { PROJECT, type TestApi } from '../api.ts';
 
@@ -33,7 +33,14 @@ export async function seed(api: TestApi): Promise<Seed> {
   });
   const operations = await api.call('GET', '/operations?limit=1');
   const flavor = await addFlavor(api);
+  const snapshot = (volume: string, as: 'member' | 'stranger' = 'member') => addSnapshot(api, volume, as);
   return {
+    '@snapshot0': await snapshot(volume0),
+    '@snapshot1': await snapshot(volume2),
+    '@foreignsnapshot': await snapshot(foreign, 'stranger'),
+    '@image0': await addImage(api, 'member', { visibility: 'community' }),
+    '@image1': await addImage(api, 'member', { disk_format: 'raw', container_format: 'bare' }),
+    '@foreignimage': await addImage(api, 'stranger', {}),
     '@volume0': volume0,
     '@volume1': volume1,
     '@volume2': volume2,
@@ -55,6 +62,32 @@ async function addVolume(api: TestApi, as: 'member' | 'stranger', status: Volume
   await api.db.updateTable('volumes').set({ status, operation_id: null }).where('id', '=', id).execute();
   await api.db.updateTable('operations').set({ state: 'done' }).where('volume_id', '=', id).execute();
   return id;
+}
+
+async function addSnapshot(api: TestApi, volume: string, as: 'member' | 'stranger'): Promise<string> {
+  const id = asId<VolumeId>(volume);
+  const row = await api.db
+    .selectFrom('volumes')
+    .select('status')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  const set = (status: VolumeStatus) =>
+    api.db.updateTable('volumes').set({ status, operation_id: null }).where('id', '=', id).execute();
+  await set('available');
+  const { body } = await api.call('POST', '/snapshots', { as, body: { snapshot: { volume_id: volume } } });
+  await set(row.status);
+  await api.db
+    .updateTable('snapshots')
+    .set({ status: 'available' })
+    .where('id', '=', asId<SnapshotId>(body.snapshot.id))
+    .execute();
+  await api.db.updateTable('operations').set({ state: 'done' }).where('volume_id', '=', id).execute();
+  return body.snapshot.id;
+}
+
+async function addImage(api: TestApi, as: 'member' | 'stranger', fields: object): Promise<string> {
+  const body = { name: 'image', key: 'value', tags: ['tag'], ...fields };
+  return (await api.image('POST', '/images', { as, body })).body.id;
 }
 
 async function addServer(api: TestApi): Promise<string> {
