@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Changes with every boot of this host. */
@@ -20,6 +20,9 @@ export async function recoveryIsDue(folder: string, bootId: string): Promise<boo
 export async function markRecovered(folder: string, bootId: string): Promise<void> {
   await writeFile(join(folder, `${MARK}.draft`), `${bootId}\n`, { flush: true });
   await rename(join(folder, `${MARK}.draft`), join(folder, MARK));
+  // After a power cut it is what tells this boot from the next.
+  await using names = await open(folder, 'r');
+  await names.sync();
 }
 
 const MARK = 'recovered-boot';
