@@ -125,15 +125,26 @@ function ensureLun(tree: Tree, lun: string, backstore: string): void {
   if (tree.mkdir(lun) || tree.links(lun).length === 0) tree.link(`${lun}/${LINK}`, backstore);
 }
 
+/** All exports share the kernel's listeners. */
+const PORTAL_TRIES = 10;
+const PORTAL_AGAIN_MS = 50;
+
 /**
- * The kernel also listens on an address that this host does not have, or not yet; of a port that another program has it says
- * EINVAL.
+ * The kernel also listens on an address that this host does not have, or not yet. It says EINVAL when another program has
+ * the port, and also while its own listener is just going, with the last other export that had it.
  */
 function ensurePortal(tree: Tree, tpg: string, portal: string): void {
-  try {
-    tree.mkdir(`${tpg}/np/${portal}`);
-  } catch (error) {
-    if (!(error instanceof StepError) || error.errno !== 'EINVAL') throw error;
-    throw new Error(`the kernel cannot listen on portal ${portal}: does another program?`, { cause: error });
+  for (let left = PORTAL_TRIES - 1; ; left -= 1) {
+    try {
+      tree.mkdir(`${tpg}/np/${portal}`);
+      return;
+    } catch (error) {
+      if (!(error instanceof StepError) || error.errno !== 'EINVAL') throw error;
+      if (left === 0)
+        throw new Error(`the kernel cannot listen on portal ${portal}: does another program?`, {
+          cause: error,
+        });
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PORTAL_AGAIN_MS);
   }
 }
