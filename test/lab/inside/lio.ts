@@ -42,7 +42,7 @@ const targetcli = async (...commands: string[]): Promise<void> => {
 };
 
 describe('LIO in the kernel', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   this.slow(10_000);
   const tree = openTree(LIO_ROOT);
   const loops = new Map<string, string>();
@@ -98,6 +98,7 @@ describe('LIO in the kernel', function () {
       tree,
       portals: PORTALS,
       device: () => devices[(next += 1) % devices.length] ?? '',
+      stride: 3,
     }));
   });
 
