@@ -243,6 +243,42 @@ describe('open-iscsi in the kernel', function () {
     assert.deepEqual(await traces(volume), NONE);
   });
 
+  for (const when of ['before', 'after'] as const) {
+    it(`an agent that died ${when} the login, and one ${when} the logout, are followed by one that finds it all`, async () => {
+      const volume = await makeVolume();
+      const dies = (): { connector: Connector; died: Promise<void> } => {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const runner: Runner = {
+          async run(program, args, options) {
+            if (when === 'after') await systemRunner.run(program, args, options);
+            resolve();
+            return await new Promise<never>(() => {});
+          },
+        };
+        const options = { runner, dir: join(folder, 'connections'), log: () => undefined };
+        return { connector: openIscsiConnector(options), died: promise };
+      };
+
+      const attaching = dies();
+      void attaching.connector.connect(request(volume));
+      await attaching.died;
+      await openConnector().disconnect(volume.id, null);
+      assert.deepEqual(await traces(volume), NONE);
+
+      const again = dies();
+      void again.connector.connect(request(volume));
+      await again.died;
+      const source = await openConnector().connect(request(volume));
+      assert.ok(source.type === 'block' && existsSync(source.dev));
+
+      const detaching = dies();
+      void detaching.connector.disconnect(volume.id, null);
+      await detaching.died;
+      await openConnector().disconnect(volume.id, null);
+      assert.deepEqual(await traces(volume), NONE);
+    });
+  }
+
   it('a disk that is mounted stays', async () => {
     const volume = await makeVolume();
     const source = await connector.connect(request(volume));
