@@ -104,7 +104,7 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
         await writeNodeRecords(places.nodes, { iqn, portals, initiator, chap });
         const unit = { iqn, lun, volumeId };
         const opened = await open(unit, portals, async () => {
-          await releaseUnit(deps, unit);
+          await releaseUnit(deps, unit, { keepRecords: former !== null });
           if (former === null) await journal.remove(volumeId);
         });
         await remember(entry, opened);

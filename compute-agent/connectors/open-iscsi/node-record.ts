@@ -67,6 +67,12 @@ export async function writeNodeRecords(nodes: string, target: TargetAccess): Pro
       await rename(draft, join(folder, name));
     }),
   );
+  // A login to the whole target would try portals that it has no longer.
+  const current = new Set(records.map(({ name }) => name));
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    if (!current.has(name) && (await isOurs(path))) await rm(path, { force: true });
+  }
   // They are what the volume is reached with after a power cut.
   await using names = await open(folder, 'r');
   await names.sync();

@@ -49,6 +49,8 @@ describe('node records of open-iscsi', () => {
     assert.equal(values['node.session.auth.password'], ACCESS.chap.secret);
     assert.equal(values['node.conn[0].address'], 'fd00::1');
     assert.equal(values['node.conn[0].port'], '3260');
+    await writeNodeRecords(nodes, { ...ACCESS, portals: PORTALS.slice(0, 1) });
+    assert.deepEqual(await readdir(join(nodes, IQN)), ['10.77.0.1,3260']);
   });
 
   it('are told from those of others', async () => {
