@@ -13,7 +13,7 @@ export interface LvmParts {
   readonly cache: ImageCache | null;
 }
 
-/** Logical volumes `volume-<id>` and `snapshot-<id>`, tagged, in one volume group. */
+/** Logical volumes `volume-<id>` and `_snapshot-<id>`, tagged, in one volume group. */
 export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmParts): Backend {
   const { thin } = provisioning;
 
@@ -191,10 +191,10 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     absent: async (volumeId) =>
       removed(volumeName(volumeId), volumeId, nameOf('copying', volumeId), nameOf('filling', volumeId)),
     async snapshot(volumeId, snapshotId) {
-      const made = await shelf.snapshot(volumeName(volumeId), nameOf('snapshot', snapshotId), false);
+      const made = await shelf.snapshot(volumeName(volumeId), snapshotName(snapshotId), false);
       if (made === 'not-found') throw missing();
     },
-    snapshotAbsent: async (snapshotId) => removed(nameOf('snapshot', snapshotId), snapshotId),
+    snapshotAbsent: async (snapshotId) => removed(snapshotName(snapshotId), snapshotId),
     async read(volumeId, inUse: InUse, work) {
       const name = volumeName(volumeId);
       const found = (await shelf.find(name)).named.get(name);
@@ -214,10 +214,15 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
   };
 }
 
+/** LVM keeps names that begin with `snapshot` to itself; Cinder has the same way round that. */
+function snapshotName(snapshotId: string): string {
+  return `_${nameOf('snapshot', snapshotId)}`;
+}
+
 /** The name of the logical volume that a new one starts from; none for an image. */
 function sourceOf(content: Content): string[] {
   if (content.kind === 'image') return [];
-  return [content.kind === 'volume' ? volumeName(content.volumeId) : nameOf('snapshot', content.snapshotId)];
+  return [content.kind === 'volume' ? volumeName(content.volumeId) : snapshotName(content.snapshotId)];
 }
 
 function whole(name: string, sizeBytes: number): Lv {

@@ -156,7 +156,7 @@ describe('lvm-thin backend, on transcripts', () => {
     ],
     [
       'says not-found when the source of a volume is gone',
-      [PVS, [select(live, `filling-${volume}`, `snapshot-${other}`), rows('lv')]],
+      [PVS, [select(live, `filling-${volume}`, `_snapshot-${other}`), rows('lv')]],
       (backend) =>
         assert.rejects(backend.ensure(volume, GIB, { kind: 'snapshot', snapshotId: other }), {
           code: 'not-found',
@@ -164,7 +164,7 @@ describe('lvm-thin backend, on transcripts', () => {
     ],
     [
       'makes a snapshot with one command, and leaves it inactive',
-      [PVS, [`lvcreate ${ONLY} -y -n snapshot-${other} --addtag blockyard -s vg0/${live}`, '']],
+      [PVS, [`lvcreate ${ONLY} -y -n _snapshot-${other} --addtag blockyard -s vg0/${live}`, '']],
       (backend) => backend.snapshot(volume, other, async () => true),
     ],
     [
@@ -172,10 +172,10 @@ describe('lvm-thin backend, on transcripts', () => {
       [
         PVS,
         [
-          `lvcreate ${ONLY} -y -n snapshot-${other} --addtag blockyard -s vg0/${live}`,
+          `lvcreate ${ONLY} -y -n _snapshot-${other} --addtag blockyard -s vg0/${live}`,
           {
             exitCode: 5,
-            stderr: `  Logical Volume "snapshot-${other}" already exists in volume group "vg0"\n`,
+            stderr: `  Logical Volume "_snapshot-${other}" already exists in volume group "vg0"\n`,
           },
         ],
       ],
@@ -185,7 +185,7 @@ describe('lvm-thin backend, on transcripts', () => {
       'removes a volume of which snapshots and clones were made',
       [
         PVS,
-        [gone, rows('lv', lv(live, 1), lv(`snapshot-${other}`, 1, '', live))],
+        [gone, rows('lv', lv(live, 1), lv(`_snapshot-${other}`, 1, '', live))],
         [`lvrename ${ONLY} vg0 ${live} ${leaving}`, ''],
         [`blkdiscard /dev/vg0/${leaving}`, ''],
         [`lvremove ${ONLY} -y vg0/${leaving}`, ''],

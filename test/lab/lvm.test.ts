@@ -1,0 +1,23 @@
+import type { Lab } from '#lab/lab.ts';
+import { labOrSkip } from '#test/support/lab.ts';
+
+/** Node and LVM under emulation, on a machine that does other things too. */
+const INSIDE_MS = 20 * 60_000;
+const TREE = '/opt/blockyard';
+
+describe('LVM on the storage node', function () {
+  this.timeout(INSIDE_MS);
+  let lab: Lab;
+  before(async function () {
+    lab = await labOrSkip(this);
+  });
+
+  it('passes its own tests inside (test/lab/inside/lvm.ts)', async () => {
+    const { exitCode, stdout } = await lab.storage.exec(
+      `cd ${TREE} && PATH=${TREE}/node_modules/.bin:$PATH
+      node node_modules/mocha/bin/mocha.js --no-config --reporter dot test/lab/inside/lvm.ts 2>&1`,
+      { timeoutMs: INSIDE_MS },
+    );
+    if (exitCode !== 0) throw new Error(stdout);
+  });
+});
