@@ -10,11 +10,7 @@ export interface Helpers {
    * @param key pieces with the same key are not begun while one of them hangs in the kernel; it is the volume id.
    * @throws TaskError `refused`; Error with the kernel's words, or when the kernel has not answered in time.
    */
-  run<K extends Work['do']>(
-    key: string,
-    work: Extract<Work, { do: K }>,
-    deadlineMs?: number,
-  ): Promise<Answers[K]>;
+  run<K extends Work['do']>(key: string, work: Extract<Work, { do: K }>): Promise<Answers[K]>;
   /** Ends them all; one that hangs in the kernel ends when the kernel lets it. */
   close(): void;
 }
@@ -48,7 +44,7 @@ const SPARE = 2;
 const PROGRAM = fileURLToPath(new URL('helper.ts', import.meta.url));
 
 /** Starts one process; more follow only when the kernel blocks. */
-export function startHelpers({ start, root, deadlineMs: usualMs = DEADLINE_MS }: HelpersOptions): Helpers {
+export function startHelpers({ start, root, deadlineMs = DEADLINE_MS }: HelpersOptions): Helpers {
   /** Starting, free or busy; not those that were given up. */
   const all = new Set<Helper>();
   const free: Helper[] = [];
@@ -140,7 +136,7 @@ export function startHelpers({ start, root, deadlineMs: usualMs = DEADLINE_MS }:
     replaceLost();
   };
 
-  const exchange = (helper: Helper, key: string, work: Work, deadlineMs: number): Promise<Reply> =>
+  const exchange = (helper: Helper, key: string, work: Work): Promise<Reply> =>
     new Promise((resolve) => {
       const timer = setTimeout(() => {
         giveUp(helper, key);
@@ -157,11 +153,11 @@ export function startHelpers({ start, root, deadlineMs: usualMs = DEADLINE_MS }:
 
   launch();
   return {
-    async run(key, work, deadlineMs = usualMs) {
+    async run(key, work) {
       if (closed) throw new Error('the agent is stopping');
       if (hanging.has(key)) throw new Error('an earlier call still hangs in the kernel');
       const helper = await acquire();
-      const reply = await exchange(helper, key, work, deadlineMs);
+      const reply = await exchange(helper, key, work);
       if ('ok' in reply) return reply.ok as never;
       throw reply.refused ? new TaskError('refused', reply.error) : new Error(reply.error);
     },

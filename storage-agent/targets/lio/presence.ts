@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { atMost } from '#queues/at-most.ts';
 
 export interface PresenceOptions {
   /** IQNs of the targets that exist. */
@@ -26,11 +27,14 @@ export interface Presence {
 
 /** Whoever clears exports removes many, one after another. */
 const SETTLE_MS = 200;
+/** So long a report may be held up by a kernel that does not answer. */
+const LOOK_MS = 2_000;
 
 export function watchPresence({ targets, folder }: PresenceOptions): Presence {
   const known = new Set<string>();
   let losses = 0;
   let boot: Promise<string> | undefined;
+  let looking: Promise<void> | undefined;
   let watcher: FSWatcher | undefined;
   let timer: NodeJS.Timeout | undefined;
 
@@ -43,13 +47,22 @@ export function watchPresence({ targets, folder }: PresenceOptions): Presence {
     for (const iqn of lost) known.delete(iqn);
   };
 
+  /** A kernel that does not answer has lost nothing yet. */
+  const lookOnce = (): Promise<void> => {
+    looking ??= look()
+      .catch(() => undefined)
+      .finally(() => {
+        looking = undefined;
+      });
+    return looking;
+  };
+
   return {
     made: (iqn) => void known.add(iqn),
     leaving: (iqn) => void known.delete(iqn),
     async incarnation() {
       boot ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8');
-      // A kernel that does not answer has lost nothing yet; the next report asks again.
-      await look().catch(() => undefined);
+      await atMost(LOOK_MS, lookOnce());
       return `${(await boot).trim()}.${losses}`;
     },
     /** Best effort: where the folder can't be watched, the next regular report tells. */

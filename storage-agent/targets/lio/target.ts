@@ -17,14 +17,11 @@ export interface LioTargetOptions {
   readonly iqnPrefix: string;
 }
 
-/** So long a report may be held up by a kernel that does not answer. */
-const LOOK_MS = 2_000;
-
 /** Exports through the kernel's own target, which forgets everything at a reboot: every export is rebuilt by `ensure`. */
 export async function createLioTarget(options: LioTargetOptions): Promise<OpenTarget> {
   const { helpers, root, portals, iqnPrefix } = options;
   await helpers.run('open', { do: 'open' });
-  const targets = () => helpers.run('targets', { do: 'targets' }, LOOK_MS);
+  const targets = () => helpers.run('targets', { do: 'targets' });
   const { made, leaving, ...presence } = watchPresence({ targets, folder: join(root, FABRIC) });
   const iqnOf = (volumeId: string): string => `${iqnPrefix}:${volumeName(volumeId)}`;
 
