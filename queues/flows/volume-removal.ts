@@ -8,8 +8,8 @@ import { type NextStatus, settle } from './settle.ts';
 
 /**
  * Ends an operation like `settle`, and begins the volume's deletion in the same transaction; call it once the
- * operation's own attachment has been dropped. A volume that somebody else uses, waits for or has snapshots of is kept,
- * as Cinder keeps it when Nova asks.
+ * operation's own attachment has been dropped. A volume that somebody else uses, waits for, copies or has snapshots of is
+ * kept, as Cinder keeps it when Nova asks.
  */
 export function removeVolume(tx: Tx, run: Run<OperationKind, unknown>, status: NextStatus): void {
   const { volume, operation } = run.facts;
@@ -18,7 +18,9 @@ export function removeVolume(tx: Tx, run: Run<OperationKind, unknown>, status: N
     sql`UPDATE volumes SET status = 'deleting', seq = seq + ${SEQ_PER_OPERATION}
       WHERE id = ${volume.id} AND status IN ('available', 'error') AND operation_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM attachments WHERE volume_id = ${volume.id})
-        AND NOT EXISTS (SELECT 1 FROM snapshots WHERE volume_id = ${volume.id})`.compile(tx.q),
+        AND NOT EXISTS (SELECT 1 FROM snapshots WHERE volume_id = ${volume.id})
+        AND NOT EXISTS (SELECT 1 FROM (SELECT copy.id FROM volumes AS copy
+          WHERE copy.source_volume_id = ${volume.id} AND copy.status = 'creating') AS copies)`.compile(tx.q),
   );
   // Nothing but a deletion leaves this status, and until here this operation held the volume.
   tx.later(

@@ -22,13 +22,29 @@ const absolute = z.strictObject({
   totalBackupGigabytesUsed: z.int(),
 });
 
-async function usage(context: RequestContext, project: string): Promise<{ volumes: number; gib: number }> {
-  const { rows } = await context.app.db.executeQuery<{ n: number; gib: string | null }>(
-    CompiledQuery.raw('SELECT COUNT(*) AS n, SUM(size_gib) AS gib FROM volumes WHERE project_id = ?', [
-      project,
-    ]),
+interface Usage {
+  readonly volumes: number;
+  readonly snapshots: number;
+  /** Of both, as Cinder counts them. */
+  readonly gib: number;
+}
+
+async function usage(context: RequestContext, project: string): Promise<Usage> {
+  const [volumes, snapshots] = await Promise.all(
+    ['volumes', 'snapshots'].map(async (table) => {
+      const { rows } = await context.app.db.executeQuery<{ n: number; gib: string | null }>(
+        CompiledQuery.raw(`SELECT COUNT(*) AS n, SUM(size_gib) AS gib FROM ${table} WHERE project_id = ?`, [
+          project,
+        ]),
+      );
+      return { n: rows[0]?.n ?? 0, gib: Number(rows[0]?.gib ?? 0) };
+    }),
   );
-  return { volumes: rows[0]?.n ?? 0, gib: Number(rows[0]?.gib ?? 0) };
+  return {
+    volumes: volumes?.n ?? 0,
+    snapshots: snapshots?.n ?? 0,
+    gib: (volumes?.gib ?? 0) + (snapshots?.gib ?? 0),
+  };
 }
 
 const quota = z.union([
@@ -36,14 +52,14 @@ const quota = z.union([
   z.strictObject({ limit: z.int(), in_use: z.int(), reserved: z.int(), allocated: z.int().optional() }),
 ]);
 
-function quotaSet(id: string, used: { volumes: number; gib: number } | undefined) {
+function quotaSet(id: string, used: Usage | undefined) {
   const one = (inUse: number) =>
     used === undefined ? UNLIMITED : { limit: UNLIMITED, in_use: inUse, reserved: 0 };
   return {
     id,
     volumes: one(used?.volumes ?? 0),
     gigabytes: one(used?.gib ?? 0),
-    snapshots: one(0),
+    snapshots: one(used?.snapshots ?? 0),
     backups: one(0),
     backup_gigabytes: one(0),
     groups: one(0),
@@ -79,7 +95,7 @@ export const limitRoutes: readonly Route[] = [
         maxTotalBackupGigabytes: UNLIMITED,
         totalVolumesUsed: used.volumes,
         totalGigabytesUsed: used.gib,
-        totalSnapshotsUsed: 0,
+        totalSnapshotsUsed: used.snapshots,
         totalBackupsUsed: 0,
         totalBackupGigabytesUsed: 0,
       };

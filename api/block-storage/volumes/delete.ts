@@ -16,6 +16,7 @@ const ABANDONED: readonly VolumeStatus[] = [
   'attaching',
   'detaching',
   'extending',
+  'uploading',
   'deleting',
 ];
 

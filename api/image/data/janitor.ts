@@ -34,10 +34,13 @@ export async function tidyImages(
     .select(['id', 'upload', 'updated_at'])
     .where('status', '=', 'saving')
     .execute();
+  const ended = new Set<string>();
   for (const { id, upload, updated_at } of saving) {
     const mine = upload?.startsWith(`${images.name}/`) ?? false;
-    const quiet = updated_at < sqlTime(limit) && !growing.has(upload?.split('/').at(-1) ?? '');
+    const token = upload?.split('/').at(-1) ?? '';
+    const quiet = updated_at < sqlTime(limit) && !growing.has(token);
     if (!(starting && mine) && !quiet) continue;
+    ended.add(token);
     await db
       .updateTable('images')
       .set({ status: 'queued', upload: null, updated_at: sqlTime(clock.now()) })
@@ -46,23 +49,31 @@ export async function tidyImages(
       .where('upload', upload === null ? 'is' : '=', upload)
       .execute();
   }
-  await removeOrphans(db, store, files, limit);
+  await removeOrphans(
+    db,
+    store,
+    files,
+    ({ token, changedAt }) => ended.has(token ?? '') || changedAt < limit,
+  );
 }
+
+type Found = Awaited<ReturnType<ImageFiles['list']>>[number];
 
 /** The records are read after the files were listed: data that have just become an image's have theirs by then. */
 async function removeOrphans(
   db: App['db'],
   store: ImageFiles,
-  found: Awaited<ReturnType<ImageFiles['list']>>,
-  limit: number,
+  found: readonly Found[],
+  abandoned: (file: Found) => boolean,
 ): Promise<void> {
   const rows = await db.selectFrom('images').select(['id', 'upload']).execute();
   const uploads = new Map<string, string | null>(rows.map(({ id, upload }) => [id, upload]));
-  for (const { id, token, changedAt } of found) {
+  for (const file of found) {
+    const { id, token } = file;
     if (token === null) {
       if (!uploads.has(id)) await store.remove(id);
-    } else if (uploads.get(id)?.endsWith(`/${token}`) !== true && changedAt < limit) {
-      // A younger one may not have been written down yet.
+    } else if (uploads.get(id)?.endsWith(`/${token}`) !== true && abandoned(file)) {
+      // A young one may not have been written down yet.
       await store.discard(id, token);
     }
   }
