@@ -16,7 +16,11 @@ export interface ApiOptions {
   readonly log: (message: string) => void;
   /** What answers below `/dashboard`; nothing does without it. */
   readonly dashboard?: Koa.Middleware;
+  /** Milliseconds that a client has for a request, image data apart. Default: a minute. */
+  readonly requestTimeoutMs?: number;
 }
+
+const REQUEST_TIMEOUT_MS = 60_000;
 
 /** The API as an HTTP server that listens to nothing yet. */
 export function createApi(app: App, options: ApiOptions): Server {
@@ -66,8 +70,15 @@ export function createApi(app: App, options: ApiOptions): Server {
   }
 
   const handle = koa.callback();
+  const { requestTimeoutMs: requestTimeout = REQUEST_TIMEOUT_MS } = options;
   const server = createServer(
-    { keepAliveTimeout: 65_000, requestTimeout: 60_000, maxHeaderSize: 16_384 },
+    {
+      keepAliveTimeout: 65_000,
+      requestTimeout,
+      headersTimeout: requestTimeout,
+      connectionsCheckingInterval: requestTimeout / 2,
+      maxHeaderSize: 16_384,
+    },
     (request, response) => void handle(request, response),
   );
   server.on('clientError', (error, socket: Socket) => refuse(error, socket, newRequestId()));

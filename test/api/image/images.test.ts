@@ -10,6 +10,7 @@ import { asId, type ImageId } from '#schema/ids.ts';
 import {
   type Answer,
   MAX_IMAGE_BYTES,
+  PROJECT,
   SECRET_KEY,
   startApi,
   type TestApi,
@@ -335,5 +336,28 @@ describe('images', () => {
     assert.equal((await api.image('POST', '/images', { body: { status: 'active' } })).status, 403);
     assert.equal((await api.image('POST', '/images', { body: { disk_format: 'iso' } })).status, 400);
     assert.equal((await api.image('POST', '/images', { as: 'reader', body: {} })).status, 403);
+  });
+
+  it('may take long to come, as long as they come; other requests may not', async () => {
+    await using hasty = await startApi({ requestTimeoutMs: 400 });
+    const { body } = await hasty.image('POST', '/images', { body: RAW });
+    const send = async (path: string, type: string, pieces: readonly string[]): Promise<number> => {
+      const upload = httpRequest(`${hasty.url}${path}`, {
+        method: 'PUT',
+        headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': type, 'Content-Length': pieces.length },
+      });
+      upload.on('error', () => undefined);
+      const answered = once(upload, 'response');
+      for (const piece of pieces) {
+        upload.write(piece);
+        await setTimeout(300);
+      }
+      upload.end();
+      const [response] = await answered;
+      response.resume();
+      return response.statusCode;
+    };
+    assert.equal(await send(`/image/v2/images/${body.id}/file`, BYTES, [...'datadata']), 204);
+    assert.equal(await send(`/v3/${PROJECT}/volumes/x`, 'application/json', [...'{      }']), 400);
   });
 });

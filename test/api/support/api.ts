@@ -12,7 +12,7 @@ import type { App } from '#api/http/context.ts';
 import type { Method, Route } from '#api/http/route.ts';
 import { createImages, type ImageOptions } from '#api/image/service.ts';
 import { apiRoots } from '#api/routes.ts';
-import { createApi } from '#api/server.ts';
+import { type ApiOptions, createApi } from '#api/server.ts';
 import { openDatabase } from '#queues/database.ts';
 import { migrate } from '#queues/migrate.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
@@ -76,7 +76,9 @@ export interface TestApi extends AsyncDisposable {
 }
 
 /** A real API over HTTP, with its own database and queue prefix and four tokens. No conductor runs. */
-export async function startApi({ glance }: Pick<ImageOptions, 'glance'> = {}): Promise<TestApi> {
+export async function startApi(
+  options: Pick<ImageOptions, 'glance'> & Pick<ApiOptions, 'requestTimeoutMs'> = {},
+): Promise<TestApi> {
   const database = await createDatabase();
   const redis = await createRedis();
   const db = openDatabase(database.url, { connections: 4 });
@@ -92,7 +94,7 @@ export async function startApi({ glance }: Pick<ImageOptions, 'glance'> = {}): P
     dir: imageDir,
     maxBytes: MAX_IMAGE_BYTES,
     projectBytes: undefined,
-    glance,
+    glance: options.glance,
     secretKey: SECRET_KEY,
     clock,
   });
@@ -108,7 +110,7 @@ export async function startApi({ glance }: Pick<ImageOptions, 'glance'> = {}): P
   });
   const log: string[] = [];
   const authenticator = createTokenAuthenticator(TOKENS_FILE);
-  const server = createApi(app, { authenticator, log: (line) => log.push(line) });
+  const server = createApi(app, { ...options, authenticator, log: (line) => log.push(line) });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
