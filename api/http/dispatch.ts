@@ -61,14 +61,14 @@ export class Dispatcher {
    */
   async dispatch(root: ApiRoot, exchange: Exchange, path: string, rawQuery: string): Promise<Reply> {
     const { request, response, requestId } = exchange;
-    const closed = root.closed?.(this.#app) ?? null;
-    if (closed !== null) throw new ApiError(404, closed);
     const segments = path.slice(root.prefix.length + 1).split('/');
     const first = segments[0] ?? '';
     const project = root.router.hasRoot(first) ? undefined : first;
     const caller =
       root.bearer?.(this.#app, request, segments) ??
       (await this.#authenticator.authenticate(request, validProject(project)));
+    const closed = root.closed?.(this.#app) ?? null;
+    if (closed !== null) throw new ApiError(404, closed);
     const method = METHODS[request.method ?? ''];
     const match = root.router.match(method, segments, project === undefined ? 0 : 1);
     if (match === undefined) throw noSuchRoute();

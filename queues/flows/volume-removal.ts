@@ -20,7 +20,9 @@ export function removeVolume(tx: Tx, run: Run<OperationKind, unknown>, status: N
         AND NOT EXISTS (SELECT 1 FROM attachments WHERE volume_id = ${volume.id})
         AND NOT EXISTS (SELECT 1 FROM snapshots WHERE volume_id = ${volume.id})
         AND NOT EXISTS (SELECT 1 FROM (SELECT copy.id FROM volumes AS copy
-          WHERE copy.source_volume_id = ${volume.id} AND copy.status = 'creating') AS copies)`.compile(tx.q),
+          WHERE copy.source_volume_id = ${volume.id} AND copy.status = 'creating' LIMIT 1) AS copies)`.compile(
+      tx.q,
+    ),
   );
   // Nothing but a deletion leaves this status, and until here this operation held the volume.
   tx.later(

@@ -57,7 +57,7 @@ export async function deleteVolume(
                 .$if(cascade, (query) => query.where('status', '<>', 'deleting')),
             ),
           ),
-          // A derived table: MySQL lets no update look at the table that it changes.
+          // A derived table, and a limit so that it stays one: MySQL lets no update look at the table that it changes.
           eb.not(
             eb.exists(
               eb
@@ -67,6 +67,7 @@ export async function deleteVolume(
                     .select('made.id')
                     .where('made.source_volume_id', '=', volume.id)
                     .where('made.status', '=', 'creating')
+                    .limit(1)
                     .as('copies'),
                 )
                 .select('copies.id'),
