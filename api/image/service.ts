@@ -1,3 +1,4 @@
+import { badRequest } from '#api/http/errors.ts';
 import { type KeystoneAccount, keystoneTokens } from '#images/keystone.ts';
 import { allowsImage, type ImageAction } from '#images/ticket.ts';
 import type { Clock } from '#schema/clock.ts';
@@ -39,6 +40,11 @@ export interface ImageOptions {
 
 const NOT_KEPT = 'This api keeps no images: neither BLOCKYARD_IMAGE_DIR nor BLOCKYARD_STATE_DIR is set.';
 
+const notKept = async (): Promise<never> => {
+  throw badRequest(NOT_KEPT);
+};
+const NOWHERE: ImageCatalog = { find: notKept, prepare: notKept };
+
 export function createImages(options: ImageOptions): Images {
   const { dir, glance, secretKey, clock } = options;
   const closed = dir === undefined ? NOT_KEPT : null;
@@ -48,7 +54,7 @@ export function createImages(options: ImageOptions): Images {
     closed: glance === undefined ? closed : `Images are kept by the image service at ${glance.url}.`,
     maxBytes: options.maxBytes,
     projectBytes: options.projectBytes,
-    catalog: glance === undefined ? localCatalog : catalogOf(glance, clock),
+    catalog: glance === undefined ? (closed === null ? localCatalog : NOWHERE) : catalogOf(glance, clock),
     allows: (ticket, id, action) => allowsImage(secretKey, ticket, id, action, clock.now()),
   };
 }

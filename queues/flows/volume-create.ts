@@ -55,8 +55,7 @@ export const volumeCreate = flow('volume.create')
   })
   .ends({
     // A server may wait to boot from what it has been filled with.
-    done: (tx, run) =>
-      settle(tx, run, run.facts.input.source === undefined ? 'available' : 'by-attachments'),
+    done: (tx, run) => settle(tx, run, run.facts.input.source === undefined ? 'available' : 'by-attachments'),
     undone: (tx, run) => settle(tx, run, 'error', { pool: null }),
     stuck: (tx, run) => settle(tx, run, 'error'),
   });

@@ -107,6 +107,31 @@ describe('engine', () => {
     assert.equal((await volumeNow()).status, 'reserved');
   });
 
+  it('gives hours to what copies data, and an upload a line of its own at the agent', async () => {
+    const seen: [string, number | undefined][] = [];
+    const noting = deps(async ({ task, envelope }, withinMs) => {
+      seen.push([envelope.volumeId, withinMs]);
+      return new ModelHost().carryOut(task === 'volume.upload' ? 'volume.ensure' : task, {
+        ...(envelope.input as object),
+        sizeGib: SIZE_GIB,
+      });
+    });
+    const run = async (id: Parameters<typeof runOperation>[1]) => {
+      await runOperation(noting, id, new AbortController().signal);
+      return seen.at(-1);
+    };
+    const made = await yard.addVolume('creating', false);
+    assert.deepEqual(await run(await yard.begin('volume.create', made, {})), [made, 60_000]);
+    const image = { id: randomUUID(), diskFormat: 'raw', sizeBytes: 1, md5: null, sha512: null } as const;
+    const filled = await yard.addVolume('creating', false);
+    const filling = await yard.begin('volume.create', filled, { source: { kind: 'image', image } });
+    assert.deepEqual(await run(filling), [filled, 6 * 3_600_000]);
+    const volume = await yard.addVolume('uploading', true);
+    const input = { imageId: await yard.addImage(), diskFormat: 'raw' } as const;
+    const upload = await yard.begin('volume.upload', volume, input);
+    assert.deepEqual(await run(upload), [`${volume}.upload`, 6 * 3_600_000]);
+  });
+
   it('ends also when the reason is longer than its column', async () => {
     const volume = await yard.addVolume('attaching', true);
     const attachment = await yard.addAttachment(volume, 'attaching', 1);
