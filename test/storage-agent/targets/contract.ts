@@ -13,6 +13,10 @@ export interface TargetFixture {
   readonly target: Target;
   /** A device of this size, filled with zeroes. */
   readonly makeDevice: (volumeId: string, sizeBytes: number) => Promise<string>;
+  /** Where the device's data can be read behind the target's back. Default: on the device itself. */
+  readonly dataOf?: (path: string) => string;
+  /** 4 KiB blocks that a guest writes while its disk grows. Default 8,000. */
+  readonly blocks?: number;
   readonly growDevice: (volumeId: string, path: string, sizeBytes: number) => Promise<void>;
 }
 
@@ -39,7 +43,7 @@ export function itIsATarget(get: () => TargetFixture): void {
     const a = acl('a');
     const connection = await target.ensure(volume, device, [a]);
     await qemuIo(connection, a, 'write -P 0xab 1M 64k', 'flush');
-    await using file = await open(device.path);
+    await using file = await open(get().dataOf?.(device.path) ?? device.path);
     const { buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, MIB);
     assert.ok(buffer.every((byte) => byte === 0xab));
     await target.absent(volume);
@@ -145,7 +149,7 @@ export function itIsATarget(get: () => TargetFixture): void {
     const a = acl('a');
     const connection = await target.ensure(volume, device, [a]);
     const load = { done: false };
-    const writing = qemuLoad(connection, a, 8_000).finally(() => (load.done = true));
+    const writing = qemuLoad(connection, a, get().blocks ?? 8_000).finally(() => (load.done = true));
     const growing = (async () => {
       let size = 64;
       do {
