@@ -25,7 +25,7 @@ interface Hypervisor {
 }
 
 /** No hypervisor will do; the message gives the reason against each. */
-export class NoValidHost extends Error {
+class NoValidHost extends Error {
   override readonly name = 'NoValidHost';
 }
 
