@@ -40,18 +40,25 @@ export async function readConsole(
   return { state: 'ok', text: lines === null ? text : lastLines(text, lines) };
 }
 
-/** As much of a regular file's end as may be sent; nothing before the console has said anything. */
+/** As much of its end as may be sent; the newest file alone may have just been begun. */
 async function tail(path: string): Promise<string> {
+  const newest = await endOf(path, CONSOLE_LIMIT_BYTES);
+  const older = await endOf(`${path}.0`, CONSOLE_LIMIT_BYTES - newest.length);
+  return Buffer.concat([older, newest]).toString('utf8');
+}
+
+/** The last bytes of a regular file; none of one that isn't there, because the console has said nothing yet. */
+async function endOf(path: string, limit: number): Promise<Buffer> {
   try {
     // A pipe that somebody has put there must not hold up the agent.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const facts = await file.stat();
-    if (!facts.isFile()) return '';
-    const length = Math.min(facts.size, CONSOLE_LIMIT_BYTES);
+    if (!facts.isFile()) return Buffer.alloc(0);
+    const length = Math.min(facts.size, limit);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, facts.size - length);
-    return buffer.toString('utf8', 0, bytesRead);
+    return buffer.subarray(0, bytesRead);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0);
     throw error;
   }
 }

@@ -45,8 +45,8 @@ function nameMatches(name: string, pattern: string): boolean {
 }
 
 export async function detailViews(context: RequestContext, rows: readonly ServerRow[]) {
-  const volumes = await attachedVolumes(context, rows);
-  return rows.map((row) => detailView(context, row, volumes.get(row.id) ?? []));
+  const [volumes, zones] = await Promise.all([attachedVolumes(context, rows), zonesOfHosts(context)]);
+  return rows.map((row) => detailView(context, row, volumes.get(row.id) ?? [], zones.get(row.host) ?? ''));
 }
 
 export async function showServer(context: RequestContext, id: string): Promise<Reply> {
@@ -67,4 +67,13 @@ async function attachedVolumes(
     .orderBy('created_at')
     .execute();
   return Map.groupBy(found, (item) => item.server_id);
+}
+
+async function zonesOfHosts({ app }: RequestContext): Promise<ReadonlyMap<string | null, string>> {
+  const services = await app.db
+    .selectFrom('services')
+    .select(['host', 'availability_zone'])
+    .where('binary', '=', 'blockyard-compute')
+    .execute();
+  return new Map(services.map((service) => [service.host, service.availability_zone]));
 }

@@ -31,7 +31,12 @@ export function summaryView(context: RequestContext, row: ServerRow) {
   return { id: row.id, name: row.name, links: linksOf(context, row.id) };
 }
 
-export function detailView(context: RequestContext, row: ServerRow, volumes: readonly ServerVolume[]) {
+export function detailView(
+  context: RequestContext,
+  row: ServerRow,
+  volumes: readonly ServerVolume[],
+  zone: string,
+) {
   const [vmState, powerState] = STATES[row.status] ?? ['building', 0];
   const { microversion, caller } = context;
   return {
@@ -54,7 +59,7 @@ export function detailView(context: RequestContext, row: ServerRow, volumes: rea
     'OS-EXT-STS:vm_state': vmState,
     'OS-EXT-STS:task_state': row.task_state,
     'OS-EXT-STS:power_state': powerState,
-    'OS-EXT-AZ:availability_zone': context.app.defaultAvailabilityZone,
+    'OS-EXT-AZ:availability_zone': zone,
     ...(row.status === 'ERROR' && row.fault !== null && { fault: faultView(row) }),
     ...(microversion >= LOCKED_SINCE && { locked: false as const }),
     ...(microversion >= DESCRIPTION_SINCE && { description: null }),
