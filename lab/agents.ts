@@ -12,6 +12,8 @@ export const BACKEND_NAME = { thin: 'thin', thick: 'thick' } as const;
 
 /** The host as the machines see it: QEMU's user network. */
 const HOST = '10.0.2.2';
+/** Where Node keeps compiled code inside. Without it an agent's start takes twice as long. */
+export const COMPILE_CACHE = '/var/cache/blockyard/node';
 const TREE = '/opt/blockyard';
 
 /** What makes a machine a node of Blockyard: its agent as a systemd unit, wherever that one's state lives. */
@@ -71,7 +73,8 @@ function environmentFile(variables: Readonly<Record<string, string>>): string {
 function common({ name }: Node, stack: Readonly<Record<string, string>>): Record<string, string> {
   return {
     PATH: `${TREE}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
-    NODE_COMPILE_CACHE: '/var/cache/blockyard/node',
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
+    NODE_OPTIONS: `--import=${TREE}/lab/inside/keep-compile-cache.ts`,
     REDIS_URL: seenFromInside(stack['REDIS_URL']!),
     BLOCKYARD_SECRET_KEY: stack['BLOCKYARD_SECRET_KEY']!,
     BLOCKYARD_QUEUE_PREFIX: stack['BLOCKYARD_QUEUE_PREFIX']!,

@@ -1,8 +1,10 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
 import { freePort } from '#stack/servers/port.ts';
 import { type Server, startServer } from '#stack/servers/server.ts';
+import { dependenciesDisk } from './dependencies-disk.ts';
 import type { Image } from './image/build.ts';
 import { findAccelerator } from './machine/accelerator.ts';
 import { type Cable, type Disk, qemuArguments } from './machine/qemu.ts';
@@ -21,6 +23,8 @@ export interface MachineOptions {
   readonly disks?: readonly Disk[];
   readonly cable?: Cable;
   readonly files?: readonly MachineFile[];
+  /** tar archives unpacked over the root at the first boot; one that does not exist is left out. */
+  readonly archives?: readonly string[];
   /** Units that start at boot, besides those of the role. */
   readonly wants?: readonly string[];
 }
@@ -46,6 +50,8 @@ export interface Machine extends AsyncDisposable {
   sh(command: string, options?: ExecOptions): Promise<string>;
   /** Copies a file of the host into the machine. */
   put(file: string, target: string): Promise<void>;
+  /** Copies a file of the machine to the host. */
+  get(target: string, file: string): Promise<void>;
   /** Brings a Unix socket of the machine to this side, until its power is cut. */
   forward(local: string, remote: string): Promise<void>;
   /**
@@ -77,8 +83,10 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const [initrd, root] = [join(dir, 'initrd'), join(dir, 'root.qcow2')];
   const [consoleSocket, consoleLog] = [join(dir, 'console'), join(dir, 'console.log')];
   const files = [...names(node), ...node.files, ...ssh.files, ...(options.files ?? [])];
-  await writeInitrd(image.initrd, { files, network: network(node) }, initrd);
+  const seed = { files, archives: options.archives ?? [], network: network(node) };
+  await writeInitrd(image.initrd, seed, initrd);
   await systemRunner.run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', image.root, root]);
+  const dependencies = await dependenciesDisk(dirname(dirname(image.kernel)), options.tree);
   const args = qemuArguments({
     image,
     initrd,
@@ -88,9 +96,9 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     consoleLog,
     number: node.number,
     memoryMiB: node.memoryMiB,
-    cpus: node.cpus,
+    cpus: availableParallelism() < 4 ? 1 : 2,
     accelerator: await findAccelerator(image),
-    disks: options.disks ?? [],
+    disks: [...(options.disks ?? []), dependencies],
     tree: options.tree,
     cable: options.cable,
     wants: [...node.wants, ...(options.wants ?? [])],
@@ -143,6 +151,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     exec: (command, execOptions) => ssh.exec(command, execOptions),
     sh,
     put: (file, target) => ssh.put(file, target),
+    get: (target, file) => ssh.get(target, file),
     forward: (local, remote) => ssh.forward(local, remote),
     async follow(remote, name) {
       const copy = join(dir, `${name}.log`);

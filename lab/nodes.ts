@@ -8,7 +8,6 @@ export interface Node {
   /** On the private cable; the second IPv4 address is a second path, in a network of its own. */
   readonly addresses: readonly [ipv4: string, secondIpv4: string, ipv6: string];
   readonly memoryMiB: number;
-  readonly cpus: number;
   /** Units that start at boot. */
   readonly wants: readonly string[];
   readonly files: readonly MachineFile[];
@@ -17,9 +16,8 @@ export interface Node {
 export const STORAGE: Node = {
   name: 'storage',
   number: 1,
-  addresses: ['10.77.0.1', '10.77.1.1', 'fd00::1'],
+  addresses: ['10.77.0.1', '10.77.1.1', 'fd77:b10c::1'],
   memoryMiB: 1536,
-  cpus: 2,
   wants: [],
   files: [kernelModules('dm_thin_pool', 'target_core_mod', 'target_core_iblock', 'iscsi_target_mod')],
 };
@@ -27,9 +25,8 @@ export const STORAGE: Node = {
 export const COMPUTE: Node = {
   name: 'compute',
   number: 2,
-  addresses: ['10.77.0.2', '10.77.1.2', 'fd00::2'],
+  addresses: ['10.77.0.2', '10.77.1.2', 'fd77:b10c::2'],
   memoryMiB: 2048,
-  cpus: 2,
   wants: ['iscsid.service', 'libvirtd.service'],
   files: [kernelModules('iscsi_tcp', 'kvm_amd')],
 };

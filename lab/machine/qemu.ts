@@ -6,6 +6,8 @@ export interface Disk {
   readonly serial: string;
   /** A raw file. */
   readonly path: string;
+  /** Several machines may have it. Default false. */
+  readonly readonly?: boolean;
 }
 
 /** One end of a cable between two machines: a datagram socket of each. Nobody else can join. */
@@ -69,7 +71,9 @@ export function qemuArguments(hardware: Hardware): string[] {
     ['-append', kernel.join(' ')],
     ...disk('root', hardware.root, 'format=qcow2'),
     // Raw without flushes is still what a power cut leaves: the host keeps all that was written.
-    ...hardware.disks.flatMap(({ serial, path }) => disk(serial, path, 'format=raw,cache=unsafe')),
+    ...hardware.disks.flatMap(({ serial, path, readonly = false }) =>
+      disk(serial, path, `format=raw,cache=unsafe,readonly=${readonly ? 'on' : 'off'}`),
+    ),
     ['-fsdev', `local,id=tree,path=${hardware.tree},security_model=none,readonly=on,multidevs=remap`],
     ['-device', 'virtio-9p-pci,fsdev=tree,mount_tag=tree'],
     ['-netdev', `user,id=control,hostfwd=tcp:127.0.0.1:${hardware.sshPort}-:22`],

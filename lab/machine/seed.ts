@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { appendFile, chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -14,6 +15,8 @@ export interface MachineFile {
 /** What one machine's first program needs to know. */
 export interface Seed {
   readonly files: readonly MachineFile[];
+  /** tar archives unpacked over the root at the first boot only; one that does not exist is left out. */
+  readonly archives: readonly string[];
   /** `ip` commands without the word itself, run before systemd starts. */
   readonly network: readonly string[];
 }
@@ -30,6 +33,10 @@ export async function writeInitrd(imageInitrd: string, seed: Seed, target: strin
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, content);
     await chmod(file, mode);
+  }
+  for (const archive of seed.archives.filter((each) => existsSync(each))) {
+    await mkdir(join(folder, 'first-boot'), { recursive: true });
+    await execa('tar', ['--extract', '--file', archive, '--directory', join(folder, 'first-boot')]);
   }
   const script = ['#!/bin/sh', ...seed.network.map((command) => `ip ${command}`), ''].join('\n');
   // A duplicate address would be our own mistake; looking for one takes a second.

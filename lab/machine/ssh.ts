@@ -19,7 +19,7 @@ export interface ExecResult {
   readonly exitCode: number;
 }
 
-const PUT_MS = 120_000;
+const COPY_MS = 120_000;
 
 /** How to get into one machine. */
 export interface Ssh {
@@ -32,6 +32,7 @@ export interface Ssh {
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;
   /** @throws Error when it cannot be copied. */
   put(file: string, target: string): Promise<void>;
+  get(target: string, file: string): Promise<void>;
   /** Over the open connection. @throws Error when there is none. */
   forward(local: string, remote: string): Promise<void>;
   /** `<name>.log` in the folder gets all that the file holds and gets. */
@@ -84,7 +85,10 @@ export async function prepareSsh(name: string, dir: string, port: number): Promi
         deadlineMs: 60_000,
       }),
     async put(file, target) {
-      await execa('ssh', [...ssh, '-T', name, `cat >'${target}'`], { inputFile: file, timeout: PUT_MS });
+      await execa('ssh', [...ssh, '-T', name, `cat >'${target}'`], { inputFile: file, timeout: COPY_MS });
+    },
+    async get(target, file) {
+      await execa('ssh', [...ssh, '-T', name, `cat '${target}'`], { stdout: { file }, timeout: COPY_MS });
     },
     async forward(local, remote) {
       await execa('ssh', [...ssh, '-O', 'forward', '-L', `${local}:${remote}`, name]);
