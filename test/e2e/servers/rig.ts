@@ -8,6 +8,7 @@ import { secrets, targets, virsh } from '#stack/demo/host.ts';
 import { type Stack, startStack } from '#stack/environment.ts';
 import { buildBootableImage } from '#stack/guest/bootable.ts';
 import { servicesUp } from '#stack/readiness.ts';
+import { Stops } from '../faults/stops.ts';
 
 /** An emulated guest on a busy machine. */
 const WITHIN_MS = 120_000;
@@ -20,12 +21,14 @@ type Json = any;
 /** The whole stack, real from the HTTP request to the guest that boots. */
 export class ServerRig implements AsyncDisposable {
   readonly stack: Stack;
+  readonly stops: Stops;
   /** A disk image that a PC boots the test guest from. */
   readonly image: string;
   readonly dir: string;
 
-  private constructor(stack: Stack, image: string, dir: string) {
+  private constructor(stack: Stack, stops: Stops, image: string, dir: string) {
     this.stack = stack;
+    this.stops = stops;
     this.image = image;
     this.dir = dir;
   }
@@ -33,13 +36,18 @@ export class ServerRig implements AsyncDisposable {
   static async start(): Promise<ServerRig> {
     const dir = await mkdtemp(join(tmpdir(), 'by-s-'));
     const image = await buildBootableImage('.data/cache/guest');
+    const stops = new Stops(join(dir, 'stops'));
     const stack = await startStack({
       runDir: join(dir, 'run'),
       log: (name, line) => appendFileSync(join(dir, 'log'), `${name} ${line}\n`),
-      env: { BLOCKYARD_DOMAIN_TYPE: 'qemu', BLOCKYARD_SHUTDOWN_TIMEOUT_S: '40' },
+      env: {
+        BLOCKYARD_DOMAIN_TYPE: 'qemu',
+        BLOCKYARD_SHUTDOWN_TIMEOUT_S: '40',
+        BLOCKYARD_STOPPING_POINTS: stops.folder,
+      },
       ready: servicesUp,
     });
-    return new ServerRig(stack, image, dir);
+    return new ServerRig(stack, stops, image, dir);
   }
 
   async call(method: string, path: string, body?: object): Promise<{ status: number; body: Json }> {
@@ -125,6 +133,17 @@ export class ServerRig implements AsyncDisposable {
       assert.ok(performance.now() < deadline, `not within ${WITHIN_MS / 1_000} s: ${what}`);
       await sleep(100);
     }
+  }
+
+  /** kill -9 of the compute agent at this place, and its restart. */
+  async killAgentAt(place: Parameters<Stops['arm']>[0], during: () => Promise<unknown>): Promise<void> {
+    this.stops.arm(place);
+    await during();
+    await this.stops.reached(place);
+    const agent = this.stack.processes.get('compute')!;
+    await agent.kill('SIGKILL');
+    this.stops.release();
+    agent.start();
   }
 
   /** No domain, target, secret, console log or volume of any server is on this machine any more. */

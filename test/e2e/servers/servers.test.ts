@@ -77,6 +77,29 @@ describe('a server that boots from a volume', function () {
     await rig.assertNothingLeft();
   });
 
+  it('comes and goes although its agent dies in the middle', async () => {
+    const { body } = await rig.call('POST', `/v3/${rig.stack.project}/volumes`, {
+      volume: { size: 1, imageRef: await rig.uploaded() },
+    });
+    const volume: string = body.volume.id;
+    await rig.volumeIs(volume, 'available');
+    for (const place of ['server.connected', 'server.defined', 'agent.effected@server.ensure'] as const) {
+      let id = '';
+      await rig.killAgentAt(place, async () => {
+        const mapping = { boot_index: 0, source_type: 'volume', uuid: volume };
+        const made = await rig.compute('POST', '/servers', {
+          server: { name: place, flavorRef: '1', block_device_mapping_v2: [mapping] },
+        });
+        id = made.body.server.id;
+      });
+      await rig.is(id, 'ACTIVE');
+      await rig.killAgentAt('server.off', () => rig.compute('DELETE', `/servers/${id}`));
+      await rig.gone(`/compute/v2.1/servers/${id}`);
+      await rig.volumeIs(volume, 'available');
+      await rig.assertNothingLeft();
+    }
+  });
+
   it('through the stock command line', async function () {
     const installed = await execute('openstack', ['--version']).catch(() => undefined);
     if (installed === undefined) {
@@ -93,9 +116,9 @@ describe('a server that boots from a volume', function () {
           blockyard: {
             auth_type: 'admin_token',
             auth: { endpoint: `${apiUrl}/compute/v2.1`, token: adminToken },
-            block_storage_endpoint_override: `${apiUrl}/v3/${project}`,
             volume_endpoint_override: `${apiUrl}/v3/${project}`,
             image_endpoint_override: `${apiUrl}/image`,
+            compute_api_version: '2.79',
           },
         },
       }),
@@ -110,6 +133,7 @@ describe('a server that boots from a volume', function () {
     await openstack('image', 'create', '--file', rig.image, '--disk-format', 'raw', 'disk');
     await openstack('flavor', 'create', '--ram', '200', '--vcpus', '1', '--disk', '0', 'tiny');
     assert.equal((await json('flavor', 'show', 'tiny')).ram, 200);
+    const noNetwork = ['--nic', 'none'];
     const fromImage = ['--image', 'disk', '--boot-from-volume', '1'];
     await openstack('server', 'create', ...fromImage, '--flavor', 'tiny', '--wait', 'first');
     const first = await json('server', 'show', 'first');
@@ -134,7 +158,17 @@ describe('a server that boots from a volume', function () {
     const volumes = await json('volume', 'list', '--long');
     const root = volumes.find(({ Bootable }: { Bootable: string }) => Bootable === 'true');
     assert.equal(root.Status, 'available');
-    await openstack('server', 'create', '--volume', root.ID, '--flavor', 'm1.tiny', '--wait', 'second');
+    await openstack(
+      'server',
+      'create',
+      '--volume',
+      root.ID,
+      '--flavor',
+      'm1.tiny',
+      ...noNetwork,
+      '--wait',
+      'second',
+    );
     await openstack('server', 'delete', '--wait', 'second');
     await rig.volumeIs(root.ID, 'available');
     await openstack('flavor', 'delete', 'tiny');
