@@ -6,6 +6,7 @@ import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
 import { openBackends } from './backends/open.ts';
 import { readStorageConfig } from './config.ts';
 import { createStorageHandlers } from './handlers.ts';
+import { forgetGoneImages } from './images/forget.ts';
 import { openImages } from './images/open.ts';
 import { storageReport } from './report.ts';
 import { openTarget } from './targets/open.ts';
@@ -45,10 +46,18 @@ const agent = await startAgent({
   }),
   log,
 });
+const forgetting =
+  images &&
+  forgetGoneImages(
+    backends.map(({ backend }) => backend),
+    images,
+    log,
+  );
 daemon.onRestart(() => void agent.reportNow());
 log(`storage agent ${config.host} is ready`);
 
 await stopSignal();
+forgetting?.stop();
 await agent.stop();
 daemon.close();
 // A queue whose Redis is away still waits for it.

@@ -82,6 +82,8 @@ export interface Backend {
    * @throws TaskError `not-found`
    */
   read<T>(volumeId: string, inUse: InUse, work: (path: string, sizeBytes: number) => Promise<T>): Promise<T>;
+  /** Lets go of its copies of images of which `isGone` is true; a backend without this keeps none. */
+  forgetImages?(isGone: (imageId: string) => Promise<boolean>): Promise<void>;
   /** Makes the device ready to be opened; false when there is no such volume. */
   activate(volumeId: string): Promise<boolean>;
   /** What a target opens. */

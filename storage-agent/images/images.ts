@@ -15,6 +15,8 @@ import { writeRaw } from './write-raw.ts';
 /** Images as volumes' content, and volumes as images' data. */
 export interface Images {
   content(source: ImageSource, signal: AbortSignal): ImageContent;
+  /** False when the image has gone for good. @throws Error when nobody can tell. */
+  holds(imageId: string, signal: AbortSignal): Promise<boolean>;
   /** Stores a disk as the data of an image that waits for them. */
   upload(
     imageId: string,
@@ -65,7 +67,7 @@ export function createImages({ service, qemuImg, folder }: ImagesParts): Images 
   const openRaw = (source: ImageSource, data: CheckedData): OpenedImage => ({
     sizeBytes: source.sizeBytes,
     dataBytes: source.sizeBytes,
-    writeTo: (path, zeroed) => withReason(() => writeRaw(data.all(), path, { zeroed })),
+    writeTo: (path, zeroed) => withReason(() => writeRaw(data.all(), path, { zeroed, durable: true })),
   });
   /** Every other format is fetched first: QEMU reads it in any order, and the checksum is known before QEMU sees a byte. */
   const openPacked = async (
@@ -75,7 +77,7 @@ export function createImages({ service, qemuImg, folder }: ImagesParts): Images 
     path: string,
   ): Promise<OpenedImage> => {
     await (await open(path, 'wx', 0o600)).close();
-    await writeRaw(data.all(), path, { zeroed: false });
+    await writeRaw(data.all(), path, { zeroed: false, durable: false });
     const disk = { path, format: source.diskFormat };
     examine(await qemuImg.info(disk), path, sizeBytes, source);
     return {
@@ -87,6 +89,7 @@ export function createImages({ service, qemuImg, folder }: ImagesParts): Images 
   };
 
   return {
+    holds: (imageId, signal) => service.holds(imageId, signal),
     content: (source, signal) => ({
       id: source.id,
       digest: source.sha512 ?? source.md5,

@@ -10,6 +10,8 @@ import { type Request, send } from './http.ts';
 export interface ImageService {
   /** The image's data as stored. @throws TaskError `not-found` or `refused` when the service says so. */
   fetch(imageId: string, signal: AbortSignal): Promise<Readable>;
+  /** False when the image has gone for good. @throws Error when the service does not say. */
+  holds(imageId: string, signal: AbortSignal): Promise<boolean>;
   /** Stores these data in an image that is `queued`; one that an earlier run has stored is left alone. */
   store(
     imageId: string,
@@ -58,6 +60,14 @@ export function createImageService({ url, account, secretKey, clock }: ServiceCo
       const answer = await ask(imageId, 'read', () => ({ method: 'GET', signal }));
       if (answer.statusCode === 200) return answer;
       answer.destroy();
+      throw refusal(answer.statusCode);
+    },
+    async holds(imageId, signal) {
+      const answer = await ask(imageId, 'read', () => ({ method: 'GET', signal }));
+      answer.destroy();
+      // 403: it is deactivated, and may be active again.
+      if (answer.statusCode === 200 || answer.statusCode === 403) return true;
+      if (answer.statusCode === 404) return false;
       throw refusal(answer.statusCode);
     },
     async store(imageId, open, signal) {

@@ -8,13 +8,14 @@ const GRAIN_BYTES = 64 * 1024;
 const ZEROES = Buffer.alloc(GRAIN_BYTES);
 
 /**
- * Writes data to the beginning of a device or file, durably, in batches of which one is written while the next one fills.
+ * Writes data to the beginning of a device or file in batches, of which one is written while the next one fills.
+ * @param durable it is on the disk at the end, not only on its way there.
  * @param zeroed the target shows zeroes already: grains of zeroes are left out, so that what is thin stays thin.
  */
 export async function writeRaw(
   data: AsyncIterable<Buffer>,
   path: string,
-  { zeroed }: { readonly zeroed: boolean },
+  { zeroed, durable }: { readonly zeroed: boolean; readonly durable: boolean },
 ): Promise<void> {
   await using file = await open(path, constants.O_RDWR);
   let [filling, spare] = [Buffer.allocUnsafe(BATCH_BYTES), Buffer.allocUnsafe(BATCH_BYTES)];
@@ -42,7 +43,7 @@ export async function writeRaw(
   } finally {
     await writing;
   }
-  await file.sync();
+  if (durable) await file.sync();
 }
 
 async function writeBatch(file: FileHandle, batch: Buffer, position: number, zeroed: boolean): Promise<void> {

@@ -203,6 +203,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       if (!found.active) await shelf.activate(name);
       return work(shelf.pathOf(name), found.sizeBytes);
     },
+    ...(cache !== null && { forgetImages: (isGone) => cache.forget(isGone) }),
     async activate(volumeId) {
       const name = volumeName(volumeId);
       const found = (await shelf.find(name)).named.get(name);

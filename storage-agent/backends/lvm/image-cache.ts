@@ -28,6 +28,8 @@ export interface ImageCache {
   find(image: ImageContent): Promise<CachedImage | null>;
   /** Keeps the image; null when it is larger than all that may be kept. Call it within `alone`. */
   add(image: ImageContent, opened: OpenedImage): Promise<CachedImage | null>;
+  /** Lets go of the images of which `isGone` is true. */
+  forget(isGone: (imageId: string) => Promise<boolean>): Promise<void>;
   /** Lets go of the image that was used least recently, and of leftovers. @returns false when there is none to let go. */
   evictOne(): Promise<boolean>;
 }
@@ -117,6 +119,16 @@ export function createImageCache(shelf: Shelf, limits: CacheLimits): ImageCache 
       const cached = touch({ name, sizeBytes: opened.sizeBytes }, digest);
       await shrink();
       return cached;
+    },
+    async forget(isGone) {
+      for (const { name } of idle(await all())) {
+        const id = idOf(name);
+        if (!name.startsWith('image-') || !(await isGone(id))) continue;
+        await alone(id, async () => {
+          const lv = (await shelf.find(name)).named.get(name);
+          if (lv !== undefined) await remove(lv);
+        });
+      }
     },
     evictOne,
   };

@@ -405,6 +405,20 @@ describe('LVM in the kernel', function () {
       await forget();
     });
 
+    it('are let go when the image service has them no longer, and break no volume', async () => {
+      const backend = await group.open('lvm-thin');
+      const [gone, kept] = [await store('raw'), await store('raw')];
+      const volumes = [randomUUID(), randomUUID()];
+      await backend.ensure(volumes[0] ?? '', 64 * MIB, gone);
+      await backend.ensure(volumes[1] ?? '', 64 * MIB, kept);
+      assert.ok(gone.kind === 'image' && kept.kind === 'image');
+      await backend.forgetImages?.(async (id) => id === gone.image.id);
+      assert.deepEqual(await imageLvs(), [`image-${kept.image.id}`]);
+      await isTheDisk(backend.devicePath(volumes[0] ?? ''));
+      for (const volume of volumes) await backend.absent(volume);
+      await forget();
+    });
+
     it('are fetched again when the data have changed', async () => {
       const backend = await group.open('lvm-thin');
       const content = await store('raw');

@@ -239,6 +239,21 @@ describe('volumes and images', function () {
       assert.ok((await readFile(again)).equals(await readFile(path)));
     });
 
+  it('tells an image that has gone from one that nobody can tell about', async () => {
+    await backend.ensure(randomUUID(), MIB);
+    const { id } = store(disk, 'raw');
+    assert.equal(await images.holds(id, stop.signal), true);
+    for (const [status, held] of [
+      [404, false],
+      [403, true],
+    ] as const) {
+      service.misbehave((_request, response) => response.writeHead(status).end());
+      assert.equal(await images.holds(id, stop.signal), held);
+    }
+    service.misbehave((_request, response) => response.writeHead(500).end());
+    await assert.rejects(images.holds(id, stop.signal), /500/);
+  });
+
   it('does not take an upload for done that was not', async () => {
     const volumeId = randomUUID();
     await ensure(store(disk, 'raw'), volumeId);
