@@ -4,7 +4,8 @@ import { FILL_WITHIN_S } from './fill.ts';
 import { flow } from './flow.ts';
 import { settle } from './settle.ts';
 
-const CREATE_WITHIN_S = 60;
+/** More than the agent's patience with one command of LVM's, which may have to wait for the group's lock. */
+const CREATE_WITHIN_S = 180;
 
 export const volumeCreate = flow('volume.create')
   .local({
