@@ -58,6 +58,22 @@ describe('storage agent configuration', () => {
       { BLOCKYARD_BACKENDS: 'lvm:name=a,vg=--all' },
       /^BLOCKYARD_BACKENDS .*vg/,
     ],
+    [
+      'a cache of half an image',
+      { BLOCKYARD_BACKENDS: 'lvm-thin:name=a,vg=v,pool=p,image_cache_count=0.5' },
+      /^BLOCKYARD_BACKENDS .*image_cache_count must be whole/,
+    ],
+    [
+      'a cache for thick volumes',
+      { BLOCKYARD_BACKENDS: 'lvm:name=a,vg=v,image_cache_count=1' },
+      /^BLOCKYARD_BACKENDS .*unknown option/,
+    ],
+    ['an image service that is no URL', { BLOCKYARD_IMAGE_URL: 'api:8776' }, /^BLOCKYARD_IMAGE_URL must be/],
+    [
+      'a relative folder for images',
+      { BLOCKYARD_IMAGE_CONVERSION_DIR: 'tmp' },
+      /^BLOCKYARD_IMAGE_CONVERSION_DIR must be/,
+    ],
     ['a portal without port', { BLOCKYARD_ISCSI_PORTAL: '192.0.2.1' }, /^BLOCKYARD_ISCSI_PORTAL /],
     ['bare IPv6', { BLOCKYARD_ISCSI_PORTAL: '2001:db8::1:3260' }, /^BLOCKYARD_ISCSI_PORTAL /],
     ['a port out of range', { BLOCKYARD_ISCSI_PORTAL: '192.0.2.1:70000' }, /^BLOCKYARD_ISCSI_PORTAL /],
@@ -75,6 +91,38 @@ describe('storage agent configuration', () => {
     it(`names the variable for ${what}`, () => {
       assert.throws(() => readStorageConfig({ ...GOOD, ...change }), { message: expected });
     });
+
+  it('reads where images come from', () => {
+    assert.equal(readStorageConfig(GOOD).imageService, null);
+    const BLOCKYARD_IMAGE_URL = 'http://192.0.2.9:8776/image';
+    const { imageService, imageDir } = readStorageConfig({ ...GOOD, BLOCKYARD_IMAGE_URL });
+    assert.deepEqual(imageService, { url: BLOCKYARD_IMAGE_URL, account: null });
+    assert.equal(imageDir, '/var/lib/blockyard/storage/image-conversion');
+    const glance = {
+      ...GOOD,
+      BLOCKYARD_IMAGE_URL,
+      BLOCKYARD_IMAGE_CONVERSION_DIR: '/srv/tmp',
+      BLOCKYARD_GLANCE_AUTH_URL: 'https://192.0.2.8:5000/v3',
+      BLOCKYARD_GLANCE_USERNAME: 'blockyard',
+      BLOCKYARD_GLANCE_PASSWORD: 'planted',
+      BLOCKYARD_GLANCE_PROJECT: 'service',
+    };
+    assert.equal(readStorageConfig(glance).imageDir, '/srv/tmp/image-conversion');
+    assert.deepEqual(readStorageConfig(glance).imageService?.account, {
+      authUrl: 'https://192.0.2.8:5000/v3',
+      username: 'blockyard',
+      password: 'planted',
+      project: 'service',
+      userDomain: 'Default',
+      projectDomain: 'Default',
+    });
+    assert.throws(() => readStorageConfig({ ...glance, BLOCKYARD_GLANCE_PROJECT: undefined }), {
+      message: /^BLOCKYARD_GLANCE_PROJECT is not set/,
+    });
+    assert.throws(() => readStorageConfig({ ...glance, BLOCKYARD_IMAGE_URL: undefined }), {
+      message: /^BLOCKYARD_IMAGE_URL is not set/,
+    });
+  });
 
   it('never repeats a secret', () => {
     assert.throws(

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  constants,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
@@ -75,5 +86,95 @@ describe('file backend', () => {
 
   it('says that a size is too big for good', async () => {
     await assert.rejects(backend.ensure(randomUUID(), Number.MAX_SAFE_INTEGER), { code: 'refused' });
+  });
+
+  describe('snapshots and copies', () => {
+    const idle = async (): Promise<boolean> => false;
+    const busy = async (): Promise<boolean> => true;
+    const names = (): Promise<string[]> => readdir(join(folder, 'volumes'));
+    const put = (volumeId: string, text: string) =>
+      writeFile(backend.devicePath(volumeId), text, { flag: 'r+' });
+    const start = async (volumeId: string): Promise<string> =>
+      (await readFile(backend.devicePath(volumeId))).toString('latin1', 0, 6);
+
+    it('keep what was there, at any size, and take space for data only', async () => {
+      const [volume, snapshot, clone, copy] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+      await backend.ensure(volume, 64 * MIB);
+      await put(volume, 'before');
+      await backend.snapshot(volume, snapshot, idle);
+      await put(volume, 'after!');
+      await backend.snapshot(volume, snapshot, idle);
+      for (let round = 0; round < 2; round += 1)
+        assert.equal(
+          await backend.ensure(clone, 128 * MIB, { kind: 'snapshot', snapshotId: snapshot }),
+          128 * MIB,
+        );
+      await backend.ensure(copy, 64 * MIB, { kind: 'volume', volumeId: volume, inUse: idle });
+      assert.deepEqual([await start(clone), await start(copy)], ['before', 'after!']);
+      const { blocks, mode } = await stat(backend.devicePath(clone));
+      assert.ok(blocks * 512 < MIB);
+      assert.equal(mode & 0o777, 0o600);
+      await backend.absent(volume);
+      await backend.snapshotAbsent(snapshot);
+      await backend.snapshotAbsent(snapshot);
+      assert.deepEqual((await names()).toSorted(), [`volume-${clone}`, `volume-${copy}`].toSorted());
+    });
+
+    it('are refused while somebody may write, where the file system shares no blocks', async function () {
+      const volume = randomUUID();
+      await backend.ensure(volume, MIB);
+      const shares = await copyFile(
+        backend.devicePath(volume),
+        join(folder, 'x'),
+        constants.COPYFILE_FICLONE_FORCE,
+      ).then(
+        () => true,
+        () => false,
+      );
+      if (shares) this.skip();
+      const refused = { code: 'refused', message: /in use/ };
+      await assert.rejects(backend.snapshot(volume, randomUUID(), busy), refused);
+      await assert.rejects(
+        backend.ensure(randomUUID(), MIB, { kind: 'volume', volumeId: volume, inUse: busy }),
+        refused,
+      );
+      // Somebody logs in while it is copied.
+      let asked = 0;
+      const soon = async (): Promise<boolean> => {
+        asked += 1;
+        return asked > 1;
+      };
+      const late = randomUUID();
+      await assert.rejects(
+        backend.ensure(late, MIB, { kind: 'volume', volumeId: volume, inUse: soon }),
+        refused,
+      );
+      assert.equal(await backend.activate(late), false);
+      await backend.absent(late);
+    });
+
+    it('need their source', async () => {
+      const missing = { name: 'TaskError', code: 'not-found' };
+      const [volume, other] = [randomUUID(), randomUUID()];
+      await assert.rejects(backend.snapshot(volume, other, idle), missing);
+      await assert.rejects(backend.ensure(volume, MIB, { kind: 'snapshot', snapshotId: other }), missing);
+      await assert.rejects(
+        backend.ensure(volume, MIB, { kind: 'volume', volumeId: other, inUse: idle }),
+        missing,
+      );
+      assert.deepEqual(await names(), []);
+    });
+
+    it('begin anew after a copy that was cut short', async () => {
+      const [volume, clone] = [randomUUID(), randomUUID()];
+      await backend.ensure(volume, MIB);
+      await put(volume, 'source');
+      await writeFile(join(folder, 'volumes', `filling-${clone}`), 'half of something longer');
+      await backend.ensure(clone, MIB, { kind: 'volume', volumeId: volume, inUse: idle });
+      assert.equal(await start(clone), 'source');
+      await writeFile(join(folder, 'volumes', `filling-${clone}`), 'half');
+      await backend.absent(clone);
+      assert.deepEqual(await names(), [`volume-${volume}`]);
+    });
   });
 });
