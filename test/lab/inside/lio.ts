@@ -73,6 +73,7 @@ describe('LIO in the kernel', function () {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'by-lio-'));
+    await run('modprobe', 'loop');
     await prepareKernel(systemRunner);
     helpers = startHelpers({ start: systemCompanion, root: LIO_ROOT });
     opened = await createLioTarget({ helpers, root: LIO_ROOT, portals: PORTALS, iqnPrefix: IQN_PREFIX });
@@ -92,7 +93,8 @@ describe('LIO in the kernel', function () {
       growDevice: growLoop,
       // LIO writes past the page cache in which the device may have been read before.
       dataOf: (device) => loops.get(device) ?? device,
-      blocks: 1_000,
+      blocks: 500,
+      many: 8,
     })));
 
   describe('crashing at every step', () => {
@@ -105,7 +107,7 @@ describe('LIO in the kernel', function () {
       tree,
       portals: PORTALS,
       device: () => devices[(next += 1) % devices.length] ?? '',
-      stride: 3,
+      stride: 5,
     }));
   });
 

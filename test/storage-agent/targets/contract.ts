@@ -17,6 +17,8 @@ export interface TargetFixture {
   readonly dataOf?: (path: string) => string;
   /** 4 KiB blocks that a guest writes while its disk grows. Default 8,000. */
   readonly blocks?: number;
+  /** Exports that are made at the same time. Default 20. */
+  readonly many?: number;
   readonly growDevice: (volumeId: string, path: string, sizeBytes: number) => Promise<void>;
 }
 
@@ -175,7 +177,7 @@ export function itIsATarget(get: () => TargetFixture): void {
     const { makeDevice } = get();
     const target = numbered(get().target);
     const volumes = await Promise.all(
-      Array.from({ length: 20 }, async () => {
+      Array.from({ length: get().many ?? 20 }, async () => {
         const volume = randomUUID();
         const path = await makeDevice(volume, 2 * MIB);
         await writeFile(path, volume, { flag: 'r+' });

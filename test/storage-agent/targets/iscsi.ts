@@ -43,7 +43,7 @@ async function sourceOf({ portals, iqn, lun }: Connection, login: Login): Promis
 export async function qemuIo(connection: Connection, login: Login, ...commands: string[]): Promise<string> {
   await using source = await sourceOf(connection, login);
   const args = [...source.object, ...commands.flatMap((each) => ['-c', each]), '--image-opts', source.image];
-  return (await systemRunner.run('qemu-io', args, { timeoutMs: 15_000 })).stdout;
+  return (await systemRunner.run('qemu-io', args, { timeoutMs: 30_000 })).stdout;
 }
 
 /**
@@ -61,7 +61,7 @@ export async function qemuLoad(connection: Connection, login: Login, blocks: num
   for (let block = 0; block < blocks; block += 1) lines.push(`read -q -P ${pattern(block)} ${block * 4}k 4k`);
   const args = [...source.object, '--image-opts', source.image];
   const input = `${lines.join('\n')}\n`;
-  const { stdout } = await systemRunner.run('qemu-io', args, { timeoutMs: 60_000, input });
+  const { stdout } = await systemRunner.run('qemu-io', args, { timeoutMs: 120_000, input });
   const complaints = stdout.replaceAll(/(?:qemu-io> )+/g, '').trim();
   if (complaints !== '') throw new Error(complaints.slice(0, 2_000));
 }
