@@ -36,7 +36,9 @@ export async function makeLabGroup(): Promise<LabGroup> {
   const device = (await run('losetup', '--find', '--show', file)).trim();
   const name = `bytest${randomBytes(4).toString('hex')}`;
   await run('vgcreate', '--devices', device, '-y', name, device);
-  await run('lvcreate', '--devices', device, '-y', '-T', '-L', '512m', '-n', 'pool', name);
+  // A full pool fails at once instead of waiting a minute for somebody to make it larger.
+  const pool = ['-y', '-T', '--errorwhenfull', 'y', '-L', '512m', '-n', 'pool'];
+  await run('lvcreate', '--devices', device, ...pool, name);
   const commands: string[] = [];
   const counting: Runner = {
     run(program: string, args: readonly string[], options?: RunOptions) {
