@@ -65,6 +65,8 @@ export class DemoInstance implements AsyncDisposable {
 }
 
 const FOLDER = '/var/lib/lab';
+/** libvirt first asks QEMU at length what it can do. */
+const START_MS = 180_000;
 const ROOT_DISK = '64M';
 
 /** Defines and starts it as an operator would, with virsh. */
@@ -97,8 +99,11 @@ export async function startDemoInstance(options: {
       <target dev='vda' bus='virtio'/><serial>own-disk</serial></disk>`,
     project: stack.project,
   });
-  await machine.sh(`cat >${FOLDER}/${name}.xml && virsh define ${FOLDER}/${name}.xml`, { input: xml });
-  await machine.sh(`virsh autostart ${name} && virsh start ${name}`);
+  await machine.sh(`cat >${FOLDER}/${name}.xml && virsh define ${FOLDER}/${name}.xml`, {
+    input: xml,
+    timeoutMs: START_MS,
+  });
+  await machine.sh(`virsh autostart ${name} && virsh start ${name}`, { timeoutMs: START_MS });
   await instance.rebooted();
   return instance;
 }

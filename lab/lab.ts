@@ -1,12 +1,12 @@
-import { rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Stack, startStack } from '#stack/environment.ts';
 import { answers } from '#stack/readiness.ts';
-import { agentUnit, BACKEND_NAME, COMPILE_CACHE, INITIATOR } from './agents.ts';
+import { agentUnit, BACKEND_NAME, INITIATOR } from './agents.ts';
+import { cachesOf, keepCaches } from './caches.ts';
 import { type DemoInstance, startDemoInstance } from './demo-instance.ts';
 import { buildImage } from './image/build.ts';
 import { type Machine, makeDisk, startMachine } from './machine.ts';
-import { COMPUTE, type Node, STORAGE } from './nodes.ts';
+import { COMPUTE, STORAGE } from './nodes.ts';
 import { agentsUp } from './readiness.ts';
 import { VOLUME_GROUP } from './volume-group.ts';
 
@@ -73,7 +73,7 @@ export async function startLab({ runDir, log, port }: LabOptions): Promise<Lab> 
         tree: TREE,
         disks: [disk],
         cable: { local: a, remote: b },
-        archives: [compileCache(STORAGE)],
+        archives: [cachesOf(image, STORAGE)],
         ...(await agentUnit(STORAGE, stack.env, TREE)),
       }),
       startMachine({
@@ -82,7 +82,7 @@ export async function startLab({ runDir, log, port }: LabOptions): Promise<Lab> 
         image,
         tree: TREE,
         cable: { local: b, remote: a },
-        archives: [compileCache(COMPUTE)],
+        archives: [cachesOf(image, COMPUTE)],
         ...(await agentUnit(COMPUTE, stack.env, TREE)),
       }),
     ] as const;
@@ -109,7 +109,7 @@ export async function startLab({ runDir, log, port }: LabOptions): Promise<Lab> 
       [STORAGE, storage],
       [COMPUTE, compute],
     ] as const)
-      void keepCompileCache(machine, compileCache(node)).catch(() => undefined);
+      void keepCaches(image, node, machine).catch(() => undefined);
     return {
       stack,
       storage,
@@ -127,19 +127,4 @@ export async function startLab({ runDir, log, port }: LabOptions): Promise<Lab> 
     await stop();
     throw error;
   }
-}
-
-/** What an agent's start has compiled is handed on to the next lab. */
-function compileCache({ name }: Node): string {
-  return join(CACHE, 'lab', `compiled-${name}.tar`);
-}
-
-async function keepCompileCache(machine: Machine, archive: string): Promise<void> {
-  // An agent has written it a few seconds after its start.
-  const [cache, tar] = [`.${COMPILE_CACHE}`, '/run/compiled.tar'];
-  await machine.sh(`until [ -e /${cache}/complete ]; do sleep 1; done
-    tar --create --file ${tar} --directory / --exclude complete ${cache}`);
-  const draft = `${archive}.${process.pid}.draft`;
-  await machine.get(tar, draft);
-  await rename(draft, archive);
 }

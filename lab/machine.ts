@@ -105,10 +105,13 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   });
   let running: Server[] = [];
 
+  let booting: Promise<unknown> = Promise.resolve();
+
   const powerOff = async (): Promise<void> => {
+    await booting.catch(() => undefined);
     for (const server of running.splice(0)) await server.stop();
   };
-  const powerOn = async (): Promise<void> => {
+  const boot = async (): Promise<void> => {
     // QEMU writes this file anew at each start.
     await rm(consoleLog, { force: true });
     const says = async (): Promise<string> => await readFile(consoleLog, 'utf8').catch(() => '');
@@ -126,6 +129,10 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     });
     running = [qemu];
     running.unshift(await ssh.connect());
+  };
+  const powerOn = async (): Promise<void> => {
+    booting = boot();
+    await booting;
   };
   const sh = async (command: string, execOptions?: ExecOptions): Promise<string> => {
     const { stdout, stderr, exitCode } = await ssh.exec(command, execOptions);

@@ -1,4 +1,5 @@
 /** `npm run lab`: a storage node and a compute node on this machine's screen until Ctrl-C; then nothing is left. */
+import { rm } from 'node:fs/promises';
 import { watchSignals } from '#stack/demo/interruption.ts';
 import { prefixedLog } from '#stack/log.ts';
 import { startLab } from './lab.ts';
@@ -32,4 +33,5 @@ Ctrl-C stops it.
 await interruption.asked;
 console.log('Stopping…');
 await lab.stop();
+await rm(RUN_DIR, { recursive: true, force: true });
 interruption.close();
