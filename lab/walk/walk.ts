@@ -21,23 +21,27 @@ import {
 export async function labWalk(scene: LabScene): Promise<void> {
   const { report, lab } = scene;
   const all = { ...LIMITS, ...TIGHTER };
-  const [type, qosId] = await report.step('Volume type and QoS spec', async (step) => {
-    const type = await createType(scene, step, lab.backendName);
-    return [type.name, await createQos(scene, step, type, LIMITS)] as const;
-  });
+  const { limited, unlimited, qosId } = await report.step(
+    'Two volume types, one with a QoS spec',
+    async (step) => {
+      const limited = await createType(scene, step, lab.backendName);
+      const unlimited = await createType(scene, step, lab.backendName);
+      return { limited, unlimited, qosId: await createQos(scene, step, limited, LIMITS) };
+    },
+  );
   const vol1 = await report.step('demo-vol1: a plain volume of 1 GiB', (step) =>
-    createPlainVolume(scene, step, type),
+    createPlainVolume(scene, step, limited.name),
   );
   const imageId = await report.step('Upload a bootable image', (step) => uploadImage(scene, step));
   const vol2 = await report.step('demo-vol2: a volume made from it', (step) =>
-    createBootableVolume(scene, step, type, imageId),
+    createBootableVolume(scene, step, unlimited.name, imageId),
   );
   await report.step('Attach demo-vol1 to demo-instance1', (step) => attach(scene, step, vol1, 'vdb', LIMITS));
   await report.step('Boot demo-boot-vol from demo-vol2, then delete the server', (step) =>
     bootFromVolume(scene, step, vol2),
   );
   await report.step('Attach demo-vol2 to demo-instance1 and read what the server wrote', async (step) => {
-    await attach(scene, step, vol2, 'vdc', LIMITS);
+    await attach(scene, step, vol2, 'vdc', {});
     await readGreeting(scene, step, vol2, 'vdc');
   });
   await report.step('The limit is real, before and after a live change', async (step) => {
