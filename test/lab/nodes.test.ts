@@ -3,10 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { execa } from 'execa';
 import type { Lab } from '#lab/lab.ts';
 import { COMPUTE, STORAGE } from '#lab/nodes.ts';
+import { agentsUp } from '#lab/readiness.ts';
 import { labOrSkip } from '#test/support/lab.ts';
 
 describe('lab nodes', function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let lab: Lab;
 
   before(async function () {
@@ -58,13 +59,19 @@ describe('lab nodes', function () {
     for (const address of addresses) assert.ok(!stdout.includes(`${address}/`), `the host has ${address}`);
     const word = randomUUID();
     const [ipv4] = STORAGE.addresses;
-    await lab.storage.sh(`(echo ${word} | busybox nc -l -p 3999 -s ${ipv4}) >/dev/null 2>&1 & sleep 0.2`);
+    const speak = `import socket
+server = socket.create_server(("${ipv4}", 3999))
+while True: server.accept()[0].sendall(b"${word}")`;
+    await lab.storage.sh(`systemd-run --quiet --unit speaker python3 -c '${speak}'
+      until ss -Hltn 'sport = 3999' | grep -q .; do sleep 0.1; done`);
     // What is heard counts: some hosts' way out answers for every address.
-    const listen = (address: string): string => `timeout 3 bash -c 'cat </dev/tcp/${address}/3999' || true`;
+    const listen = (address: string, seconds: number): string =>
+      `timeout ${seconds} bash -c 'cat </dev/tcp/${address}/3999' || true`;
     // The node's other address is on QEMU's user network, which lets nothing but ssh in.
     for (const address of [ipv4, '10.0.2.15'])
-      assert.ok(!(await execa('bash', ['-c', listen(address)], { reject: false })).stdout.includes(word));
-    assert.equal(await lab.compute.sh(listen(ipv4)), word);
+      assert.ok(!(await execa('bash', ['-c', listen(address, 3)], { reject: false })).stdout.includes(word));
+    assert.equal(await lab.compute.sh(listen(ipv4, 5)), word);
+    await lab.storage.sh('systemctl stop speaker');
   });
 
   it('an agent holds no password of the database', async () => {
@@ -85,5 +92,17 @@ describe('lab nodes', function () {
       { name: server.name, status: server.status },
       { name: lab.instance.name, status: 'ACTIVE' },
     );
+  });
+
+  it('a node that loses its power comes back by itself, with its disks and its agent', async () => {
+    const boot = 'cat /proc/sys/kernel/random/boot_id';
+    const [before, since] = [await lab.storage.sh(boot), new Date()];
+    await lab.storage.sh('echo kept >/root/kept && sync; echo lost >/root/lost');
+    await lab.storage.reset();
+    assert.notEqual(await lab.storage.sh(boot), before);
+    assert.equal(await lab.storage.sh('cat /root/kept'), 'kept');
+    assert.equal((await lab.storage.exec('test -s /root/lost')).exitCode, 1);
+    await lab.storage.sh(`vgs --devices ${lab.physicalVolume} ${lab.volumeGroup}`);
+    await agentsUp(lab.stack, since);
   });
 });
