@@ -21,10 +21,10 @@ export function thick(door: LvmDoor): Provisioning {
     thin: false,
     createArgs: (sizeBytes) => ['-L', `${sizeBytes}b`],
     /**
-     * Room for a copy of all of the origin: a smaller snapshot is lost as soon as more than that has been overwritten, in
-     * the midst of whatever uses it.
+     * Room for a copy of all of the origin, to which LVM reduces what is too much: a smaller snapshot is lost as soon as more than
+     * that has been overwritten, in the midst of whatever uses it. (`100%ORIGIN` would take what there is, however little.)
      */
-    snapshotArgs: () => ['-s', '-l', '100%ORIGIN'],
+    snapshotArgs: () => ['-s', '-L', '1p'],
     /** Zeroes, by the disk itself where it can (BLKZEROOUT); a mere discard promises no zeroes. */
     wipe: (name, deadlineMs) => door.blkdiscard(name, ['-z'], deadlineMs),
     async capacity() {
