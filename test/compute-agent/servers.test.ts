@@ -80,7 +80,7 @@ describe('servers on a real hypervisor', function () {
       `<serial>${volume.id}</serial>`,
       `<alias name='ua-${volume.id}'/>`,
       '<read_iops_sec>5000</read_iops_sec>',
-      "<title>Anna&apos;s &lt;web&gt; &amp; mail/1</title>",
+      '<title>Anna&apos;s &lt;web&gt; &amp; mail/1</title>',
       `<name>Anna-s-web-mail-1-${id.slice(0, 8)}</name>`,
       "<memballoon model='virtio'>",
       "<rng model='virtio'>",

@@ -30,7 +30,7 @@ export async function patched(
   return to;
 }
 
-export const u32be = (value: number): Buffer => {
+const u32be = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;
@@ -40,7 +40,7 @@ export const u64be = (value: bigint): Buffer => {
   bytes.writeBigUInt64BE(value);
   return bytes;
 };
-export const u64le = (value: bigint): Buffer => Buffer.from(u64be(value).toReversed());
+const u64le = (value: bigint): Buffer => Buffer.from(u64be(value).toReversed());
 
 /** A descriptor as VMware's tools write it. */
 const descriptor = (type: string, extents: readonly string[], more = ''): string => `# Disk DescriptorFile

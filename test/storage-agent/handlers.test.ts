@@ -52,7 +52,10 @@ describe('storage handlers', () => {
     const acls = [sealed(place.volumeId, a)];
     const { connection } = await handlers['export.ensure']({ ...place, number: 1, acls }, context);
     assert.ok(connection);
-    assert.deepEqual((await handlers['export.ensure']({ ...place, number: 1, acls }, context)).connection, connection);
+    assert.deepEqual(
+      (await handlers['export.ensure']({ ...place, number: 1, acls }, context)).connection,
+      connection,
+    );
     await qemuIo(connection, a, 'write -P 9 512M 4k');
     for (let round = 0; round < 2; round += 1)
       assert.deepEqual(await handlers['volume.grow']({ ...place, sizeGib: 2 }, context), {
@@ -101,10 +104,13 @@ describe('storage handlers', () => {
       handlers['volume.ensure']({ volumeId: '../etc', backend: 'files', sizeGib: 1 }, context),
       invalid,
     );
-    await assert.rejects(handlers['export.ensure']({ volumeId, backend: 'files', number: 1, acls }, context), {
-      name: 'TaskError',
-      code: 'not-found',
-    });
+    await assert.rejects(
+      handlers['export.ensure']({ volumeId, backend: 'files', number: 1, acls }, context),
+      {
+        name: 'TaskError',
+        code: 'not-found',
+      },
+    );
     await assert.rejects(handlers['volume.grow']({ volumeId, backend: 'files', sizeGib: 1 }, context), {
       name: 'TaskError',
       code: 'not-found',

@@ -36,7 +36,7 @@ export async function attach(
 /** virtio-blk has 20 bytes for a serial. */
 const serialInGuest = (volumeId: string): string => volumeId.slice(0, 20);
 
-export async function seeInGuest(
+async function seeInGuest(
   { lab }: LabScene,
   step: Step,
   volumeId: string,
