@@ -36,12 +36,7 @@ export async function attach(
 /** virtio-blk has 20 bytes for a serial. */
 const serialInGuest = (volumeId: string): string => volumeId.slice(0, 20);
 
-async function seeInGuest(
-  { lab }: LabScene,
-  step: Step,
-  volumeId: string,
-  name: string,
-): Promise<void> {
+async function seeInGuest({ lab }: LabScene, step: Step, volumeId: string, name: string): Promise<void> {
   const disks = await lab.instance.command('list');
   const wanted = `disk ${name} serial=${serialInGuest(volumeId)} bytes=${GIB}`;
   expect(
