@@ -46,6 +46,7 @@ export function createApi(app: App, options: ApiOptions): Server {
       if (mayTakeLong(request.socket)) await drain(request);
     }
     if (!response.headersSent && !response.destroyed) send(response, reply, exchange.requestId);
+    else reply.stream?.destroy();
   }
 
   function reach(exchange: Exchange): Promise<Reply> | Reply {

@@ -11,6 +11,7 @@ import type { ComputeConfig } from './config.ts';
 import type { Connector } from './connectors/connector.ts';
 import { libiscsiConnector } from './connectors/libiscsi.ts';
 import { openIscsiConnector } from './connectors/open-iscsi/connector.ts';
+import { watchLosses } from './disks/replug.ts';
 import { createComputeHandlers } from './handlers.ts';
 import { watchDomains } from './libvirt/events.ts';
 import { openVirsh, type Virsh } from './libvirt/virsh/virsh.ts';
@@ -64,6 +65,7 @@ export function libvirtHypervisor(
     reconnect: async (serverId) => void (await reconnectVolumes({ virsh, connector }, serverId)),
   });
   const turns = new ServerTurns();
+  const stopWatching = watchLosses({ virsh, events, turns, log });
   const stopping = new AbortController();
   let recovering: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -92,6 +94,7 @@ export function libvirtHypervisor(
     },
     async stop() {
       clearTimeout(timer);
+      stopWatching();
       stopping.abort();
       await atMost(STOP_MS, Promise.resolve(recovering));
       await events.stop();

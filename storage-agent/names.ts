@@ -3,9 +3,18 @@ import { TaskError } from '#schema/tasks.ts';
 
 /**
  * What a piece of storage is, as the first part of its name on disk: a volume, one that is not whole yet, a snapshot, the
- * cached data of an image, what stands still while it is copied, and what is being wiped.
+ * cached data of an image, what stands still while it is copied, and what is being wiped. Images have kinds of their own for what is
+ * not whole: users choose images' ids, and could choose a volume's.
  */
-export type Kind = 'volume' | 'filling' | 'snapshot' | 'image' | 'copying' | 'deleting';
+export type Kind =
+  | 'volume'
+  | 'filling'
+  | 'snapshot'
+  | 'image'
+  | 'imagefilling'
+  | 'imagedeleting'
+  | 'copying'
+  | 'deleting';
 
 /**
  * `<kind>-<id>`.

@@ -75,7 +75,11 @@ async function recoverAll(
       signal.throwIfAborted();
       const { uuid, name } = domain;
       try {
-        const did = await options.turns.alone(uuid, () => recoverServer(options, uuid, starting.has(uuid)));
+        const did = await options.turns.alone(uuid, async () => {
+          // Somebody may have stopped it, and so taken the mark away, while this waited for its turn.
+          const start = starting.has(uuid) && (await list('--autostart')).some((each) => each.uuid === uuid);
+          return recoverServer(options, uuid, start);
+        });
         settled.add(uuid);
         if (did !== null) say(uuid, `${name}: ${did}`);
       } catch (error) {

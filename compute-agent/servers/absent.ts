@@ -1,6 +1,6 @@
 import { reach } from '#queues/stopping-points.ts';
 import type { TaskInput } from '#schema/tasks.ts';
-import { findDomain } from '../disks/domain-view.ts';
+import { diskOf, findDomain } from '../disks/domain-view.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
 import { removeConsoleLog } from './console.ts';
 import type { ServerDeps } from './ensure.ts';
@@ -16,9 +16,11 @@ export async function removeServer(
 ): Promise<Record<string, never>> {
   await servers.run(serverId, async () => {
     const view = await findDomain(virsh, serverId);
-    if (view?.live != null) await cutPower(virsh, serverId);
+    // A domain of this UUID without the root volume is somebody else's, as when the server is made.
+    const ours = [view?.live, view?.config].some((each) => diskOf(each ?? null, volumeId) !== undefined);
+    if (ours && view?.live != null) await cutPower(virsh, serverId);
     await reach('server.off');
-    if (view !== null) {
+    if (ours) {
       await virsh.run(['undefine', serverId, ...WITH_ALL]).catch((error: unknown) => {
         if (!isVirshFailure(error, 'domain-not-found')) throw error;
       });

@@ -84,7 +84,9 @@ async function upsert(
         ]),
       ),
       status: sql<string>`IF(root_volume_id IS NULL OR ${atRest}, ${reported(eb, 'status')}, status)`,
-      host: sql<HostName>`IF(status = 'DELETED', host, ${reported(eb, 'host')})`,
+      // Nor does an old report bring one back that could not be made and was taken from its host.
+      host: sql<HostName>`IF(status = 'DELETED' OR (root_volume_id IS NOT NULL AND host IS NULL), host,
+        ${reported(eb, 'host')})`,
       // Assignments are made in this order, and the status's condition reads the column.
       updated_at: sql<string>`IF(root_volume_id IS NULL, ${reported(eb, 'updated_at')}, updated_at)`,
     }))

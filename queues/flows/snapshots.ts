@@ -21,7 +21,7 @@ export function setSnapshot(tx: Tx, run: Run<Kind, unknown>, status: SnapshotSta
 export function releaseSnapshot(tx: Tx, { volume, input }: Facts<Kind>): void {
   tx.later(
     sql`UPDATE pools, snapshots
-      SET pools.allocated_gib = pools.allocated_gib - snapshots.size_gib,
+      SET pools.allocated_gib = pools.allocated_gib - CAST(snapshots.size_gib AS SIGNED),
         pools.free_gib = IF(pools.thin, pools.free_gib, pools.free_gib + snapshots.size_gib),
         snapshots.reserved = 0
       WHERE pools.name = ${volume.pool} AND snapshots.id = ${input.snapshotId} AND snapshots.reserved = 1`.compile(

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { secretId } from '#compute-agent/connectors/secret-id.ts';
+import { watchLosses } from '#compute-agent/disks/replug.ts';
 import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
+import { ServerTurns } from '#compute-agent/recovery/server-turns.ts';
 import type { TaskErrorCode } from '#schema/tasks.ts';
 import type { GuestConsole } from '#stack/guest/console.ts';
 import { Lab, type LabVolume } from './support/lab.ts';
@@ -90,6 +93,33 @@ describe('disks of a real guest', function () {
     assert.equal((await lab.definitions(server))[1], before);
     assert.deepEqual(await detach(volume), {}, 'a disk that is gone is detached');
     assert.equal(lab.started.length, spawns);
+  });
+
+  it('come back when the guest lets go of one that nobody took away', async () => {
+    const volume = await lab.volume();
+    await attach(volume);
+    const said: string[] = [];
+    const stop = watchLosses({
+      virsh: lab.virsh,
+      events: lab.events,
+      turns: new ServerTurns(),
+      log: (line) => said.push(line),
+    });
+    try {
+      const mark = console.mark;
+      // As an unplug request that comes too late does.
+      await lab.virsh.run(['detach-device-alias', server, `ua-${volume.id}`, '--live']);
+      await console.waitFor(/disk vda removed\n(?:.*\n)*guest: disk vda added/, { mark });
+      assert.deepEqual(await disks(), [[[volume.id, 'vda']], [[volume.id, 'vda']]]);
+      assert.match(said.join(), new RegExp(`volume ${volume.id}, which is attached: plugged in again`));
+      // One that is taken away stays away.
+      await detach(volume);
+      await sleep(500);
+      assert.deepEqual(await disks(), [[], []]);
+      assert.equal(said.length, 1);
+    } finally {
+      stop();
+    }
   });
 
   it('get the first name that is free in both definitions, or the one asked for', async () => {

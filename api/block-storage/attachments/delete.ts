@@ -84,6 +84,8 @@ async function refuseLiveServer(trx: Transaction<Tables>, row: Row): Promise<voi
     .selectFrom('servers')
     .select('id')
     .where('id', '=', row.server_id)
+    // What could not be taken from a server that has gone is taken away here.
+    .where('status', '<>', 'DELETED')
     .executeTakeFirst();
   if (server !== undefined) throw conflict(`Detach volume from instance ${server.id} using the Compute API`);
 }

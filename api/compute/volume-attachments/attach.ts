@@ -6,7 +6,7 @@ import type { Reply } from '#api/http/route.ts';
 import { transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId } from '#schema/ids.ts';
-import { findServer } from '../servers/rows.ts';
+import { findServer, noServer } from '../servers/rows.ts';
 import { checkStorage, findInitiator } from './health.ts';
 import { holdType, reserve } from './reserve.ts';
 import { refuseBusy } from './state.ts';
@@ -34,6 +34,12 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
   const device = wanted.device ?? null;
   const goes = wanted.delete_on_termination === true;
   const operation = await transaction(app.db, async (tx) => {
+    // Again, and held: a server that is being deleted takes with it only the volumes that it has now.
+    const [now] = await tx.rows(
+      tx.q.selectFrom('servers').selectAll().where('id', '=', server.id).forUpdate(),
+    );
+    if (now === undefined || now.status === 'DELETED') throw noServer(serverId);
+    refuseBusy(now, 'attach_volume');
     holdType(tx, volume);
     await reserve(context, tx, volume);
     const id = asId<AttachmentId>(app.ids.uuid());

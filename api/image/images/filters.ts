@@ -12,7 +12,7 @@ const oneOf =
   (column: string, ascii = true): Reader =>
   (value) => {
     const wanted = value.startsWith('in:') ? listed(value.slice(3)) : [value];
-    if (ascii && !wanted.every(isAscii)) return NOTHING;
+    if (wanted.length === 0 || (ascii && !wanted.every(isAscii))) return NOTHING;
     return { sql: `${column} IN (${wanted.map(() => '?').join(', ')})`, values: wanted };
   };
 

@@ -146,9 +146,10 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
     },
 
     async tidy(used) {
-      const journaled = (await journal.list()).map(({ volumeId }) => volumeId.toLowerCase());
-      const keep = new Set([...used].map((each) => each.toLowerCase()).concat(journaled));
-      await removeStale(deps, keep, (iqn, work) => targets.run(iqn, work), options.log);
+      const users = new Set([...used].map((each) => each.toLowerCase()));
+      const isKept = async (volumeId: string): Promise<boolean> =>
+        users.has(volumeId) || (await journal.get(volumeId)) !== null;
+      await removeStale(deps, isKept, (iqn, work) => targets.run(iqn, work), options.log);
     },
   };
 }

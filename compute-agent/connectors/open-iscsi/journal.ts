@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isUuid } from '#schema/ids.ts';
@@ -22,7 +22,6 @@ export interface Journal {
   get(volumeId: string): Promise<JournalEntry | null>;
   /** Missing is success. */
   remove(volumeId: string): Promise<void>;
-  list(): Promise<JournalEntry[]>;
 }
 
 /** @param folder made when missing. */
@@ -52,18 +51,17 @@ export function openJournal(folder: string): Journal {
     async remove(volumeId) {
       await rm(path(volumeId), { force: true });
     },
-    async list() {
-      const names = await readdir(folder).catch(() => []);
-      const texts = await Promise.all(
-        names.filter((name) => name.endsWith('.json')).map((name) => read(join(folder, name))),
-      );
-      return texts.map(parse).filter((each) => each !== null);
-    },
   };
 }
 
 async function read(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch(() => '');
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    // Any other failure says nothing about the volume, and what is missing may be removed.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 /** A file that is none of ours, or of a version to come, is as good as missing. */

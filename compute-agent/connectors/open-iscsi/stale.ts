@@ -15,16 +15,20 @@ const VOLUME = /:volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
  */
 export async function removeStale(
   deps: UnitDeps,
-  keep: ReadonlySet<string>,
+  isKept: (volumeId: string) => Promise<boolean>,
   alone: (iqn: string, work: () => Promise<void>) => Promise<void>,
   log: (line: string) => void,
 ): Promise<void> {
   for (const iqn of await ourTargets(deps.places.nodes)) {
     const volumeId = VOLUME.exec(iqn)?.[1];
-    if (volumeId === undefined || keep.has(volumeId)) continue;
+    if (volumeId === undefined) continue;
     try {
-      await alone(iqn, () => removeTarget(deps, iqn));
-      log(`iSCSI: removed what was left of ${iqn}`);
+      await alone(iqn, async () => {
+        // Asked now that nobody else works with the target: it may have been attached meanwhile.
+        if (await isKept(volumeId)) return;
+        await removeTarget(deps, iqn);
+        log(`iSCSI: removed what was left of ${iqn}`);
+      });
     } catch (error) {
       log(`iSCSI: ${iqn} is left as it is: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -54,7 +54,7 @@ export function createImageCache(shelf: Shelf, limits: CacheLimits): ImageCache 
     return image;
   };
   const remove = async (lv: Lv): Promise<void> => {
-    const leaving = nameOf('deleting', idOf(lv.name));
+    const leaving = nameOf('imagedeleting', idOf(lv.name));
     used.delete(lv.name);
     if (lv.name.startsWith('image-')) {
       await shelf.rename(lv.name, leaving);
@@ -88,7 +88,11 @@ export function createImageCache(shelf: Shelf, limits: CacheLimits): ImageCache 
     const candidates = idle(await all()).toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     const lv = candidates.find(({ name }) => !name.startsWith('image-')) ?? candidates[0];
     if (lv === undefined) return false;
-    await alone(idOf(lv.name), () => remove(lv));
+    await alone(idOf(lv.name), async () => {
+      // Another may have been quicker while this waited.
+      const now = (await shelf.find(lv.name)).named.get(lv.name);
+      if (now !== undefined) await remove(now);
+    });
     return true;
   };
 
@@ -110,8 +114,8 @@ export function createImageCache(shelf: Shelf, limits: CacheLimits): ImageCache 
     async add(image, opened) {
       const { digest } = image;
       if (digest === null || opened.sizeBytes > limits.gib * GIB) return null;
-      const [name, filling] = [nameOf('image', image.id), nameOf('filling', image.id)];
-      for (const old of (await shelf.find(name, filling, nameOf('deleting', image.id))).named.values())
+      const [name, filling] = [nameOf('image', image.id), nameOf('imagefilling', image.id)];
+      for (const old of (await shelf.find(name, filling, nameOf('imagedeleting', image.id))).named.values())
         await remove(old);
       await shelf.create(filling, opened.sizeBytes, [TAG, digestTag(digest)]);
       await opened.writeTo(shelf.pathOf(filling), true);

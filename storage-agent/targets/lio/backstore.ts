@@ -34,7 +34,12 @@ export function ensureBackstore(tree: Tree, spec: BackstoreSpec): void {
   if (fresh || !hasSerial(tree, dir, spec.serial)) tree.write(`${dir}/wwn/vpd_unit_serial`, spec.serial);
   const alias = `${dir}/attrib/emulate_model_alias`;
   if (fresh || tree.read(alias) !== '1') tree.write(alias, '1');
-  tree.write(`${dir}/attrib/emulate_tpu`, spec.discard ? '1' : '0');
+  try {
+    tree.write(`${dir}/attrib/emulate_tpu`, spec.discard ? '1' : '0');
+  } catch (error) {
+    // The device takes no discard after all (a pool with `--discards ignore`): then initiators are told of none.
+    if (!(error instanceof StepError) || error.errno !== 'ENOSYS') throw error;
+  }
   // Extended copy finds its other device by serial number, whoever has access to it (CVE-2020-28374).
   tree.write(`${dir}/attrib/emulate_3pc`, '0');
 }

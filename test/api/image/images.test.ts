@@ -357,7 +357,7 @@ describe('images', () => {
       response.resume();
       return response.statusCode;
     };
-    assert.equal(await send(`/image/v2/images/${body.id}/file`, BYTES, [...'datadata']), 204);
-    assert.equal(await send(`/v3/${PROJECT}/volumes/x`, 'application/json', [...'{      }']), 400);
+    assert.equal(await send(`/image/v2/images/${body.id}/file`, BYTES, 'datadata'.split('')), 204);
+    assert.equal(await send(`/v3/${PROJECT}/volumes/x`, 'application/json', '{      }'.split('')), 400);
   });
 });

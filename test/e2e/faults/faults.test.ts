@@ -16,7 +16,7 @@ const AT_WORK = [
 ] as const;
 
 describe('faults at every step', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let rig: Rig;
   const table = new Table();
   before(async () => {

@@ -121,7 +121,7 @@ describe('engine', () => {
       return seen.at(-1);
     };
     const made = await yard.addVolume('creating', false);
-    assert.deepEqual(await run(await yard.begin('volume.create', made, {})), [made, 60_000]);
+    assert.deepEqual(await run(await yard.begin('volume.create', made, {})), [made, 180_000]);
     const image = { id: randomUUID(), diskFormat: 'raw', sizeBytes: 1, md5: null, sha512: null } as const;
     const filled = await yard.addVolume('creating', false);
     const filling = await yard.begin('volume.create', filled, { source: { kind: 'image', image } });
