@@ -63,3 +63,8 @@ export const links = z.array(z.strictObject({ rel: z.string(), href: z.string() 
 export function isoTime(text: string): string {
   return text.replace(' ', 'T');
 }
+
+/** Whether a query parameter says yes, in the words that OpenStack's services take (oslo.utils' `bool_from_string`). */
+export function isTrue(value: string | undefined): boolean {
+  return /^(1|t|true|on|y|yes)$/i.test(value ?? '');
+}

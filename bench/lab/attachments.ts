@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { STORAGE } from '#lab/nodes.ts';
 import { median } from '../statistics.ts';
 import type { Row } from '../table.ts';
-import { byHand, deleteVolume, forksOf, type LabBench, makeVolume, statusIs } from './bench.ts';
+import { byHand, deleteVolume, forksOf, type LabBench, makeType, makeVolume, statusIs } from './bench.ts';
 
 interface Way {
   readonly name: string;
@@ -24,13 +24,10 @@ const PORTAL = `${ADDRESS}:3260`;
 /** By hand: the sum of what the scripts took on their machines; nothing for whoever types them there. */
 export async function attachments(bench: LabBench): Promise<Row[]> {
   const { lab } = bench;
-  const typeId = randomUUID().slice(0, 8);
-  await bench.client.expect(200, 'POST', `${bench.base}/types`, {
-    volume_type: { name: typeId, extra_specs: { volume_backend_name: lab.backendName } },
-  });
+  const volumeType = await makeType(bench);
   const [mine, theirs] = [
-    await makeVolume(bench, { size: 1, volume_type: typeId }),
-    await makeVolume(bench, { size: 1, volume_type: typeId }),
+    await makeVolume(bench, { size: 1, volume_type: volumeType }),
+    await makeVolume(bench, { size: 1, volume_type: volumeType }),
   ];
   await lab.storage.sh(`lvchange -ay -K ${lab.volumeGroup}/volume-${theirs}`);
   const ways = [throughApi(bench, mine), ...handmade(bench, theirs)];

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
 import { median } from '../statistics.ts';
 import type { Row } from '../table.ts';
-import { deleteVolume, type LabBench, makeVolume } from './bench.ts';
+import { deleteVolume, type LabBench, makeType, makeVolume } from './bench.ts';
 
 const MIB = 2 ** 20;
 /** Virtual size; every other MiB holds data. */
@@ -15,13 +15,10 @@ const SIZE_MIB = 512;
 
 /** qcow2 to a thin volume: through the API with an image that the node has not seen, then with one that it has, then bare. */
 export async function fromImage(bench: LabBench): Promise<Row[]> {
-  const { lab, client, base } = bench;
+  const { lab, client } = bench;
   const dir = lab.stack.runDir;
   const file = await makeImage(dir);
-  const typeName = randomUUID().slice(0, 8);
-  await client.expect(200, 'POST', `${base}/types`, {
-    volume_type: { name: typeName, extra_specs: { volume_backend_name: lab.backendName } },
-  });
+  const volumeType = await makeType(bench);
   await lab.storage.put(file, '/var/tmp/image.qcow2');
   const group = lab.volumeGroup;
   await lab.storage.sh(`lvcreate -qq -y -V 1G --thinpool ${lab.thinPool} -n bare ${group}`);
@@ -32,7 +29,7 @@ export async function fromImage(bench: LabBench): Promise<Row[]> {
     const made: string[] = [];
     for (const which of ['first', 'again'] as const) {
       const began = performance.now();
-      made.push(await makeVolume(bench, { size: 1, volume_type: typeName, imageRef: imageId }));
+      made.push(await makeVolume(bench, { size: 1, volume_type: volumeType, imageRef: imageId }));
       times[which].push(performance.now() - began);
     }
     await lab.storage.sh(`blkdiscard -f /dev/${group}/bare`);

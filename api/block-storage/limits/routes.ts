@@ -3,7 +3,7 @@ import { CompiledQuery } from 'kysely';
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { forbidden } from '#api/http/errors.ts';
-import { anyQuery, noParams } from '#api/http/fields.ts';
+import { anyQuery, isTrue, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 
 /** Cinder's word for no limit. */
@@ -114,7 +114,7 @@ export const limitRoutes: readonly Route[] = [
       if (project !== context.caller.projectId && !context.caller.isAdmin) {
         throw forbidden("Policy doesn't allow volume_extension:quotas:show to be performed.");
       }
-      const withUsage = /^(1|t|true|on|y|yes)$/i.test(query['usage'] ?? '');
+      const withUsage = isTrue(query['usage']);
       const used = withUsage ? await usage(context, project) : undefined;
       return { status: 200, body: { quota_set: quotaSet(project, used) } };
     },

@@ -3,7 +3,7 @@ import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
-import { anyQuery, idParams, isoTime, noParams, time } from '#api/http/fields.ts';
+import { anyQuery, idParams, isoTime, isTrue, noParams, time } from '#api/http/fields.ts';
 import { LIST_QUERY, nextLinks, readPage } from '#api/http/pagination.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { isUuid, type OperationId, type VolumeId } from '#schema/ids.ts';
@@ -75,7 +75,7 @@ async function listOperations(
 ): Promise<Reply> {
   const page = readPage(query);
   const { caller, app } = context;
-  const all = caller.isAdmin && /^(1|t|true|on|y|yes)$/i.test(query['all_tenants'] ?? '');
+  const all = caller.isAdmin && isTrue(query['all_tenants']);
   let select = app.db.selectFrom('operations').selectAll();
   if (!all) select = select.where('project_id', '=', caller.projectId);
   const volume = query['volume_id'];

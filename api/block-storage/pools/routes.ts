@@ -2,7 +2,7 @@
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { anyQuery, isoTime, noParams } from '#api/http/fields.ts';
+import { anyQuery, isoTime, isTrue, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import type { PoolsTable } from '#schema/tables.ts';
 import { findType } from '../types/rows.ts';
@@ -20,7 +20,7 @@ export const poolRoutes: readonly Route[] = [
     queryNames: ['detail', 'name', 'volume_type'],
     replies: { 200: z.strictObject({ pools: z.array(pool) }) },
     handle: async (context, { query }) => {
-      const detail = /^(1|t|true|on|y|yes)$/i.test(query['detail'] ?? '');
+      const detail = isTrue(query['detail']);
       const backend = await backendOf(context, query['volume_type']);
       const rows = await context.app.db.selectFrom('pools').selectAll().orderBy('name').execute();
       const pools = rows

@@ -1,6 +1,7 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
+import { isTrue } from '#api/http/fields.ts';
 import { after, type Condition, isAscii, joined, NOTHING, ordered } from '#api/http/keyset.ts';
 import { nextLinks, PAGING_KEYS, readPage, readSort } from '#api/http/pagination.ts';
 import { findSnapshot, type SnapshotRow } from './rows.ts';
@@ -39,8 +40,6 @@ export const FILTER_NAMES = ['id', 'name', 'status', 'volume_id'] as const;
 /** From here on a filter that is not known is an error rather than ignored. */
 const STRICT_SINCE = 31;
 const COUNT_SINCE = 45;
-const isTrue = (value: string | undefined): boolean => /^(1|t|true|on|y|yes)$/i.test(value ?? '');
-
 /** @returns the page's rows, and what stands beside them in the reply. */
 export async function readSnapshots(context: RequestContext, query: Query, collection: string) {
   const { db } = context.app;

@@ -1,9 +1,10 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest, notFound } from '#api/http/errors.ts';
+import { badRequest } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, SNAPSHOT_TRANSITIONS, type SnapshotStatus } from '#schema/states.ts';
+import { changeMetadataOf, type Metadata } from '../metadata.ts';
 import { findSnapshot } from './rows.ts';
 import { detailView } from './view.ts';
 
@@ -35,32 +36,14 @@ export async function updateSnapshot(context: RequestContext, id: string, change
   return { status: 200, body: { snapshot: detailView(context, await findSnapshot(context, id)) } };
 }
 
-type Metadata = Readonly<Record<string, string>>;
-
-/** Reads, changes and writes a snapshot's metadata under a lock on its row. */
+/** @throws ApiError 404 for a snapshot that the caller cannot see. */
 export async function changeMetadata(
   context: RequestContext,
   id: string,
   edit: (metadata: Metadata) => Metadata,
 ): Promise<Metadata> {
-  const { db, clock } = context.app;
   const snapshot = await findSnapshot(context, id);
-  return transact(db, async (trx) => {
-    const row = await trx
-      .selectFrom('snapshots')
-      .select('metadata')
-      .where('id', '=', snapshot.id)
-      .forUpdate()
-      .executeTakeFirst();
-    if (row === undefined) throw notFound('Snapshot', snapshot.id);
-    const edited = edit(JSON.parse(row.metadata) as Metadata);
-    await trx
-      .updateTable('snapshots')
-      .set({ metadata: JSON.stringify(edited), updated_at: sqlTime(clock.now()) })
-      .where('id', '=', snapshot.id)
-      .execute();
-    return edited;
-  });
+  return changeMetadataOf(context.app, 'snapshot', snapshot.id, edit);
 }
 
 /** Statuses a snapshot may be put into by hand: those that promise no work under way. */

@@ -1,5 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
+import { isTrue } from '#api/http/fields.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { PAGING_KEYS } from '#api/http/pagination.ts';
 
@@ -27,7 +28,7 @@ const FILTERS: Readonly<Record<string, Reader>> = {
   group_id: () => NOTHING,
   created_at: (value) => timeCondition('v.created_at', 'created_at', value),
   updated_at: (value) => timeCondition('v.updated_at', 'updated_at', value),
-  consumes_quota: (value) => (/^(1|t|true|on|y|yes)$/i.test(value) ? { sql: 'TRUE', values: [] } : NOTHING),
+  consumes_quota: (value) => (isTrue(value) ? { sql: 'TRUE', values: [] } : NOTHING),
 };
 
 /** An administrator's, besides. */

@@ -3,40 +3,19 @@ import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
 import { anyQuery, flag, idParams, keyOf255, stringMap } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
+import { changeMetadataOf, type Metadata } from '../metadata.ts';
 import { findVolume } from './rows.ts';
 import { metadataReply } from './schema.ts';
 
-type Metadata = Readonly<Record<string, string>>;
-
-/** Reads, changes and writes what is kept of the image that a volume was made from, under a lock on its row. */
+/** Changes what is kept of the image that a volume was made from. */
 async function change(
   context: RequestContext,
   id: string,
   edit: (metadata: Metadata) => Metadata,
 ): Promise<Metadata> {
-  const { db, clock } = context.app;
   const volume = await findVolume(context, id);
-  return transact(db, async (trx) => {
-    const row = await trx
-      .selectFrom('volumes')
-      .select('image_metadata')
-      .where('id', '=', volume.id)
-      .forUpdate()
-      .executeTakeFirst();
-    if (row === undefined) throw notFound('Volume', volume.id);
-    const edited = edit(JSON.parse(row.image_metadata ?? '{}') as Metadata);
-    await trx
-      .updateTable('volumes')
-      .set({
-        image_metadata: Object.keys(edited).length === 0 ? null : JSON.stringify(edited),
-        updated_at: sqlTime(clock.now()),
-      })
-      .where('id', '=', volume.id)
-      .execute();
-    return edited;
-  });
+  return changeMetadataOf(context.app, 'volume image', volume.id, edit);
 }
 
 const action = { method: 'POST', path: '/volumes/{id}/action', params: idParams, query: anyQuery } as const;

@@ -1,6 +1,7 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
+import { isTrue } from '#api/http/fields.ts';
 import { after, type Condition, joined, ordered } from '#api/http/keyset.ts';
 import { nextLinks, type Page, readPage, readSort } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
@@ -67,7 +68,7 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
   const { db } = context.app;
   const sort = readSort<Column>(query, SORT_COLUMNS);
   const conditions = [...scope(context, query), ...readFilters(context, query)];
-  const wantsCount = context.microversion >= 45 && /^(1|t|true|on|y|yes)$/i.test(query['with_count'] ?? '');
+  const wantsCount = context.microversion >= 45 && isTrue(query['with_count']);
   const count = wantsCount ? await countVolumes(context, conditions) : undefined;
   if (page.marker !== undefined) conditions.push(after('v', await findMarker(context, page.marker), sort));
   const { where, values } = joined(conditions);
@@ -83,7 +84,7 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
 
 /** An administrator may ask for every project's. */
 function scope(context: RequestContext, query: Query): Condition[] {
-  const all = context.caller.isAdmin && /^(1|t|true|on|y|yes)$/i.test(query['all_tenants'] ?? '');
+  const all = context.caller.isAdmin && isTrue(query['all_tenants']);
   return all ? [] : [{ sql: 'v.project_id = ?', values: [context.caller.projectId] }];
 }
 

@@ -4,40 +4,20 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import { anyQuery, idParams } from '#api/http/fields.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
-import { transact } from '#queues/database.ts';
-import { sqlTime } from '#schema/clock.ts';
+import { changeMetadataOf, type Metadata } from '../metadata.ts';
 import { findVolume } from './rows.ts';
 import { metaBody, metadataBody, metadataReply, metaReply } from './schema.ts';
-
-type Metadata = Readonly<Record<string, string>>;
 
 /** Microversion from which metadata has entity tags. */
 const ETAGS_SINCE = 15;
 
-/** Reads, changes and writes a volume's metadata under a lock on its row. */
 async function change(
   context: RequestContext,
   id: string,
   edit: (metadata: Metadata) => Metadata,
 ): Promise<Metadata> {
-  const { db, clock } = context.app;
   const volume = await findVolume(context, id);
-  return transact(db, async (trx) => {
-    const row = await trx
-      .selectFrom('volumes')
-      .select('metadata')
-      .where('id', '=', volume.id)
-      .forUpdate()
-      .executeTakeFirst();
-    if (row === undefined) throw new ApiError(404, `Volume ${volume.id} could not be found.`);
-    const edited = edit(JSON.parse(row.metadata) as Metadata);
-    await trx
-      .updateTable('volumes')
-      .set({ metadata: JSON.stringify(edited), updated_at: sqlTime(clock.now()) })
-      .where('id', '=', volume.id)
-      .execute();
-    return edited;
-  });
+  return changeMetadataOf(context.app, 'volume', volume.id, edit);
 }
 
 class PreconditionFailed extends Error {}

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, expectThat } from '#stack/demo/expect.ts';
 import { tellOperation } from '#stack/demo/operations.ts';
 import { duration, type Step } from '#stack/demo/report.ts';
@@ -66,7 +67,7 @@ async function waitForConsole(
     const output = String(body?.output ?? '');
     if (output.includes(line)) return;
     expectThat('console log', performance.now() - began < BOOT_DEADLINE_MS, line, output);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await sleep(500);
   }
 }
 

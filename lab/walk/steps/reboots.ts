@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, expectThat } from '#stack/demo/expect.ts';
 import { duration, type Step } from '#stack/demo/report.ts';
 import type { LabScene } from '../scene.ts';
@@ -28,7 +29,7 @@ export async function resetStorage(
 ): Promise<void> {
   const { lab } = scene;
   await lab.instance.command(`churn ${writing}`);
-  await pause(3_000);
+  await sleep(3_000);
   const began = performance.now();
   step.did(`the storage node loses its power while the guest writes to /dev/${writing}`);
   await lab.storage.reset();
@@ -38,7 +39,7 @@ export async function resetStorage(
   step.saw(`every export exists again, ${duration(performance.now() - ready)} after the node answered`);
   await seeExport(scene, step, disks[writing]!, lab.initiator);
   // It must have got further than it was when the power went.
-  await pause(5_000);
+  await sleep(5_000);
   const [churned = ''] = await lab.instance.command('churned', 240_000);
   expectThat('the guest’s writes', /^churned blocks=[1-9]\d*$/.test(churned), 'churned blocks=N', churned);
   step.saw(`the guest wrote on without an I/O error: ${churned}`);
@@ -78,10 +79,6 @@ async function exported({ storage }: LabScene['lab'], volumeId: string): Promise
   const deadline = performance.now() + EXPORT_DEADLINE_MS;
   while ((await storage.sh(enabled)) !== '1') {
     expectThat(`export of ${volumeId}`, performance.now() < deadline, 'enabled within a minute', 'not yet');
-    await pause(200);
+    await sleep(200);
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

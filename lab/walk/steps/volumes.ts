@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '#stack/demo/expect.ts';
 import { tellOperation } from '#stack/demo/operations.ts';
 import { duration, type Step } from '#stack/demo/report.ts';
@@ -89,7 +90,7 @@ export async function deleteImage(scene: LabScene, step: Step, imageId: string):
     const left = await logicalVolumes(scene);
     if (left.length === 0) break;
     if (performance.now() - began > FORGET_DEADLINE_MS) expect('logical volumes', left, []);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await sleep(1_000);
   }
   step.saw(
     `lvs on the storage node: nothing, ${duration(performance.now() - began)} after the image was deleted`,

@@ -1,6 +1,6 @@
-import { type FSWatcher, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { atMost } from '#queues/at-most.ts';
+import { watchFolder } from '../folder-watch.ts';
 
 export interface PresenceOptions {
   /** IQNs of the targets that exist. */
@@ -35,8 +35,7 @@ export function watchPresence({ targets, folder }: PresenceOptions): Presence {
   let losses = 0;
   let boot: Promise<string> | undefined;
   let looking: Promise<void> | undefined;
-  let watcher: FSWatcher | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  let stopWatching: (() => void) | undefined;
 
   const look = async (): Promise<void> => {
     const before = [...known];
@@ -65,22 +64,9 @@ export function watchPresence({ targets, folder }: PresenceOptions): Presence {
       await atMost(LOOK_MS, lookOnce());
       return `${(await boot).trim()}.${losses}`;
     },
-    /** Best effort: where the folder can't be watched, the next regular report tells. */
     onRestart(callback) {
-      try {
-        watcher = watch(folder, { persistent: false }, (_event, iqn) => {
-          if (iqn === null || !known.has(iqn)) return;
-          clearTimeout(timer);
-          timer = setTimeout(callback, SETTLE_MS);
-        });
-        watcher.on('error', () => watcher?.close());
-      } catch {
-        watcher = undefined;
-      }
+      stopWatching = watchFolder(folder, (iqn) => iqn !== null && known.has(iqn), SETTLE_MS, callback);
     },
-    close() {
-      clearTimeout(timer);
-      watcher?.close();
-    },
+    close: () => stopWatching?.(),
   };
 }

@@ -1,7 +1,7 @@
-import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errnoOf } from '../../backends/errno.ts';
+import { watchFolder } from '../folder-watch.ts';
 
 /** tgtd makes its socket some instructions before it listens on it. */
 const SETTLE_MS = 100;
@@ -13,8 +13,7 @@ export function watchTgtd(socketPath: string): {
   close(): void;
 } {
   let last = 'none yet';
-  let watcher: FSWatcher | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  let stopWatching: (() => void) | undefined;
   return {
     /** The last known one while tgtd is away: only a new tgtd makes exporting again worthwhile. */
     async incarnation() {
@@ -26,22 +25,10 @@ export function watchTgtd(socketPath: string): {
       }
       return last;
     },
-    /** Best effort: where the folder can't be watched, the next regular report tells. */
     onRestart(callback) {
-      try {
-        watcher = watch(dirname(socketPath), { persistent: false }, (_event, file) => {
-          if (file !== basename(socketPath)) return;
-          clearTimeout(timer);
-          timer = setTimeout(callback, SETTLE_MS);
-        });
-        watcher.on('error', () => watcher?.close());
-      } catch {
-        watcher = undefined;
-      }
+      const isSocket = (name: string | null): boolean => name === basename(socketPath);
+      stopWatching = watchFolder(dirname(socketPath), isSocket, SETTLE_MS, callback);
     },
-    close() {
-      clearTimeout(timer);
-      watcher?.close();
-    },
+    close: () => stopWatching?.(),
   };
 }
