@@ -2,12 +2,14 @@ import type { Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { up as foundation } from '#schema/migrations/001-foundation.ts';
 import { up as imagesAndServers } from '#schema/migrations/002-images-and-servers.ts';
+import { up as imageQuotas } from '#schema/migrations/003-image-quotas.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
 const MIGRATIONS = {
   '001-foundation': { up: foundation },
   '002-images-and-servers': { up: imagesAndServers },
+  '003-image-quotas': { up: imageQuotas },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

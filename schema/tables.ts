@@ -256,6 +256,11 @@ export interface ImagesTable {
   updated_at: Time;
 }
 
+/** Nothing but a lock: who holds a project's row may add to its images' bytes. */
+export interface ImageQuotasTable {
+  project_id: ProjectId;
+}
+
 export interface FlavorsTable {
   id: FlavorId;
   name: string;
@@ -280,5 +285,6 @@ export interface Tables {
   servers: ServersTable;
   snapshots: SnapshotsTable;
   images: ImagesTable;
+  image_quotas: ImageQuotasTable;
   flavors: FlavorsTable;
 }

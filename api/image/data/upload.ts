@@ -10,7 +10,7 @@ import type { DiskFormat } from '#schema/tasks.ts';
 import { findOwnImage, type ImageRow, noImage } from '../images/rows.ts';
 import { isAgent } from '../ticket.ts';
 import { filesOf } from './files.ts';
-import { checkRoom } from './limits.ts';
+import { checkRoom, takeRoom } from './limits.ts';
 import { type Received, receive, tooLarge } from './receive.ts';
 
 /** Takes an image's data: queued → saving → active, or back to queued with nothing left. */
@@ -68,15 +68,19 @@ async function begin({ app, caller }: RequestContext, { id }: ImageRow, token: s
   }
 }
 
-/** @throws LostRow when the image was deleted, or is somebody else's to save by now. */
+/**
+ * @throws LostRow when the image was deleted, or is somebody else's to save by now; ApiError 413 when the project's share
+ * was used up by others meanwhile.
+ */
 async function finish(
   context: RequestContext,
-  { id }: ImageRow,
+  { id, project_id }: ImageRow,
   token: string,
   { size, virtualSize, md5, sha512 }: Received,
 ): Promise<void> {
   const { app } = context;
   await transaction(app.db, async (tx) => {
+    await takeRoom(tx, context, project_id, size);
     const { matched } = await tx.change(
       tx.q
         .updateTable('images')

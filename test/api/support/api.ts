@@ -77,7 +77,7 @@ export interface TestApi extends AsyncDisposable {
 
 /** A real API over HTTP, with its own database and queue prefix and four tokens. No conductor runs. */
 export async function startApi(
-  options: Pick<ImageOptions, 'glance'> & Pick<ApiOptions, 'requestTimeoutMs'> = {},
+  options: Partial<Pick<ImageOptions, 'glance' | 'projectBytes'>> & Pick<ApiOptions, 'requestTimeoutMs'> = {},
 ): Promise<TestApi> {
   const database = await createDatabase();
   const redis = await createRedis();
@@ -93,7 +93,7 @@ export async function startApi(
     name: 'test',
     dir: imageDir,
     maxBytes: MAX_IMAGE_BYTES,
-    projectBytes: undefined,
+    projectBytes: options.projectBytes,
     glance: options.glance,
     secretKey: SECRET_KEY,
     clock,
