@@ -5,7 +5,7 @@ import { findDomain } from '../disks/domain-view.ts';
 import { parseDomainList } from '../libvirt/virsh/parse.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { startDomain } from '../servers/start.ts';
-import { markRecovered, recoveryIsDue } from './boot-mark.ts';
+import { BootMark } from './boot-mark.ts';
 import { reconnectVolumes, volumesOf } from './reconnect.ts';
 import type { ServerTurns } from './server-turns.ts';
 
@@ -27,12 +27,13 @@ const AT_ONCE = 8;
 /**
  * Brings back what a restart of this host has taken: the volumes of each domain that is shut off are connected again, so
  * that it can be started; and if the host was restarted, those that libvirt is to start with it (autostart) are started,
- * as libvirt's own attempt came before their volumes. Tries again until all is well: storage nodes may still be booting. Then
- * leftovers of volumes that no domain has are removed. Rejects only when the signal is aborted.
+ * as libvirt's own attempt came before their volumes. Tries again until all is well: storage nodes may still be booting.
+ * Leftovers of volumes that no domain has are removed after the first look at all of them, however it went: what a domain
+ * has in its definition is no leftover. Rejects only when the signal is aborted.
  */
 export async function recover(options: RecoveryOptions, signal: AbortSignal): Promise<void> {
-  const { dir, bootId, log } = options;
-  const due = await recoveryIsDue(dir, bootId);
+  const { dir, bootId, log, connector, virsh } = options;
+  const mark = await BootMark.open(dir, bootId);
   /** Servers that need nothing more, and what was last said about the others. */
   const settled = new Set<string>();
   const said = new Map<string, string>();
@@ -41,25 +42,25 @@ export async function recover(options: RecoveryOptions, signal: AbortSignal): Pr
     said.set(about, text);
   };
 
+  let tidied = false;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     try {
-      if (await recoverAll(options, due, settled, say, signal)) break;
+      const complete = await recoverAll(options, mark, settled, say, signal);
+      if (!tidied) await connector.tidy(await usedVolumes(virsh));
+      tidied = true;
+      if (complete) return;
     } catch (error) {
       signal.throwIfAborted();
       say('', text(error));
     }
     await sleep(pause, undefined, { signal });
   }
-  await options.connector
-    .tidy(await usedVolumes(options.virsh))
-    .catch((error: unknown) => say('', text(error)));
-  if (due) await markRecovered(dir, bootId);
 }
 
 /** @returns true when nothing is left to be done. */
 async function recoverAll(
   options: RecoveryOptions,
-  due: boolean,
+  mark: BootMark,
   settled: Set<string>,
   say: (about: string, text: string) => void,
   signal: AbortSignal,
@@ -67,8 +68,15 @@ async function recoverAll(
   const { virsh } = options;
   const list = async (...filters: string[]) =>
     parseDomainList(await virsh.run(['list', '--inactive', ...filters, '--uuid', '--name']));
-  const starting = new Set(due ? (await list('--autostart')).map(({ uuid }) => uuid) : []);
-  const todo = (await list()).filter(({ uuid }) => !settled.has(uuid));
+  if (!mark.isSettled) await mark.settle((await list('--autostart')).map(({ uuid }) => uuid));
+  const off = await list();
+  // Somebody else has started the others, or they are gone.
+  await mark.keep(new Set(off.map(({ uuid }) => uuid)));
+  const todo = off.filter(({ uuid }) => !settled.has(uuid));
+  const settle = async (uuid: string): Promise<void> => {
+    settled.add(uuid);
+    await mark.done(uuid);
+  };
   let complete = true;
   const next = async (): Promise<void> => {
     for (let domain = todo.shift(); domain !== undefined; domain = todo.shift()) {
@@ -77,15 +85,15 @@ async function recoverAll(
       try {
         const did = await options.turns.alone(uuid, async () => {
           // Somebody may have stopped it, and so taken the mark away, while this waited for its turn.
-          const start = starting.has(uuid) && (await list('--autostart')).some((each) => each.uuid === uuid);
+          const start = mark.isDue(uuid) && (await list('--autostart')).some((each) => each.uuid === uuid);
           return recoverServer(options, uuid, start);
         });
-        settled.add(uuid);
+        await settle(uuid);
         if (did !== null) say(uuid, `${name}: ${did}`);
       } catch (error) {
         say(uuid, `${name}: ${text(error)}`);
         // Another attempt would find the same.
-        if (error instanceof TaskError && error.code !== 'failed') settled.add(uuid);
+        if (error instanceof TaskError && error.code !== 'failed') await settle(uuid);
         else complete = false;
       }
     }

@@ -40,6 +40,7 @@ describe('recovery after a restart of the host', function () {
       },
       signal,
     );
+  const mark = () => readFile(join(lab.dir, 'recovered-boot'), 'utf8');
   const state = async (id: string) => (await lab.run('domstate', id)).trim();
 
   /** A domain that is shut off and has a volume behind a real target. */
@@ -59,7 +60,7 @@ describe('recovery after a restart of the host', function () {
       [await state(wanted), await state(unmarked), await state(foreign)],
       ['running', 'shut off', 'shut off'],
     );
-    assert.equal((await readFile(join(lab.dir, 'recovered-boot'), 'utf8')).trim(), 'boot-2');
+    assert.equal(await mark(), 'boot-2\n');
     assert.match(log.join('\n'), /^recovery: recovered-\S+: started$/m);
 
     // Somebody switches it off; the agent starts again.
@@ -82,7 +83,7 @@ describe('recovery after a restart of the host', function () {
     while (log.length === 0) await sleep(50);
     stop.abort();
     await assert.rejects(first, { name: 'AbortError' });
-    assert.equal((await readFile(join(lab.dir, 'recovered-boot'), 'utf8')).trim(), 'boot-1');
+    assert.equal(await mark(), `boot-3\n${id}\n`);
 
     log.length = 0;
     const second = run('boot-3');
@@ -150,6 +151,46 @@ describe('recovery after a restart of the host', function () {
     await run('boot-4', connector);
     assert.deepEqual([await state(lost), await state(fine)], ['shut off', 'running']);
     assert.match(log.join('\n'), /no records/);
+  });
+
+  it('sees to each server once per boot and tidies up, though one of them can never be started', async () => {
+    const [lost, fine] = [await server(true), await server(true)];
+    const [disk] = listDisks((await lab.run('dumpxml', lost, '--inactive')).trim());
+    const tidied: ReadonlySet<string>[] = [];
+    const connector: Connector = {
+      ...libiscsiConnector(lab.virsh),
+      async reconnect(volume) {
+        if (volume === disk?.serial) throw new Error('its target is gone for good');
+        return null;
+      },
+      tidy: async (used) => void tidied.push(used),
+    };
+    const untilItHasSaid = async (word: RegExp): Promise<void> => {
+      const stop = new AbortController();
+      const running = run('boot-6', connector, stop.signal);
+      while (!word.test(log.join('\n')) || tidied.length === 0) await sleep(50);
+      stop.abort();
+      await assert.rejects(running, { name: 'AbortError' });
+    };
+    await untilItHasSaid(/: started$/m);
+    assert.deepEqual([await state(lost), await state(fine)], ['shut off', 'running']);
+    assert.equal(await mark(), `boot-6\n${lost}\n`);
+    assert.equal(tidied.length, 1);
+    assert.ok(tidied[0]?.has(disk?.serial ?? ''), 'what the failed server needs is no leftover');
+
+    // Somebody switches the good one off, and the agent starts again.
+    await lab.run('destroy', fine);
+    log.length = tidied.length = 0;
+    await untilItHasSaid(/gone for good/);
+    assert.equal(await state(fine), 'shut off');
+    assert.equal(await mark(), `boot-6\n${lost}\n`);
+
+    // Started by hand it is nobody's business any more.
+    await lab.run('start', lost);
+    await run('boot-6', connector);
+    assert.equal(await mark(), 'boot-6\n');
+    await lab.run('destroy', lost);
+    for (const id of [lost, fine]) await lab.run('undefine', id);
   });
 
   it('does not start servers of a host on which no agent has run before', async () => {
