@@ -1,6 +1,7 @@
 import { Kysely, MysqlDialect, type Transaction } from 'kysely';
-import { createPool } from 'mysql2';
+import { createPool, type Pool } from 'mysql2';
 import type { Tables } from '#schema/tables.ts';
+import { failoverPool, isReadOnly } from './failover-pool.ts';
 
 export interface DatabaseOptions {
   /** Connections kept open at most. */
@@ -10,9 +11,41 @@ export interface DatabaseOptions {
 /**
  * Opens a pool on MySQL or MariaDB. Times come as UTC text and JSON columns as text, so that a row is never a Date
  * in one driver and a string in another. Every session is READ COMMITTED: compare-and-swap updates need no gap locks.
- * @param url `mysql://user:password@host:port/database`
+ * @param url `mysql://user:password@host:port/database`; with `?failover=host:port,host:port` servers that may take over from the
+ * first: whichever takes writes is used.
  */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Kysely<Tables> {
+  const [first, ...others] = addresses(url);
+  if (others.length === 0)
+    return new Kysely<Tables>({ dialect: new MysqlDialect({ pool: openPool(first, options) }) });
+  const pool = failoverPool([first, ...others].map((address) => openPool(address, options)));
+  return new Kysely<Tables>({
+    dialect: new MysqlDialect({ pool }),
+    log: (event) => {
+      if (event.level === 'error' && isReadOnly(event.error)) pool.demoted();
+    },
+  });
+}
+
+/** One URL per server. */
+function addresses(url: string): [string, ...string[]] {
+  const first = new URL(url);
+  const others = first.searchParams.get('failover')?.split(',') ?? [];
+  first.searchParams.delete('failover');
+  return [
+    first.href,
+    ...others.map((host) => {
+      const other = new URL(first);
+      // A path to a socket is the first server's own.
+      other.searchParams.delete('socketPath');
+      other.port = '';
+      other.host = host.trim();
+      return other.href;
+    }),
+  ];
+}
+
+function openPool(url: string, options: DatabaseOptions): Pool {
   const pool = createPool({
     uri: url,
     connectionLimit: options.connections ?? 10,
@@ -39,7 +72,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Kysely
       orGone,
     );
   });
-  return new Kysely<Tables>({ dialect: new MysqlDialect({ pool }) });
+  return pool;
 }
 
 /** Deadlock (1213) and lock wait timeout (1205): the transaction was rolled back and may simply run again. */

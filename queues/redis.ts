@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { sentinelOptions } from './redis-sentinels.ts';
 
 /**
  * A connection that outlives Redis: commands wait until it is back, for as long as it takes. BullMQ needs that (a
@@ -6,7 +7,10 @@ import { Redis } from 'ioredis';
  * ioredis would throw connection errors.
  */
 export function openRedis(url: string): Redis {
-  return new Redis(url, { maxRetriesPerRequest: null, retryStrategy: backOff }).on('error', () => undefined);
+  const options = { maxRetriesPerRequest: null, retryStrategy: backOff };
+  const sentinels = sentinelOptions(url);
+  const redis = sentinels === undefined ? new Redis(url, options) : new Redis({ ...sentinels, ...options });
+  return redis.on('error', () => undefined);
 }
 
 function backOff(attempt: number): number {
