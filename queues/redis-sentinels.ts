@@ -8,7 +8,7 @@ const SENTINEL_PORT = 26_379;
  * the master NAME is; account and database are the master's, and the Sentinels take the password too if they want one.
  * @returns undefined for a URL that names a Redis itself.
  */
-export function sentinelOptions(text: string): RedisOptions | undefined {
+export function sentinelOptions(text: string) {
   const url = new URL(text);
   const name = url.searchParams.get('sentinel');
   if (name === null) return undefined;
@@ -27,7 +27,7 @@ export function sentinelOptions(text: string): RedisOptions | undefined {
     // A master that hangs does not close its connections: when the Sentinels announce another one, go there.
     failoverDetector: true,
     // A former master that has become a replica refuses writes: connect anew, and send the command again.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
-    sentinelRetryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
-  };
+    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
+    sentinelRetryStrategy: (attempt: number) => Math.min(attempt * 50, 1_000),
+  } satisfies RedisOptions;
 }
