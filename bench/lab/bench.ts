@@ -61,11 +61,16 @@ export async function forksOf(machine: Machine): Promise<number> {
   return Number(await machine.sh("awk '/^processes/ {print $2}' /proc/stat"));
 }
 
-/** Runs one of `bench/lab/hand`'s scripts in a machine. @returns milliseconds by the machine's own clock. */
+/**
+ * Runs one of `bench/lab/hand`'s scripts in a machine.
+ * @returns milliseconds by the machine's own clock.
+ * @throws Error when the script fails: half an attach is quick.
+ */
 export async function byHand(machine: Machine, script: string, args: readonly string[]): Promise<number> {
   const words = args.map((word) => `'${word}'`).join(' ');
   const said = await machine.sh(
-    `began=$(date +%s%N); sh /opt/blockyard/bench/lab/hand/${script} ${words}; ended=$(date +%s%N)
+    `set -e
+     began=$(date +%s%N); sh /opt/blockyard/bench/lab/hand/${script} ${words}; ended=$(date +%s%N)
      echo $(((ended - began) / 1000))`,
     { timeoutMs: DEADLINE_MS },
   );

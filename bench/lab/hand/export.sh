@@ -18,8 +18,9 @@ mkdir lun/lun_0
 ln -s "/sys/kernel/config/target/core/iblock_$index/$name" lun/lun_0/backstore
 mkdir "np/$portal"
 mkdir "acls/$initiator"
-echo "$user" >"acls/$initiator/auth/userid"
-echo "$secret" >"acls/$initiator/auth/password"
+# LIO takes a newline for a part of the name and of the secret.
+printf %s "$user" >"acls/$initiator/auth/userid"
+printf %s "$secret" >"acls/$initiator/auth/password"
 mkdir "acls/$initiator/lun_0"
 ln -s "/sys/kernel/config/target/iscsi/$target/tpgt_1/lun/lun_0" "acls/$initiator/lun_0/lun"
 echo 1 >enable
