@@ -8,7 +8,7 @@ import { secrets, targets, virsh } from '#stack/demo/host.ts';
 import { type Stack, startStack } from '#stack/environment.ts';
 import { buildBootableImage } from '#stack/guest/bootable.ts';
 import { servicesUp } from '#stack/readiness.ts';
-import { Stops } from '../faults/stops.ts';
+import { Stops } from '#test/chaos/stops.ts';
 
 /** An emulated guest on a busy machine. */
 const WITHIN_MS = 120_000;

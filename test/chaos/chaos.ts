@@ -59,7 +59,12 @@ export async function chaos(rig: Rig, seed: number): Promise<void> {
     }
   }
 
-  await Promise.all([reaper(), ...Array.from({ length: USERS }, (_, index) => user(`user ${index}`))]);
+  const ends = await Promise.allSettled([
+    reaper(),
+    ...Array.from({ length: USERS }, (_, index) => user(`user ${index}`)),
+  ]);
+  // All of them first: who is still at work would disturb what comes next.
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   console.log(`        seed ${seed}: ${done.calls} calls, ${done.blows} blows`);
   await assertNothingLeft(rig);
   const stuck = await rig.db

@@ -93,6 +93,16 @@ export class Rig implements AsyncDisposable {
     return join(this.#dir, 'log');
   }
 
+  get prefix(): string {
+    return this.stack.env['BLOCKYARD_QUEUE_PREFIX']!;
+  }
+
+  /** The queue of operations and those of both agents. */
+  get queues(): string[] {
+    const host = this.stack.env['BLOCKYARD_HOST']!;
+    return ['operations', `storage.${host}`, `compute.${host}`];
+  }
+
   get serverPath(): string {
     return `/compute/v2.1/servers/${this.server}`;
   }

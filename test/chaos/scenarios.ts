@@ -107,9 +107,8 @@ export const SCENARIOS = {
   },
 
   'nothing waits in Redis in the end': async (rig) => {
-    const { BLOCKYARD_HOST: host, BLOCKYARD_QUEUE_PREFIX: prefix = '' } = rig.stack.env;
-    for (const name of ['operations', `storage.${host}`, `compute.${host}`]) {
-      const queue = new Queue(name, { connection: rig.redis, prefix });
+    for (const name of rig.queues) {
+      const queue = new Queue(name, { connection: rig.redis, prefix: rig.prefix });
       await rig.until(`${name} is empty`, async () => {
         const counts = await queue.getJobCounts('wait', 'active', 'delayed', 'prioritized');
         return Object.values(counts).every((count) => count === 0);

@@ -1,3 +1,4 @@
+import { diagnose } from './diagnosis.ts';
 import { type Cell, play, SUBJECTS, type SubjectName } from './matrix.ts';
 import { Rig } from './rig.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -15,12 +16,20 @@ const AT_WORK = [
   'kill -9 of all and Redis',
 ] as const;
 
+/** What goes wrong first is the cause of much that comes after. */
+const DIAGNOSES_AT_MOST = 3;
+
 describe('faults at every step', function () {
   this.timeout(300_000);
   let rig: Rig;
+  let diagnoses = 0;
   const table = new Table();
   before(async () => {
     rig = await Rig.start();
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed' && diagnoses++ < DIAGNOSES_AT_MOST)
+      console.log(await diagnose(rig));
   });
   after(async () => {
     console.log(table.toString());
