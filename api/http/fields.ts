@@ -4,6 +4,9 @@ import { z } from 'zod';
 const TRUE = ['True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes', 'y', 't'] as const;
 const FALSE = ['False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', 'NO', 'No', 'no', 'n', 'f'] as const;
 
+const PRINTABLE = /^\P{Cc}*$/u;
+const UNPRINTABLE = 'has characters that cannot be printed';
+
 /** A boolean, or one of the words that OpenStack takes for one. */
 export const flag = z
   .union([z.boolean(), z.enum([...TRUE, ...FALSE])], { error: 'is not a boolean' })
@@ -31,9 +34,40 @@ function canonicalUuid(text: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
-export const text255 = z.string().max(255, { error: 'is too long' });
+/**
+ * A check for text of at most so many characters, as VARCHAR columns and Cinder count them: JavaScript counts those beyond
+ * U+FFFF twice.
+ */
+export function upTo(max: number): (text: string) => boolean {
+  return (text) => text.length <= max || (text.length <= 2 * max && Array.from(text).length <= max);
+}
+
+/** A check for text of a TEXT column, which counts bytes. */
+function fitsText(text: string): boolean {
+  return Buffer.byteLength(text) <= 65_535;
+}
+
+export const text255 = z.string().refine(upTo(255), { error: 'is too long' }).meta({ maxLength: 255 });
 /** Name or description: surrounding white space does not count. */
-export const trimmed255 = z.string().trim().max(255, { error: 'has more than 255 characters' });
+export const trimmed255 = z
+  .string()
+  .trim()
+  .refine(upTo(255), { error: 'has more than 255 characters' })
+  .meta({ maxLength: 255 });
+/** Nova's names: there is something to be seen, and nothing that cannot be. */
+export const novaName = z
+  .string()
+  .trim()
+  .min(1, { error: 'is too short' })
+  .refine(upTo(255), { error: 'is too long' })
+  .regex(PRINTABLE, { error: UNPRINTABLE })
+  .meta({ maxLength: 255 });
+/** Nova's descriptions of up to 65,535 characters, kept in a TEXT column. */
+export const novaDescription = z
+  .string()
+  .refine(fitsText, { error: 'has more than 65535 bytes' })
+  .regex(PRINTABLE, { error: UNPRINTABLE })
+  .meta({ maxLength: 65_535 });
 
 const KEY = /^[a-zA-Z0-9\-_:. /]{1,255}$/;
 export const keyOf255 = z

@@ -1,20 +1,19 @@
 /** Cinder's "Attachments (attachments)", microversions 3.27, 3.44 and 3.54. */
 import { z } from 'zod';
-import { time, uuid } from '#api/http/fields.ts';
+import { text255, time, uuid } from '#api/http/fields.ts';
 
 /** RFC 7143 (iqn, eui, naa), at most 223 bytes. */
 const initiator = z
   .string()
   .max(223, { error: 'is too long' })
   .regex(/^(iqn\.[0-9]{4}-[0-9]{2}\.|eui\.|naa\.)[A-Za-z0-9.:_-]+$/, { error: 'is not an iSCSI name' });
-const word = z.string().max(255, { error: 'is too long' });
 
 /** What a client says of the host that will connect; os-brick sends more than we use. */
 const connector = z.looseObject({
   initiator,
-  host: word.optional(),
-  ip: word.nullish(),
-  mountpoint: word.nullish(),
+  host: text255.optional(),
+  ip: text255.nullish(),
+  mountpoint: text255.nullish(),
   mode: z.enum(['rw', 'ro', 'null']).nullish(),
   multipath: z.boolean().nullish(),
   enforce_multipath: z.boolean().nullish(),

@@ -1,6 +1,6 @@
 /** Cinder's QoS specs on the wire (its API reference, "Quality of service (QoS) specifications (qos-specs)"). */
 import { z } from 'zod';
-import { keyOf255, links, text255 } from '#api/http/fields.ts';
+import { keyOf255, links, text255, upTo } from '#api/http/fields.ts';
 
 const consumer = z.enum(['front-end', 'back-end', 'both'], {
   error: "Valid consumer of QoS specs are: ['front-end', 'back-end', 'both']",
@@ -13,7 +13,8 @@ const name = z
   .string()
   .trim()
   .min(1, { error: "The 'name' can not be empty." })
-  .max(255, { error: "The 'name' can not be greater than 255 characters." });
+  .refine(upTo(255), { error: "The 'name' can not be greater than 255 characters." })
+  .meta({ maxLength: 255 });
 
 export const createBody = z.strictObject({
   qos_specs: z.object({ name, consumer: consumer.optional() }).catchall(value).check(cleanKeys()),

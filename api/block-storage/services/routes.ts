@@ -1,6 +1,6 @@
 /** Cinder's "Services (os-services)". */
 import { z } from 'zod';
-import { anyQuery, noParams } from '#api/http/fields.ts';
+import { anyQuery, noParams, trimmed255 } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { listServices, setService } from './handlers.ts';
 
@@ -13,12 +13,7 @@ const body = z.strictObject({
   cluster: z.string().nullish(),
 });
 const bodyWithReason = body.extend({
-  disabled_reason: z
-    .string()
-    .trim()
-    .min(1, { error: 'is too short' })
-    .max(255, { error: 'is too long' })
-    .optional(),
+  disabled_reason: trimmed255.min(1, { error: 'is too short' }).optional(),
 });
 
 const service = z.strictObject({

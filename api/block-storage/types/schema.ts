@@ -2,13 +2,8 @@
 import { z } from 'zod';
 import { flag, keyOf255, links, text255 } from '#api/http/fields.ts';
 
-const name = z
-  .string()
-  .max(255, { error: 'is too long' })
-  .refine((text) => text.trim() !== '', { error: "The 'name' can not be empty." });
-const description = z
-  .string()
-  .max(255, { error: 'is too long' })
+const name = text255.refine((text) => text.trim() !== '', { error: "The 'name' can not be empty." });
+const description = text255
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
   .nullish();
 
@@ -30,7 +25,7 @@ export type NewType = z.output<typeof createBody>['volume_type'];
 
 export const updateBody = z.strictObject({
   volume_type: z.strictObject({
-    name: z.string().min(1, { error: 'is too short' }).max(255, { error: 'is too long' }).nullish(),
+    name: text255.min(1, { error: 'is too short' }).nullish(),
     description,
     is_public: flag.optional(),
   }),

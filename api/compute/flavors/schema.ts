@@ -1,6 +1,6 @@
 /** Nova's flavors on the wire (its API reference, "Flavors"). */
 import { z } from 'zod';
-import { flag, links, text255 } from '#api/http/fields.ts';
+import { flag, links, novaDescription, novaName, text255 } from '#api/http/fields.ts';
 
 const whole = (min: number) =>
   z
@@ -12,7 +12,6 @@ const whole = (min: number) =>
       error: `is not an integer from ${min} to 2147483647`,
     });
 
-const name = z.string().trim().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
 /** Nova's: it stands in paths. */
 const flavorId = z.union([z.int().nonnegative(), z.string().regex(/^[a-zA-Z0-9_. -]{1,255}$/)], {
   error: 'can only contain [a-zA-Z0-9_.- ]',
@@ -23,7 +22,7 @@ const nothing = z.union([z.literal(0), z.literal('0'), z.literal('')], {
 
 export const createBody = z.strictObject({
   flavor: z.strictObject({
-    name,
+    name: novaName,
     id: flavorId.transform((id) => String(id).trim()).nullish(),
     vcpus: whole(1),
     ram: whole(1),
@@ -32,7 +31,7 @@ export const createBody = z.strictObject({
     'OS-FLV-EXT-DATA:ephemeral': nothing.optional(),
     rxtx_factor: z.unknown().optional(),
     'os-flavor-access:is_public': flag.optional(),
-    description: z.string().max(65_535).nullish(),
+    description: novaDescription.nullish(),
   }),
 });
 

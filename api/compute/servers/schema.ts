@@ -1,6 +1,6 @@
 /** Nova's servers on the wire (its API reference, "Servers (servers)" and "Servers - run an action"). */
 import { z } from 'zod';
-import { flag, links, sizeGib, stringMap, text255, uuid } from '#api/http/fields.ts';
+import { flag, links, novaName, sizeGib, stringMap, text255, uuid } from '#api/http/fields.ts';
 
 const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 export const summary = z.strictObject({ id: z.string(), name: z.string(), links });
@@ -47,8 +47,6 @@ export const detail = z.strictObject({
   ),
 });
 
-const name = z.string().trim().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
-
 /** One of `block_device_mapping_v2`; what else clients send there says how a guest sees it, which is ours to choose. */
 const mapping = z.looseObject({
   boot_index: z.union([z.int(), z.string().regex(/^-?\d{1,9}$/)]).nullish(),
@@ -75,7 +73,7 @@ const nothing = z.union([z.literal(''), z.literal(false), z.literal('False'), z.
 });
 
 const newServer = z.strictObject({
-  name,
+  name: novaName,
   flavorRef: z.union([z.string().min(1), z.int().nonnegative().transform(String)]),
   imageRef: z.string().nullish(),
   block_device_mapping_v2: z.array(mapping).max(16).optional(),
@@ -102,7 +100,7 @@ export const createReply = z.strictObject({
   server: z.strictObject({ id: z.string(), links, 'OS-DCF:diskConfig': z.literal('MANUAL') }),
 });
 
-export const updateBody = z.strictObject({ server: z.strictObject({ name }) });
+export const updateBody = z.strictObject({ server: z.strictObject({ name: novaName }) });
 
 const empty = z.union([z.null(), z.strictObject({})]);
 export const startBody = z.strictObject({ 'os-start': empty });

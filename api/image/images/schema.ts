@@ -1,6 +1,6 @@
 /** Glance's images on the wire (its API reference, "Images" v2). */
 import { z } from 'zod';
-import { text255 } from '#api/http/fields.ts';
+import { text255, upTo } from '#api/http/fields.ts';
 import { DISK_FORMATS } from '#schema/tasks.ts';
 
 export const VISIBILITIES = ['public', 'private', 'shared', 'community'] as const;
@@ -55,7 +55,10 @@ export const READ_ONLY: ReadonlySet<string> = new Set([
 
 /** A user's own property. */
 export const propertyName = text255.regex(/^[\x21-\x7e]+$/, { error: 'is not a name of a property' });
-export const propertyValue = z.string().max(4_096, { error: 'is too long' });
+export const propertyValue = z
+  .string()
+  .refine(upTo(4_096), { error: 'is too long' })
+  .meta({ maxLength: 4_096 });
 
 export const createBody = z.looseObject({
   id: z.uuid({ error: "is not a 'uuid'" }).optional(),
