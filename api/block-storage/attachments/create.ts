@@ -20,6 +20,7 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
   }
   const { app, caller } = context;
   const volume = await findVolume(context, wanted.volume_uuid);
+  await checkServer(context, asServer(wanted.instance_uuid));
   const id = asId<AttachmentId>(app.ids.uuid());
   const operation = await transaction(app.db, async (tx): Promise<OperationId | undefined> => {
     await reserve(context, tx, volume, wanted);
@@ -60,6 +61,17 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
   if (operation !== undefined) await carryOut(context, operation, 'create attachment for volume');
   const row = await findAttachment(context, id);
   return { status: 200, body: { attachment: detailView(context, row) } };
+}
+
+/** A server that we don't know may be another cloud's; one that we know must be the caller's to use. */
+async function checkServer({ app, caller }: RequestContext, id: ServerId | null): Promise<void> {
+  if (id === null || caller.seesAllProjects) return;
+  const server = await app.db
+    .selectFrom('servers')
+    .select('project_id')
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (server !== undefined && server.project_id !== caller.projectId) throw notFound('Instance', id);
 }
 
 function asServer(uuid: string | null | undefined): ServerId | null {

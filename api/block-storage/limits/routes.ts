@@ -67,6 +67,11 @@ function quotaSet(id: string, used: Usage | undefined) {
   };
 }
 
+function checkProject({ caller }: RequestContext, project: string): void {
+  if (project === caller.projectId || caller.isAdmin) return;
+  throw forbidden("Policy doesn't allow volume_extension:quotas:show to be performed.");
+}
+
 const projectParams = z.strictObject({ project: z.string() });
 const quotaReply = z.strictObject({
   quota_set: z.object({ id: z.string() }).catchall(quota),
@@ -111,9 +116,7 @@ export const limitRoutes: readonly Route[] = [
     queryNames: ['usage'],
     replies: { 200: quotaReply },
     handle: async (context, { params: { project }, query }) => {
-      if (project !== context.caller.projectId && !context.caller.isAdmin) {
-        throw forbidden("Policy doesn't allow volume_extension:quotas:show to be performed.");
-      }
+      checkProject(context, project);
       const withUsage = isTrue(query['usage']);
       const used = withUsage ? await usage(context, project) : undefined;
       return { status: 200, body: { quota_set: quotaSet(project, used) } };
@@ -126,9 +129,9 @@ export const limitRoutes: readonly Route[] = [
     params: projectParams,
     query: anyQuery,
     replies: { 200: quotaReply },
-    handle: (_context, { params: { project } }) => ({
-      status: 200,
-      body: { quota_set: quotaSet(project, undefined) },
-    }),
+    handle: (context, { params: { project } }) => {
+      checkProject(context, project);
+      return { status: 200, body: { quota_set: quotaSet(project, undefined) } };
+    },
   }),
 ];

@@ -2,7 +2,7 @@ import { prepareVolume } from '#api/block-storage/volumes/create.ts';
 import { findVolume } from '#api/block-storage/volumes/rows.ts';
 import type { NewVolume } from '#api/block-storage/volumes/schema.ts';
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest } from '#api/http/errors.ts';
+import { type ApiError, badRequest } from '#api/http/errors.ts';
 import type { Tx } from '#queues/transaction.ts';
 import type { OperationId, ProjectId, VolumeId } from '#schema/ids.ts';
 import { checkStorage } from '../volume-attachments/health.ts';
@@ -61,9 +61,7 @@ export async function prepareRoot(context: RequestContext, mapping: Mapping): Pr
 }
 
 async function existing(context: RequestContext, id: string): Promise<RootVolume> {
-  const volume = await findVolume(context, id).catch((error: unknown) => {
-    throw error instanceof ApiError ? badRequest(`Block Device Mapping is Invalid: ${error.message}`) : error;
-  });
+  const volume = await findVolume(context, id);
   if (volume.bootable === 0) throw badRequest(`Block Device ${volume.id} is not bootable.`);
   await checkStorage(context.app, volume);
   return {

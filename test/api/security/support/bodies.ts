@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import type { Kit } from './kit.ts';
+import type { Target } from './surface.ts';
+
+const connector = { initiator: 'iqn.2010-10.org.blockyard:guest', host: 'guest', ip: '127.0.0.1' };
+const metadata = { key: 'new' };
+const service = { host: 'comp1', binary: 'blockyard-compute' };
+
+/** One good body for every route that takes one, with ids of the caller's own. */
+const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
+  'volume POST /volumes': () => ({ volume: { size: 1, name: 'n', metadata } }),
+  'volume PUT /volumes/{id}': () => ({ volume: { name: 'renamed', metadata } }),
+  'volume POST /volumes/{id}/action os-extend': () => ({ 'os-extend': { new_size: 2 } }),
+  'volume POST /volumes/{id}/action os-reset_status': () => ({ 'os-reset_status': { status: 'error' } }),
+  'volume POST /volumes/{id}/action os-force_delete': () => ({ 'os-force_delete': {} }),
+  'volume POST /volumes/{id}/action os-volume_upload_image': () => ({
+    'os-volume_upload_image': { image_name: 'n', disk_format: 'raw', container_format: 'bare' },
+  }),
+  'volume POST /volumes/{id}/action os-set_image_metadata': () => ({ 'os-set_image_metadata': { metadata } }),
+  'volume POST /volumes/{id}/action os-unset_image_metadata': () => ({
+    'os-unset_image_metadata': { key: 'key' },
+  }),
+  'volume POST /volumes/{id}/action os-show_image_metadata': () => ({ 'os-show_image_metadata': null }),
+  'volume POST /volumes/{id}/action os-set_bootable': () => ({ 'os-set_bootable': { bootable: false } }),
+  'volume POST /volumes/{id}/metadata': () => ({ metadata }),
+  'volume PUT /volumes/{id}/metadata': () => ({ metadata }),
+  'volume PUT /volumes/{id}/metadata/{key}': () => ({ meta: metadata }),
+  'volume POST /snapshots': ({ volume }) => ({ snapshot: { volume_id: volume, name: 'n', metadata } }),
+  'volume PUT /snapshots/{id}': () => ({ snapshot: { name: 'renamed' } }),
+  'volume POST /snapshots/{id}/action os-reset_status': () => ({ 'os-reset_status': { status: 'error' } }),
+  'volume POST /snapshots/{id}/metadata': () => ({ metadata }),
+  'volume PUT /snapshots/{id}/metadata': () => ({ metadata }),
+  'volume PUT /snapshots/{id}/metadata/{key}': () => ({ meta: metadata }),
+  'volume POST /attachments': ({ volume }) => ({ attachment: { volume_uuid: volume } }),
+  'volume PUT /attachments/{id}': () => ({ attachment: { connector } }),
+  'volume POST /attachments/{id}/action os-complete': () => ({ 'os-complete': null }),
+  'volume POST /types': () => ({ volume_type: { name: randomUUID(), extra_specs: metadata } }),
+  'volume PUT /types/{id}': () => ({ volume_type: { description: 'changed' } }),
+  'volume POST /types/{type_id}/extra_specs': () => ({ extra_specs: metadata }),
+  'volume PUT /types/{type_id}/extra_specs/{key}': () => metadata,
+  'volume POST /qos-specs': () => ({ qos_specs: { name: randomUUID(), total_iops_sec: '5' } }),
+  'volume PUT /qos-specs/{id}': () => ({ qos_specs: { total_iops_sec: '6' } }),
+  'volume PUT /qos-specs/{id}/delete_keys': () => ({ keys: ['key'] }),
+  'volume PUT /os-services/enable': () => service,
+  'volume PUT /os-services/disable': () => service,
+  'volume PUT /os-services/disable-log-reason': () => ({ ...service, disabled_reason: 'why' }),
+  'compute POST /servers': ({ volume }) => ({
+    server: {
+      name: 'n',
+      flavorRef: '1',
+      block_device_mapping_v2: [
+        { boot_index: 0, source_type: 'volume', destination_type: 'volume', uuid: volume },
+      ],
+    },
+  }),
+  'compute PUT /servers/{id}': () => ({ server: { name: 'renamed' } }),
+  'compute POST /servers/{id}/action os-start': () => ({ 'os-start': null }),
+  'compute POST /servers/{id}/action os-stop': () => ({ 'os-stop': null }),
+  'compute POST /servers/{id}/action reboot': () => ({ reboot: { type: 'SOFT' } }),
+  'compute POST /servers/{id}/action os-getConsoleOutput': () => ({ 'os-getConsoleOutput': { length: 1 } }),
+  'compute POST /servers/{server_id}/os-volume_attachments': ({ volume }) => ({
+    volumeAttachment: { volumeId: volume },
+  }),
+  'compute POST /flavors': () => ({ flavor: { name: randomUUID(), vcpus: 1, ram: 64, disk: 0 } }),
+  'compute POST /flavors/{id}/os-extra_specs': () => ({ extra_specs: metadata }),
+  'image POST /images': () => ({ name: 'n', disk_format: 'raw', container_format: 'bare', key: 'new' }),
+  'image PATCH /images/{id}': () => [{ op: 'replace', path: '/name', value: 'renamed' }],
+  'image PUT /images/{id}/file': () => 'data',
+};
+
+/** Other shapes of a body, in which an id means something else. */
+const VARIANTS: Readonly<Record<string, (own: Kit) => readonly unknown[]>> = {
+  'compute POST /servers': (own) =>
+    (['image', 'snapshot'] as const).map((source_type) => ({
+      server: {
+        name: 'n',
+        flavorRef: '1',
+        block_device_mapping_v2: [
+          { boot_index: 0, source_type, destination_type: 'volume', volume_size: 1, uuid: own[source_type] },
+        ],
+      },
+    })),
+};
+
+/** The good body and others like it. */
+export function bodiesOf(target: Target, own: Kit): unknown[] {
+  return [bodyOf(target, own), ...(VARIANTS[target.key]?.(own) ?? [])];
+}
+
+/**
+ * A body that the route takes; undefined when it takes none.
+ * @throws Error for a route that nobody has written one for yet.
+ */
+export function bodyOf({ key, route }: Target, own: Kit): unknown {
+  if (route.body === undefined) return undefined;
+  const body = BODIES[key];
+  if (body === undefined)
+    throw new Error(
+      `"${key}" is new: the security tests need a good body for it, in ${import.meta.filename}`,
+    );
+  return body(own);
+}
+
+/** Bodies of routes that are no more. */
+export function staleBodies(targets: readonly Target[]): string[] {
+  const known = new Set(targets.map(({ key }) => key));
+  return Object.keys(BODIES).filter((key) => !known.has(key));
+}

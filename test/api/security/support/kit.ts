@@ -1,0 +1,266 @@
+import { randomUUID } from 'node:crypto';
+import { asId, type OperationId, type ServerId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
+import { OTHER_PROJECT, PROJECT, type TestApi, TOKENS } from '#test/api/support/api.ts';
+
+/** What can be named by an id. */
+export const NOUNS = [
+  'volume',
+  'snapshot',
+  'attachment',
+  'operation',
+  'message',
+  'server',
+  'plugged',
+  'image',
+  'type',
+  'flavor',
+  'qos',
+  'project',
+] as const;
+export type Noun = (typeof NOUNS)[number];
+
+/** One of everything that belongs to one project. */
+export type Kit = Readonly<Record<Noun, string>>;
+
+/** What the word before an id in a path, or the parameter's own name, stands for. A new one needs a line here. */
+const NOUN_OF: Readonly<Record<string, Noun>> = {
+  volumes: 'volume',
+  volume_id: 'plugged',
+  snapshots: 'snapshot',
+  snapshot_id: 'snapshot',
+  attachments: 'attachment',
+  attachment_id: 'attachment',
+  operations: 'operation',
+  messages: 'message',
+  servers: 'server',
+  server_id: 'server',
+  images: 'image',
+  image_id: 'image',
+  types: 'type',
+  type_id: 'type',
+  flavors: 'flavor',
+  'qos-specs': 'qos',
+  project: 'project',
+};
+
+/** Parameters that are names within a resource, and one that every resource of a kit has. */
+const WITHIN: Readonly<Record<string, string>> = { key: 'key', tag: 'tag' };
+
+/**
+ * The noun of a path's parameter; undefined for one that names a part of a resource.
+ * @throws Error for a parameter that nobody has thought of yet.
+ */
+export function nounOf(parts: readonly string[], index: number): Noun | undefined {
+  const name = parts[index]?.slice(1, -1) ?? '';
+  if (Object.hasOwn(WITHIN, name)) return undefined;
+  const noun = NOUN_OF[name] ?? NOUN_OF[parts[index - 1] ?? ''];
+  if (noun === undefined)
+    throw new Error(`/${parts.join('/')}: what is {${name}}? Say so in ${import.meta.filename}`);
+  return noun;
+}
+
+/** What a field of a body names. A new one needs a line here. */
+const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
+  volume_id: ['volume', 'plugged'],
+  volume_uuid: ['volume', 'plugged'],
+  volumeId: ['volume', 'plugged'],
+  source_volid: ['volume', 'plugged'],
+  snapshot_id: ['snapshot'],
+  image_id: ['image'],
+  imageRef: ['image'],
+  instance_uuid: ['server'],
+  volume_type: ['type'],
+  flavorRef: [],
+  // One of three, as its neighbour says.
+  uuid: ['volume', 'plugged', 'image', 'snapshot'],
+  // Of things that do not exist here.
+  consistencygroup_id: [],
+  group_id: [],
+  backup_id: [],
+  // A new image's own, and the project that it is to be of.
+  id: [],
+  owner: ['project'],
+  member: [],
+};
+
+/** @throws Error for a field that nobody has thought of yet. */
+export function nounsOfField(name: string): readonly Noun[] {
+  const nouns = NOUN_OF_FIELD[name];
+  if (nouns === undefined)
+    throw new Error(`what does "${name}" name in a body? Say so in ${import.meta.filename}`);
+  return nouns;
+}
+
+export function withinPart(part: string): string {
+  return WITHIN[part.slice(1, -1)] ?? part;
+}
+
+export type Owner = 'member' | 'stranger';
+const PROJECT_OF: Readonly<Record<Owner, string>> = { member: PROJECT, stranger: OTHER_PROJECT };
+const HOUR_AHEAD = '2100-01-01 00:00:00';
+
+/** Makes one of everything for a project; what belongs to nobody is what only admins see. */
+export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
+  const volume = await makeVolume(api, owner);
+  const operations = await api.call('GET', '/operations?limit=1', { as: owner });
+  const operation: string = operations.body.operations[0].id;
+  const snapshot = await makeSnapshot(api, owner, volume);
+  await api.db
+    .updateTable('operations')
+    .set({ state: 'undone', error: `a secret of ${PROJECT_OF[owner]}` })
+    .where('id', '=', asId<OperationId>(operation))
+    .execute();
+  const attached = await makeVolume(api, owner);
+  const attachment = await api.call('POST', '/attachments', {
+    as: owner,
+    body: { attachment: { volume_uuid: attached } },
+  });
+  const image = await api.image('POST', '/images', {
+    as: owner,
+    body: { name: 'image', tags: ['tag'], disk_format: 'raw', container_format: 'bare', key: 'value' },
+  });
+  await fetch(`${api.url}/image/v2/images/${image.body.id}/file`, {
+    method: 'PUT',
+    headers: { 'X-Auth-Token': TOKENS[owner], 'Content-Type': 'application/octet-stream' },
+    body: 'data',
+  });
+  return {
+    volume,
+    snapshot,
+    attachment: attachment.body.attachment.id,
+    operation,
+    message: operation,
+    ...(await makeServer(api, owner)),
+    image: image.body.id,
+    ...(await makeOperators(api)),
+    project: PROJECT_OF[owner],
+  };
+}
+
+async function makeVolume(api: TestApi, as: Owner): Promise<string> {
+  const body = { volume: { size: 1, metadata: { key: 'value' } } };
+  const id: string = (await api.call('POST', '/volumes', { as, body })).body.volume.id;
+  await settle(api, id);
+  const image_metadata = JSON.stringify({ key: 'value' });
+  await api.db
+    .updateTable('volumes')
+    .set({ bootable: 1, image_metadata })
+    .where('id', '=', asId<VolumeId>(id))
+    .execute();
+  return id;
+}
+
+async function makeSnapshot(api: TestApi, as: Owner, volume: string): Promise<string> {
+  const body = { snapshot: { volume_id: volume, metadata: { key: 'value' } } };
+  const id: string = (await api.call('POST', '/snapshots', { as, body })).body.snapshot.id;
+  await api.db
+    .updateTable('snapshots')
+    .set({ status: 'available' })
+    .where('id', '=', asId<SnapshotId>(id))
+    .execute();
+  await settle(api, volume);
+  return id;
+}
+
+/** No conductor runs: what it would do is done here. */
+async function settle(api: TestApi, volume: string): Promise<void> {
+  const id = asId<VolumeId>(volume);
+  await api.db.updateTable('operations').set({ state: 'done' }).where('volume_id', '=', id).execute();
+  await api.db
+    .updateTable('volumes')
+    .set({ status: 'available', operation_id: null })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** A server that runs, with a root volume and the one that is called plugged. */
+async function makeServer(api: TestApi, owner: Owner): Promise<Pick<Kit, 'server' | 'plugged'>> {
+  const id = randomUUID();
+  const root = asId<VolumeId>(await makeVolume(api, owner));
+  await api.db
+    .insertInto('servers')
+    .values({
+      id: asId<ServerId>(id),
+      host: asId('comp1'),
+      project_id: asId(PROJECT_OF[owner]),
+      user_id: asId('u'),
+      name: `server of ${owner}`,
+      status: 'ACTIVE',
+      vcpus: 1,
+      memory_mib: 512,
+      root_volume_id: root,
+      flavor: JSON.stringify({ id: '1', name: 'tiny', vcpus: 1, ram: 512, disk: 0 }),
+      metadata: '{}',
+      created_at: HOUR_AHEAD,
+      updated_at: HOUR_AHEAD,
+    })
+    .execute();
+  const plugged = asId<VolumeId>(await makeVolume(api, owner));
+  for (const [volume, mountpoint] of [
+    [root, '/dev/vda'],
+    [plugged, '/dev/vdb'],
+  ] as const) {
+    await api.db
+      .insertInto('attachments')
+      .values({
+        id: asId(randomUUID()),
+        volume_id: volume,
+        project_id: asId(PROJECT_OF[owner]),
+        server_id: asId<ServerId>(id),
+        status: 'attached',
+        host: 'comp1',
+        managed: 1,
+        mountpoint,
+        mode: 'rw',
+        boot_index: volume === root ? 0 : null,
+        created_at: HOUR_AHEAD,
+        updated_at: null,
+      })
+      .execute();
+    await api.db.updateTable('volumes').set({ status: 'in-use' }).where('id', '=', volume).execute();
+  }
+  await api.db
+    .replaceInto('services')
+    .values({
+      binary: 'blockyard-compute',
+      host: 'comp1',
+      agent: asId('comp1'),
+      availability_zone: 'nova',
+      disabled_reason: null,
+      version: 'test',
+      boot_id: 'boot',
+      details: JSON.stringify({ initiator: 'iqn.2010-10.org.blockyard:host:comp1' }),
+      last_seen_at: HOUR_AHEAD,
+      updated_at: null,
+    })
+    .execute();
+  return { server: id, plugged };
+}
+
+/** What operators keep to themselves: a private type, a private flavor, QoS specs. */
+async function makeOperators(api: TestApi): Promise<Pick<Kit, 'type' | 'flavor' | 'qos'>> {
+  const as = 'admin';
+  const type = await api.call('POST', '/types', {
+    as,
+    body: {
+      volume_type: {
+        name: randomUUID(),
+        extra_specs: { key: 'value' },
+        'os-volume-type-access:is_public': false,
+      },
+    },
+  });
+  const flavor = await api.compute('POST', '/flavors', {
+    as,
+    body: { flavor: { name: randomUUID(), vcpus: 1, ram: 64, disk: 0, 'os-flavor-access:is_public': false } },
+  });
+  await api.compute('POST', `/flavors/${flavor.body.flavor.id}/os-extra_specs`, {
+    as,
+    body: { extra_specs: { key: 'value' } },
+  });
+  const qos = await api.call('POST', '/qos-specs', {
+    as,
+    body: { qos_specs: { name: randomUUID(), key: '5' } },
+  });
+  return { type: type.body.volume_type.id, flavor: flavor.body.flavor.id, qos: qos.body.qos_specs.id };
+}
