@@ -1,16 +1,19 @@
-import { UnrecoverableError, Worker } from 'bullmq';
+import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { atMost } from '#queues/at-most.ts';
 import { agentQueue, reportChannel, reportKey } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
 import { reach } from '#queues/stopping-points.ts';
+import { splitAccount, type TaskAccount, withAccount } from '#schema/accounts.ts';
 import type { HostName } from '#schema/ids.ts';
 import { type AgentReport, DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.ts';
 import { type AgentKind, TASKS, type TaskEnvelope, TaskError, type TasksOf } from '#schema/tasks.ts';
 import type { Handlers, TaskContext } from './handlers.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
 import { reclaimJobs } from './reclaim.ts';
+import { recordingTo } from './recording.ts';
 import { openSequenceJournal } from './sequence-journal.ts';
 import { beSoleAgent } from './sole-agent.ts';
+import { TaskRecords } from './task-records.ts';
 
 export interface AgentOptions<K extends AgentKind> {
   readonly kind: K;
@@ -79,13 +82,21 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     return output;
   }
 
+  const records = new TaskRecords();
   const worker = new Worker<TaskEnvelope>(
     agentQueue(kind, host),
     async (job) => {
+      const id = job.id ?? '';
+      const recorder = records.of(id);
+      const attempt = (): Promise<unknown> => recordingTo(recorder, () => carryOut(job.name, job.data));
       try {
-        return await volumes.run(job.data.volumeId, () => carryOut(job.name, job.data));
+        const output = await volumes.run(job.data.volumeId, () => recorder.attempt(attempt));
+        records.end(id);
+        return { output, account: recorder.account() };
       } catch (error) {
-        throw toJobError(error);
+        const failure = toJobError(error, recorder.account());
+        if (!hasAnother(job, failure)) records.end(id);
+        throw failure;
       }
     },
     {
@@ -99,7 +110,9 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
   );
   worker.on('error', (error) => log(`queue: ${error.message}`));
   worker.on('failed', (job, error) =>
-    log(`${job?.name ?? 'task'} ${job?.data.volumeId ?? ''}: ${error.message}`),
+    log(
+      `task=${job?.name ?? ''} job=${job?.id ?? ''} volume=${job?.data.volumeId ?? ''} request=${job?.data.requestId ?? ''} failed: ${splitAccount(error.message).failure}`,
+    ),
   );
 
   async function reportNow(): Promise<void> {
@@ -134,8 +147,13 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
 }
 
 /** `code: message`, as conductors read it; only `failed` is worth another attempt of the same job. */
-function toJobError(error: unknown): Error {
+function toJobError(error: unknown, account: TaskAccount): Error {
   const code = error instanceof TaskError ? error.code : 'failed';
-  const text = `${code}: ${error instanceof Error ? error.message : String(error)}`;
+  const failure = `${code}: ${error instanceof Error ? error.message : String(error)}`;
+  const text = withAccount(failure, account);
   return code === 'failed' ? new Error(text) : new UnrecoverableError(text);
+}
+
+function hasAnother(job: Job, failure: Error): boolean {
+  return !(failure instanceof UnrecoverableError) && job.attemptsMade + 1 < (job.opts.attempts ?? 1);
 }

@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { ProgramError } from './program-error.ts';
+import { recorded } from './recording.ts';
 
 /** What a program is given besides its arguments. */
 export interface RunOptions {
@@ -29,27 +30,37 @@ export interface Runner {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Runs real programs. */
+/** Runs real programs; the timeline of the task that runs one tells of it. */
 export const systemRunner: Runner = {
-  async run(program, args, options = {}) {
-    const result = await execa(program, [...args], {
-      reject: false,
-      env: { LC_ALL: 'C', ...options.env },
-      timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      forceKillAfterDelay: 2_000,
-      stripFinalNewline: false,
-      ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
-    });
-    if (result.exitCode === 0) return { exitCode: 0, stdout: result.stdout, stderr: result.stderr };
-    throw new ProgramError({
-      program,
-      args,
-      exitCode: result.exitCode,
-      signal: result.signal,
-      timedOut: result.timedOut,
-      code: result.code,
-      stdout: result.stdout ?? '',
-      stderr: result.stderr ?? '',
-    });
-  },
+  run: (program, args, options = {}) =>
+    recorded({ program, command: () => [program, ...args].map(quoted).join(' ') }, () =>
+      start(program, args, options),
+    ),
 };
+
+/** As a shell would take it. */
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+async function start(program: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
+  const result = await execa(program, [...args], {
+    reject: false,
+    env: { LC_ALL: 'C', ...options.env },
+    timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    forceKillAfterDelay: 2_000,
+    stripFinalNewline: false,
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+  });
+  if (result.exitCode === 0) return { exitCode: 0, stdout: result.stdout, stderr: result.stderr };
+  throw new ProgramError({
+    program,
+    args,
+    exitCode: result.exitCode,
+    signal: result.signal,
+    timedOut: result.timedOut,
+    code: result.code,
+    stdout: result.stdout ?? '',
+    stderr: result.stderr ?? '',
+  });
+}

@@ -3,6 +3,7 @@ import type { Answers } from '#agent/answers.ts';
 import type { StartCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
+import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
 import { atMost } from '#queues/at-most.ts';
 import { createSecrets } from '#queues/secrets.ts';
@@ -56,7 +57,7 @@ export function libvirtHypervisor(
     virsh,
     events,
     connector,
-    secrets: createSecrets(config.secretKey),
+    secrets: unrecorded(createSecrets(config.secretKey)),
     servers: new KeyedMutex(),
     detachTimeoutMs: config.detachTimeoutMs,
     machine: machineChooser(virsh, config.domainType),

@@ -3,6 +3,8 @@ import { Migrator } from 'kysely/migration';
 import { up as foundation } from '#schema/migrations/001-foundation.ts';
 import { up as imagesAndServers } from '#schema/migrations/002-images-and-servers.ts';
 import { up as imageQuotas } from '#schema/migrations/003-image-quotas.ts';
+import { up as evictions } from '#schema/migrations/004-evictions.ts';
+import { up as timeline } from '#schema/migrations/006-timeline.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -10,6 +12,8 @@ const MIGRATIONS = {
   '001-foundation': { up: foundation },
   '002-images-and-servers': { up: imagesAndServers },
   '003-image-quotas': { up: imageQuotas },
+  '004-evictions': { up: evictions },
+  '006-timeline': { up: timeline },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

@@ -1,6 +1,7 @@
 import type { Generated } from 'kysely';
 import type {
   AttachmentId,
+  EvictionId,
   FlavorId,
   HostName,
   ImageId,
@@ -126,6 +127,8 @@ export interface OperationsTable {
   owner: string | null;
   /** The first of the sequence numbers that belong to this operation. */
   seq_base: number;
+  /** W3C trace context of the request (`traceparent`); null when it is not traced. */
+  traceparent: string | null;
   error: string | null;
   created_at: Time;
   started_at: Time | null;
@@ -143,6 +146,10 @@ export interface OperationStepsTable {
   attempt: number;
   output: JsonText | null;
   error: string | null;
+  /** Of the time between start and end: milliseconds before and between the agent's attempts. Null for the conductor's own. */
+  wait_ms: number | null;
+  /** `{ commands: CommandRecord[], omitted }` (schema/accounts.ts); null when the agent has not told. */
+  commands: JsonText | null;
   started_at: Time;
   ended_at: Time | null;
 }
@@ -227,6 +234,26 @@ export interface SnapshotsTable {
   updated_at: Time | null;
 }
 
+/** What a host that was away has to be rid of when it is back: a disk whose volume was taken from it by force. */
+export interface EvictionsTable {
+  id: EvictionId;
+  /** The volume may be gone by now. */
+  volume_id: VolumeId;
+  server_id: ServerId;
+  host: HostName;
+  /** 1 for a server's root volume: the server goes with it. */
+  root: Flag;
+  /** As the attachment had it; null when the host never had the time to connect. */
+  connection: JsonText | null;
+  /** Of the task: newer than all that the host was asked about the volume before. */
+  seq: number;
+  /** The operation that took the volume away. */
+  operation_id: OperationId;
+  /** What the host answered when it was last tried. */
+  error: string | null;
+  created_at: Time;
+}
+
 export interface ImagesTable {
   id: ImageId;
   project_id: ProjectId;
@@ -287,4 +314,5 @@ export interface Tables {
   images: ImagesTable;
   image_quotas: ImageQuotasTable;
   flavors: FlavorsTable;
+  evictions: EvictionsTable;
 }

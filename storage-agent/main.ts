@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { startAgent } from '#agent/agent.ts';
+import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
@@ -33,7 +34,7 @@ const agent = await startAgent({
   handlers: createStorageHandlers({
     backends: new Map(backends.map(({ config, backend }) => [config.name, backend])),
     target,
-    secrets: createSecrets(config.secretKey),
+    secrets: unrecorded(createSecrets(config.secretKey)),
     ...(images === undefined ? {} : { images }),
   }),
   report: async () => ({

@@ -1,4 +1,6 @@
 import { Queue } from 'bullmq';
+import { splitAccount, type TaskAccount, taskResult } from '#schema/accounts.ts';
+import type { OperationId } from '#schema/ids.ts';
 import {
   TASK_ERROR_CODES,
   type TaskEnvelope,
@@ -8,6 +10,8 @@ import {
 } from '#schema/tasks.ts';
 import { openRedis } from '../redis.ts';
 import { reach } from '../stopping-points.ts';
+import { HostDown } from './host-down.ts';
+import type { Liveness } from './liveness.ts';
 import { type Result, readResults } from './results.ts';
 
 /** One task for one agent. */
@@ -17,15 +21,24 @@ export interface Dispatch {
   readonly jobId: string;
   readonly task: TaskName;
   readonly envelope: TaskEnvelope;
+  /** Hears how the agent carried it out, before `run` ends. */
+  readonly told?: (account: TaskAccount) => void;
 }
+
+/** `fail`: it fails; `fail-unless-begun`: it fails when the agent never saw it, and is waited for otherwise. */
+export type WhenDown = 'wait' | 'fail' | 'fail-unless-begun';
 
 export interface Dispatcher {
   /**
-   * Puts the task on the agent's queue and waits for its end. `withinMs` undefined waits for ever.
-   * @throws TaskError with the agent's own words, or `failed` when time is up (the job is then withdrawn if no
+   * Puts the task on the agent's queue and waits for its end. `withinMs` undefined waits for ever; otherwise the agent has
+   * that long, and longer only while nobody knows whether it is down (Redis is away).
+   * @param whenDown what becomes of the task once its host is known to be down. Default `wait`.
+   * @throws HostDown; TaskError with the agent's own words, or `failed` when time is up (the job is then withdrawn if no
    * agent has begun it).
    */
-  run(dispatch: Dispatch, withinMs: number | undefined): Promise<unknown>;
+  run(dispatch: Dispatch, withinMs: number | undefined, whenDown?: WhenDown): Promise<unknown>;
+  /** Ends the waiting for this operation's tasks with `reason`, and withdraws those that no agent has begun. */
+  release(id: OperationId, reason: Error): void;
   /** Finds jobs that Redis has lost and adds them again, and ends whose event was missed. */
   check(): Promise<void>;
   /** Ends all waiting with `reason`; the tasks go on, and whoever takes their operations up finds them. */
@@ -40,6 +53,8 @@ interface Waiter {
   nextLook: number;
   settle(result: Result): void;
   abandon(reason: Error): void;
+  /** Fails when its host is down and it need not be waited for. */
+  look(): Promise<void>;
 }
 
 const JOB_OPTIONS = {
@@ -53,8 +68,15 @@ const JOB_OPTIONS = {
 /** Jobs younger than this are not looked for: their events are on their way. Older ones ever more rarely. */
 const SETTLED_MS = 1_500;
 const LOOK_AT_LEAST_EVERY_MS = 15_000;
+/** Whose time is up although its host is neither known to be up nor to be down has this much more, again and again. */
+const UNKNOWN_MORE_MS = 2_000;
 
-export function createDispatcher(redisUrl: string, prefix: string, now: () => number): Dispatcher {
+export function createDispatcher(
+  redisUrl: string,
+  prefix: string,
+  now: () => number,
+  liveness: Liveness,
+): Dispatcher {
   const commands = openRedis(redisUrl);
   const queues = new Map<string, Queue>();
   const waiters = new Map<string, Waiter>();
@@ -85,6 +107,13 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
       .catch(() => undefined);
   }
 
+  /** Takes it back; true when no agent had ever seen it. */
+  async function withdrawUntouched({ queue, jobId }: Dispatch): Promise<boolean> {
+    const job = await queueOf(queue).getJob(jobId);
+    if (job === undefined || job.attemptsStarted > 0) return false;
+    return (await queueOf(queue).remove(jobId)) === 1;
+  }
+
   /** What became of a job whose event did not come. */
   async function checkOne(waiter: Waiter): Promise<void> {
     const { queue, jobId } = waiter.dispatch;
@@ -98,7 +127,7 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
   }
 
   return {
-    async run(dispatch, withinMs) {
+    async run(dispatch, withinMs, whenDown = 'wait') {
       if (abandoned !== undefined) throw abandoned;
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
       const began = now();
@@ -107,22 +136,37 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
         since: began,
         nextLook: began + SETTLED_MS,
         abandon: reject,
-        settle: (result) =>
-          result.ok ? resolve(JSON.parse(result.value)) : reject(parseFailure(result.reason)),
+        async look() {
+          if (whenDown === 'wait' || liveness.of(dispatch.queue) !== 'down') return;
+          const begun = !(await withdrawUntouched(dispatch));
+          if (begun && whenDown === 'fail-unless-begun') return;
+          reject(new HostDown(liveness.words(dispatch.queue), begun));
+        },
+        settle(result) {
+          try {
+            resolve(outputOf(result, dispatch));
+          } catch (error) {
+            reject(error as Error);
+          }
+        },
       };
       waiters.set(dispatch.jobId, waiter);
-      const timer =
-        withinMs === undefined
-          ? undefined
-          : setTimeout(() => {
-              void withdraw(dispatch);
-              reject(
-                new TaskError('failed', `${dispatch.queue} did not answer within ${withinMs / 1_000} s`),
-              );
-            }, withinMs);
+      let timer: NodeJS.Timeout | undefined;
+      const expire = (): void => {
+        if (liveness.of(dispatch.queue) === 'unknown') {
+          timer = setTimeout(expire, UNKNOWN_MORE_MS);
+          return;
+        }
+        void withdraw(dispatch);
+        reject(
+          new TaskError('failed', `${dispatch.queue} did not answer within ${(withinMs ?? 0) / 1_000} s`),
+        );
+      };
+      if (withinMs !== undefined) timer = setTimeout(expire, withinMs);
       try {
         // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
         add(dispatch).catch(() => undefined);
+        if (whenDown !== 'wait' && liveness.of(dispatch.queue) === 'down') void waiter.look();
         return await promise;
       } finally {
         clearTimeout(timer);
@@ -137,6 +181,15 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
         waiter.nextLook = time + Math.min(time - waiter.since, LOOK_AT_LEAST_EVERY_MS);
       }
       await Promise.all(due.map(checkOne));
+      await Promise.all([...waiters.values()].map((waiter) => waiter.look()));
+    },
+
+    release(id, reason) {
+      for (const waiter of waiters.values()) {
+        if (!waiter.dispatch.jobId.startsWith(`${id}.`)) continue;
+        void withdraw(waiter.dispatch);
+        waiter.abandon(reason);
+      }
     },
 
     abandon(reason) {
@@ -150,6 +203,27 @@ export function createDispatcher(redisUrl: string, prefix: string, now: () => nu
       commands.disconnect();
     },
   };
+}
+
+/** @throws TaskError when the task failed, or its answer is none. */
+function outputOf(result: Result, { told, queue }: Dispatch): unknown {
+  if (result.ok) {
+    const answer = taskResult.safeParse(parseJson(result.value));
+    if (!answer.success) throw new TaskError('failed', `${queue} gave an answer that is none`);
+    told?.(answer.data.account);
+    return answer.data.output;
+  }
+  const { failure, account } = splitAccount(result.reason);
+  if (account !== null) told?.(account);
+  throw parseFailure(failure);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `code: message`, as agents write it; anything else (a stalled job, say) is `failed`. */

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import type { TaskAccount } from '#schema/accounts.ts';
 import type { HostName } from '#schema/ids.ts';
 import type { OperationsTable } from '#schema/tables.ts';
 import { type AgentKind, TaskError, type TaskName } from '#schema/tasks.ts';
@@ -6,7 +7,7 @@ import { agentQueue } from '../names.ts';
 import { reach } from '../stopping-points.ts';
 import type { EngineDeps } from './deps.ts';
 import { inColumn } from './in-column.ts';
-import type { Timeline } from './timeline.ts';
+import type { StepRecord, Timeline } from './timeline.ts';
 
 /** A step that lasts longer shows in the timeline as running, so that one can see what an operation waits for. */
 const SHOW_AFTER_MS = 100;
@@ -43,6 +44,9 @@ export async function performTask(
   const seq = operation.seq_base + step.offset;
   const line = step.lane === undefined ? operation.volume_id : `${operation.volume_id}.${step.lane}`;
   const record = { ...place, name, direction, host: call.host, started_at: stage.now() };
+  const began = performance.now();
+  let account: TaskAccount | undefined;
+  const howItWent = (): Pick<StepRecord, 'wait_ms' | 'commands'> => told(account, performance.now() - began);
   let shown: Promise<void> | undefined;
   const timer = setTimeout(() => {
     stage.timeline.record({ ...record, state: 'running', output: null, error: null, ended_at: null });
@@ -56,6 +60,9 @@ export async function performTask(
         jobId: `${operation.id}.${step.epoch}.${seq}.${place.attempt}`,
         task: step.task,
         envelope: { volumeId: line, seq, requestId: operation.request_id, input: call.input },
+        told(itsAccount) {
+          account = itsAccount;
+        },
       },
       step.withinMs,
     );
@@ -67,6 +74,7 @@ export async function performTask(
       output: JSON.stringify(output),
       error: null,
       ended_at: stage.now(),
+      ...howItWent(),
     });
     return output;
   } catch (error) {
@@ -78,10 +86,24 @@ export async function performTask(
         output: null,
         error: inColumn(error.message),
         ended_at: stage.now(),
+        ...howItWent(),
       });
     }
     throw error;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * What of the time was waiting: in the queue, behind other tasks of the volume, and between attempts. Two clocks are not
+ * compared for it, each only measures a time of its own.
+ */
+function told(account: TaskAccount | undefined, elapsedMs: number): Pick<StepRecord, 'wait_ms' | 'commands'> {
+  if (account === undefined) return { wait_ms: null, commands: null };
+  const { ran_ms, commands, omitted } = account;
+  return {
+    wait_ms: Math.max(0, Math.round(elapsedMs - ran_ms)),
+    commands: JSON.stringify({ commands, omitted }),
+  };
 }

@@ -5,6 +5,10 @@ import type { Tx } from '../transaction.ts';
 
 type StepRow = Selectable<OperationStepsTable>;
 
+/** A step as it is recorded; only an agent tells how it went. */
+export type StepRecord = Omit<StepRow, 'operation_id' | 'wait_ms' | 'commands'> &
+  Partial<Pick<StepRow, 'wait_ms' | 'commands'>>;
+
 /**
  * The steps of one operation: those that MySQL has, and those that the next transaction will write. A step is
  * written with whatever transaction comes next, so a quick one costs no commit of its own. Should the process die
@@ -46,11 +50,11 @@ export class Timeline {
   }
 
   /** Keeps a record for the next `write`; a later record of the same place replaces it. */
-  record(step: Omit<StepRow, 'operation_id'>): void {
+  record(step: StepRecord): void {
     const others = ({ position }: StepRow): boolean => position !== step.position;
     this.#saved = this.#saved.filter(others);
     this.#unsaved = this.#unsaved.filter(others);
-    this.#unsaved.push({ ...step, operation_id: this.#operation });
+    this.#unsaved.push({ wait_ms: null, commands: null, ...step, operation_id: this.#operation });
   }
 
   /** Writes what has been recorded; call `written` once that transaction has committed (it may run twice). */

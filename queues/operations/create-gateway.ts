@@ -49,6 +49,7 @@ function beginning(id: OperationId, operation: NewOperation<OperationKind>, now:
         input: JSON.stringify(operation.input),
         owner: null,
         seq_base: sql<number>`LAST_INSERT_ID()`,
+        traceparent: null,
         error: null,
         created_at: now,
         started_at: null,

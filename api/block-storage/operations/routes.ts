@@ -1,7 +1,7 @@
 /** Our own addition: what was asked for, how far it came and, when it failed, why. */
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
-import type { RequestContext } from '#api/http/context.ts';
+import type { Caller, RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
 import { anyQuery, idParams, isoTime, isTrue, noParams, time } from '#api/http/fields.ts';
 import { LIST_QUERY, nextLinks, readPage } from '#api/http/pagination.ts';
@@ -9,6 +9,7 @@ import { type Reply, type Route, route } from '#api/http/route.ts';
 import { isUuid, type OperationId, type VolumeId } from '#schema/ids.ts';
 import { OPERATION_TRANSITIONS, type OperationState } from '#schema/states.ts';
 import type { OperationStepsTable, OperationsTable } from '#schema/tables.ts';
+import { commandsOf } from './commands.ts';
 
 const operation = z.strictObject({
   id: z.string(),
@@ -24,6 +25,15 @@ const operation = z.strictObject({
   started_at: time.nullable(),
   ended_at: time.nullable(),
 });
+/** One thing that the host had done for the step. */
+const command = z.strictObject({
+  command: z.string(),
+  exit_code: z.int().nullable(),
+  /** Milliseconds from the agent's beginning with the step. */
+  at_ms: z.int(),
+  duration_ms: z.int(),
+  error: z.string().nullable(),
+});
 const step = z.strictObject({
   name: z.string(),
   direction: z.enum(['do', 'undo']),
@@ -31,6 +41,10 @@ const step = z.strictObject({
   state: z.string(),
   attempt: z.int(),
   error: z.string().nullable(),
+  /** Of its time: milliseconds in the queue, and between attempts. */
+  wait_ms: z.int().nullable(),
+  commands: z.array(command),
+  commands_omitted: z.int(),
   started_at: time,
   ended_at: time.nullable(),
 });
@@ -64,7 +78,10 @@ export const operationRoutes: readonly Route[] = [
         .where('operation_id', '=', row.id)
         .orderBy('position')
         .execute();
-      return { status: 200, body: { operation: { ...view(row), steps: steps.map(stepView) } } };
+      return {
+        status: 200,
+        body: { operation: { ...view(row), steps: steps.map((step) => stepView(step, context.caller)) } },
+      };
     },
   }),
 ];
@@ -154,7 +171,8 @@ function view(row: Selectable<OperationsTable>) {
 }
 
 /** A step's output stays inside: it may hold what only hosts need to know. */
-function stepView(row: Selectable<OperationStepsTable>) {
+function stepView(row: Selectable<OperationStepsTable>, caller: Caller) {
+  const { commands, omitted } = commandsOf(row, caller);
   return {
     name: row.name,
     direction: row.direction,
@@ -162,6 +180,9 @@ function stepView(row: Selectable<OperationStepsTable>) {
     state: row.state,
     attempt: row.attempt,
     error: row.error,
+    wait_ms: row.wait_ms,
+    commands,
+    commands_omitted: omitted,
     started_at: isoTime(row.started_at),
     ended_at: row.ended_at === null ? null : isoTime(row.ended_at),
   };

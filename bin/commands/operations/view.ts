@@ -14,6 +14,13 @@ const operation = z.looseObject({
   started_at: z.string().nullable(),
   ended_at: z.string().nullable(),
 });
+const command = z.looseObject({
+  command: z.string(),
+  exit_code: z.int().nullable(),
+  at_ms: z.int(),
+  duration_ms: z.int(),
+  error: z.string().nullable(),
+});
 const step = z.looseObject({
   name: z.string(),
   direction: z.string(),
@@ -21,6 +28,9 @@ const step = z.looseObject({
   state: z.string(),
   attempt: z.int(),
   error: z.string().nullable(),
+  wait_ms: z.int().nullable().default(null),
+  commands: z.array(command).default([]),
+  commands_omitted: z.int().default(0),
   started_at: z.string(),
   ended_at: z.string().nullable(),
 });
@@ -39,6 +49,7 @@ export function showText({ operation }: z.infer<typeof shownReply>): string {
     ['Attachment', operation.attachment_id],
     ['Asked for', `${day(operation.created_at)} ${clock(operation.created_at)} UTC by ${operation.user_id}`],
     ['Request', operation.request_id],
+    ['Waited', operation.started_at === null ? null : took(operation.created_at, operation.started_at)],
     ['Took', took(operation.created_at, operation.ended_at)],
     ['Error', operation.error],
   ];
@@ -50,11 +61,29 @@ export function showText({ operation }: z.infer<typeof shownReply>): string {
     each.state,
     String(each.attempt),
     clock(each.started_at),
+    each.wait_ms === null ? '' : lasted(each.wait_ms),
     took(each.started_at, each.ended_at),
     each.error ?? '',
   ]);
-  const head = ['STEP', 'DIRECTION', 'HOST', 'STATE', 'ATTEMPT', 'START', 'DURATION', 'ERROR'];
-  return `${lines.join('')}\n${steps.length === 0 ? 'No step has begun.\n' : table(head, steps)}`;
+  const head = ['STEP', 'DIRECTION', 'HOST', 'STATE', 'ATTEMPT', 'START', 'WAITED', 'DURATION', 'ERROR'];
+  if (steps.length === 0) return `${lines.join('')}\nNo step has begun.\n`;
+  return `${lines.join('')}\n${table(head, steps)}${operation.steps.map(commandsText).join('')}`;
+}
+
+/** What the host did for one step; nothing when it has not told. */
+function commandsText({ name, direction, host, commands, commands_omitted }: z.infer<typeof step>): string {
+  if (commands.length === 0) return '';
+  const title = `${name}${direction === 'undo' ? ' (undo)' : ''} on ${host}`;
+  const omitted = commands_omitted === 0 ? '' : `, ${commands_omitted} more not shown`;
+  const rows = commands.map((each) => [
+    `+${lasted(each.at_ms)}`,
+    lasted(each.duration_ms),
+    each.exit_code === null ? 'none' : String(each.exit_code),
+    each.command,
+    each.error ?? '',
+  ]);
+  const text = table(['AT', 'DURATION', 'EXIT', 'COMMAND', 'ERROR'], rows);
+  return `\n${line(title)}${omitted}:\n${text.replaceAll(/^/gm, '  ').trimEnd()}\n`;
 }
 
 /** Several operations, a line for each. */
@@ -81,7 +110,10 @@ const clock = (time: string): string => time.slice(11, 23);
 
 function took(began: string, ended: string | null): string {
   if (ended === null) return '';
-  const ms = Date.parse(`${ended}Z`) - Date.parse(`${began}Z`);
+  return lasted(Date.parse(`${ended}Z`) - Date.parse(`${began}Z`));
+}
+
+function lasted(ms: number): string {
   if (ms < 1_000) return `${ms} ms`;
   return ms < 60_000
     ? `${(ms / 1_000).toFixed(1)} s`

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StartCompanion } from '#agent/companion.ts';
+import { recorded } from '#agent/recording.ts';
 import { quote } from './quote.ts';
 import { VirshShell } from './shell.ts';
-import { VirshError } from './virsh-error.ts';
+import { isVirshFailure, VirshError } from './virsh-error.ts';
 
 export interface VirshOptions {
   /** libvirt's connection URI, for example `qemu:///system`. */
@@ -114,16 +115,30 @@ export function openVirsh({ uri, dir, start }: VirshOptions): Virsh {
     },
     async run(command, { timeoutMs = TIMEOUT_MS, xml } = {}) {
       const line = command.map(quote).join(' ');
-      if (xml === undefined) return await withShell((shell) => shell.run(line, timeoutMs));
-      return await withFile(xml, (path) =>
-        withShell((shell) => shell.run(`${line} --file ${quote(path)}`, timeoutMs)),
-      );
+      const tell = (line: string): Promise<string> =>
+        withShell((shell) =>
+          recorded({ program: 'virsh', command: () => shown(command, line), exitCodeOf }, () =>
+            shell.run(line, timeoutMs),
+          ),
+        );
+      if (xml === undefined) return await tell(line);
+      return await withFile(xml, (path) => tell(`${line} --file ${quote(path)}`));
     },
     async stop() {
       stopped = true;
       await Promise.all([...all].map((shell) => shell.stop()));
     },
   };
+}
+
+/** As the timeline has it: one command is given a secret. */
+function shown([name, id = '']: readonly string[], line: string): string {
+  return name === 'secret-set-value' ? `virsh ${name} ${quote(id)} ***` : `virsh ${line}`;
+}
+
+/** What a virsh of its own would have ended with; none when it has lost libvirtd. */
+function exitCodeOf(error: unknown): number | null {
+  return isVirshFailure(error, 'disconnected') ? null : 1;
 }
 
 /** Makes the folder, and removes what an agent left there that was killed in such a moment. */

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { recorded } from '#agent/recording.ts';
 import type { Runner } from '#agent/run.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { nameOf, volumeName } from '../../names.ts';
@@ -20,14 +21,15 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
   const at = (name: string): string => join(folder, name);
   const pathOf = (volumeId: string): string => at(volumeName(volumeId));
 
-  const atLeast = async (path: string, sizeBytes: number, flags: number): Promise<number> => {
-    const size = await withReason(async () => {
-      await using file = await open(path, OPEN | flags, 0o600);
-      return await growFile(file, sizeBytes);
+  const atLeast = (path: string, sizeBytes: number, flags: number): Promise<number> =>
+    told(`${path} at least ${sizeBytes} bytes`, async () => {
+      const size = await withReason(async () => {
+        await using file = await open(path, OPEN | flags, 0o600);
+        return await growFile(file, sizeBytes);
+      });
+      await syncFolder(folder);
+      return size;
     });
-    await syncFolder(folder);
-    return size;
-  };
   const exists = async (path: string): Promise<boolean> => {
     try {
       return (await lstat(path)).isFile();
@@ -36,21 +38,22 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       throw error;
     }
   };
-  const remove = async (...names: readonly string[]): Promise<void> => {
-    for (const name of names) {
-      try {
-        await unlink(at(name));
-      } catch (error) {
-        if (errnoOf(error) !== 'ENOENT') throw error;
+  const remove = (...names: readonly string[]): Promise<void> =>
+    told(`remove ${names.map(at).join(' ')}`, async () => {
+      for (const name of names) {
+        try {
+          await unlink(at(name));
+        } catch (error) {
+          if (errnoOf(error) !== 'ENOENT') throw error;
+        }
       }
-    }
-    // Also when it was gone already: an earlier run may have died between the two.
-    await syncFolder(folder);
-  };
+      // Also when it was gone already: an earlier run may have died between the two.
+      await syncFolder(folder);
+    });
   /** A copy that gets its name when it is whole; what an earlier run has left is overwritten. */
   const copyTo = async (from: string, name: string, through: string, quiet: () => Promise<void>) => {
     await remove(through);
-    await copyFile(runner, at(from), at(through), quiet);
+    await told(`copy ${at(from)} ${at(through)}`, () => copyFile(runner, at(from), at(through), quiet));
     await rename(at(through), at(name));
     await syncFolder(folder);
   };
@@ -112,6 +115,11 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       return { totalGib: (bsize * blocks) / GIB, freeGib: (bsize * bavail) / GIB };
     },
   };
+}
+
+/** No program is started for these, and the timeline tells of them all the same. */
+function told<T>(command: string, work: () => Promise<T>): Promise<T> {
+  return recorded({ program: 'file', command: () => `file: ${command}` }, work);
 }
 
 /** A copy made while somebody writes is worth nothing. */

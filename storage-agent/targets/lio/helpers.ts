@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { Companion, StartCompanion } from '#agent/companion.ts';
+import { recorded } from '#agent/recording.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { backstoreOf } from './backstore.ts';
 import type { Answers, Reply, Work } from './work.ts';
 
 /** The processes that write configfs for the agent. */
@@ -157,9 +159,11 @@ export function startHelpers({ start, root, deadlineMs = DEADLINE_MS }: HelpersO
       if (closed) throw new Error('the agent is stopping');
       if (hanging.has(key)) throw new Error('an earlier call still hangs in the kernel');
       const helper = await acquire();
-      const reply = await exchange(helper, key, work);
-      if ('ok' in reply) return reply.ok as never;
-      throw reply.refused ? new TaskError('refused', reply.error) : new Error(reply.error);
+      return recorded({ program: 'configfs', command: () => shown(work) }, async () => {
+        const reply = await exchange(helper, key, work);
+        if ('ok' in reply) return reply.ok as never;
+        throw reply.refused ? new TaskError('refused', reply.error) : new Error(reply.error);
+      });
     },
     close() {
       closed = true;
@@ -167,4 +171,12 @@ export function startHelpers({ start, root, deadlineMs = DEADLINE_MS }: HelpersO
       for (const helper of all) void stop(helper);
     },
   };
+}
+
+/** As the timeline has it: what shall be, without the accounts. */
+function shown(work: Work): string {
+  if (work.do !== 'ensure') return `configfs: ${work.do}${'iqn' in work ? ` ${work.iqn}` : ''}`;
+  const { iqn, backstore, portals, acls } = work;
+  const initiators = acls.map(({ initiator }) => initiator).join(',');
+  return `configfs: ensure ${iqn} ${backstoreOf(backstore)} device=${backstore.path} portals=${portals.join(',')} initiators=${initiators}`;
 }

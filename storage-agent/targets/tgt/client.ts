@@ -1,6 +1,7 @@
+import { recorded } from '#agent/recording.ts';
 import { limited, shared } from './share.ts';
 import { parseConnections, parseTargets, type TgtConnection, type TgtTarget } from './show.ts';
-import { exchange, MODE, OP, type TgtRequest } from './wire.ts';
+import { exchange, MODE, OP, TgtError, type TgtRequest } from './wire.ts';
 
 /** tgtd's operations, one exchange each; every one may throw TgtError. */
 export interface TgtClient {
@@ -34,7 +35,11 @@ const MOST_AT_ONCE = 8;
 export function createTgtClient(socketPath: string): TgtClient {
   const inTurn = limited(MOST_AT_ONCE);
   const ask = (request: TgtRequest): Promise<string> =>
-    inTurn(() => exchange(socketPath, request, DEADLINE_MS));
+    inTurn(() =>
+      recorded({ program: 'tgtd', command: () => shown(request), exitCodeOf }, () =>
+        exchange(socketPath, request, DEADLINE_MS),
+      ),
+    );
   const tell = async (request: TgtRequest): Promise<void> => {
     await ask(request);
   };
@@ -67,6 +72,22 @@ export function createTgtClient(socketPath: string): TgtClient {
     unbindAccount: (tid, username) =>
       tell({ mode: MODE.account, op: OP.unbind, tid, params: `user=${username}` }),
   };
+}
+
+const MODES = new Map(Object.entries(MODE).map(([name, mode]) => [mode, name]));
+const OPS = new Map(Object.entries(OP).map(([name, op]) => [op, name]));
+
+/** As the timeline has it; an account's password, which comes last, is left out. */
+function shown({ mode, op, tid, sid, cid, lun, params }: TgtRequest): string {
+  const numbers = Object.entries({ tid, sid, cid, lun }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+  const rest = params === undefined ? [] : [params.replace(/password=.*$/s, 'password=***')];
+  return ['tgtd:', MODES.get(mode), OPS.get(op), ...numbers, ...rest].join(' ');
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof TgtError ? error.errno : 1;
 }
 
 function join(params: Readonly<Record<string, string>>): string {
