@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
 import { freePort } from '#stack/servers/port.ts';
 import { type Server, startServer } from '#stack/servers/server.ts';
+import { keepUsed, prune } from './cache.ts';
 import { dependenciesDisk } from './dependencies-disk.ts';
 import type { Image } from './image/build.ts';
 import { findAccelerator } from './machine/accelerator.ts';
@@ -86,7 +87,10 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const seed = { files, archives: options.archives ?? [], network: network(node) };
   await writeInitrd(image.initrd, seed, initrd);
   await systemRunner.run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', image.root, root]);
-  const dependencies = await dependenciesDisk(dirname(dirname(image.kernel)), options.tree);
+  const cache = dirname(dirname(image.kernel));
+  const dependencies = await dependenciesDisk(cache, options.tree);
+  const used = await keepUsed([dirname(image.kernel), dependencies.path]);
+  await prune(cache);
   const args = qemuArguments({
     image,
     initrd,
@@ -141,12 +145,14 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   };
   const stop = async (): Promise<void> => {
     await powerOff();
+    used[Symbol.dispose]();
     await rm(dir, { recursive: true, force: true });
   };
   try {
     await powerOn();
   } catch (error) {
     await powerOff();
+    used[Symbol.dispose]();
     throw error;
   }
   return {
