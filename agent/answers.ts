@@ -1,4 +1,5 @@
 import { questionChannel } from '#queues/names.ts';
+import { packed } from '#queues/packed.ts';
 import { openRedis } from '#queues/redis.ts';
 import type { HostName } from '#schema/ids.ts';
 import {
@@ -37,10 +38,12 @@ export async function answerQuestions<K extends AgentKind>(options: Options<K>):
 
   async function answer(text: string): Promise<void> {
     const { id, name, input, replyTo } = questionEnvelope.parse(JSON.parse(text));
-    const told = await carryOut(options.answers, name, input).then(
-      (output) => ({ id, output }),
-      (error: unknown) => ({ id, error: error instanceof Error ? error.message : String(error) }),
-    );
+    const told = await carryOut(options.answers, name, input)
+      .then(packed)
+      .then(
+        (answer) => ({ id, ...answer }),
+        (error: unknown) => ({ id, error: error instanceof Error ? error.message : String(error) }),
+      );
     // Whoever asked has stopped waiting by the time Redis is back.
     if (replies.status === 'ready') await replies.publish(replyTo, JSON.stringify(told));
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { attachmentRoutes } from './block-storage/attachments/routes.ts';
 import { availabilityZoneRoutes } from './block-storage/availability-zones/routes.ts';
+import { driftRoutes } from './block-storage/drift/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
 import { messageRoutes } from './block-storage/messages/routes.ts';
@@ -36,6 +37,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...availabilityZoneRoutes,
   ...extensionRoutes,
   ...operationRoutes,
+  ...driftRoutes,
   ...messageRoutes,
 ];
 

@@ -21,6 +21,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       return (argv) => doctorCommand(argv, process, process.env);
     },
   },
+  drift: {
+    summary: 'compare MySQL with what every host has, and mend what differs',
+    load: async () => {
+      const { driftCommand } = await import('./commands/drift/command.ts');
+      return (argv) => driftCommand(argv, process, process.env);
+    },
+  },
   operations: {
     summary: 'list operations, show the timeline of one',
     load: async () => {

@@ -14,6 +14,7 @@ import { libiscsiConnector } from './connectors/libiscsi.ts';
 import { openIscsiConnector } from './connectors/open-iscsi/connector.ts';
 import { watchLosses } from './disks/replug.ts';
 import { createComputeHandlers } from './handlers.ts';
+import { computeLister } from './inventory/inventory.ts';
 import { watchDomains } from './libvirt/events.ts';
 import { openVirsh, type Virsh } from './libvirt/virsh/virsh.ts';
 import { noopHandlers, noopServers } from './noop.ts';
@@ -73,7 +74,10 @@ export function libvirtHypervisor(
   return {
     handlers: inTurns(handlers, turns),
     servers: serverLister(virsh, events),
-    answers: { 'server.console': (input) => readConsole(virsh, input) },
+    answers: {
+      'server.console': (input) => readConsole(virsh, input),
+      'compute.inventory': computeLister({ virsh, connector }),
+    },
     recover() {
       recovering = readBootId()
         .then((bootId) =>
@@ -114,7 +118,10 @@ export function noopHypervisor(config: ComputeConfig): Hypervisor {
   return {
     handlers: noopHandlers(),
     servers: async () => servers,
-    answers: { 'server.console': async () => ({ state: 'not-logged', text: '' }) },
+    answers: {
+      'server.console': async () => ({ state: 'not-logged', text: '' }),
+      'compute.inventory': async () => ({ domains: null, secrets: [], connections: [] }),
+    },
     recover: () => undefined,
     onChange: () => undefined,
     stop: async () => undefined,

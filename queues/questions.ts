@@ -7,6 +7,7 @@ import {
   type QuestionOutput,
 } from '#schema/questions.ts';
 import { answerChannel, questionChannel } from './names.ts';
+import { unpack } from './packed.ts';
 import { openRedis } from './redis.ts';
 
 /** Nobody has answered; the message says why in words for a user. */
@@ -37,7 +38,9 @@ interface Options {
 }
 
 /** Null when nobody has answered in time. */
-type Waiting = (answer: { readonly output: unknown } | { readonly error: string } | null) => void;
+type Waiting = (
+  answer: { readonly output: unknown } | { readonly packed: string } | { readonly error: string } | null,
+) => void;
 
 export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Options): Questions {
   const channel = answerChannel(prefix, ids.uuid());
@@ -53,23 +56,26 @@ export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Opt
 
   return {
     async ask(host, name, input) {
-      const { agent, output } = QUESTIONS[name];
+      const question = QUESTIONS[name];
+      const { agent, output } = question;
       // A question that waits for Redis would come to an agent long after anybody waits for its answer.
       if (commands.status !== 'ready') throw new Unanswered('late', 'Redis does not answer.');
       const id = ids.uuid();
       const { promise, resolve } = Promise.withResolvers<Parameters<Waiting>[0]>();
-      const timer = setTimeout(() => resolve(null), withinMs);
+      const timer = setTimeout(() => resolve(null), 'withinMs' in question ? question.withinMs : withinMs);
       waiting.set(id, resolve);
       try {
         await listening;
-        const question = JSON.stringify({ id, name, input, replyTo: channel });
-        const heard = await commands.publish(questionChannel(prefix, agent, host), question);
+        const text = JSON.stringify({ id, name, input, replyTo: channel });
+        const heard = await commands.publish(questionChannel(prefix, agent, host), text);
         const who = `The ${agent} agent of host ${host}`;
         if (heard === 0) throw new Unanswered('away', `${who} is away.`);
         const answer = await promise;
         if (answer === null) throw new Unanswered('late', `${who} did not answer in time.`);
         if ('error' in answer) throw new Unanswered('failed', `${who} could not tell: ${answer.error}`);
-        return output.parse(answer.output) as QuestionOutput<typeof name>;
+        return output.parse(
+          'packed' in answer ? await unpack(answer.packed) : answer.output,
+        ) as QuestionOutput<typeof name>;
       } finally {
         clearTimeout(timer);
         waiting.delete(id);

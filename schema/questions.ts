@@ -3,6 +3,7 @@
  * queue. An agent that is away answers nothing.
  */
 import { z } from 'zod';
+import { computeInventory, storageInventory } from './inventory.ts';
 import type { AgentKind } from './tasks.ts';
 
 /** Nova's own limit on what a console answers. */
@@ -15,7 +16,32 @@ export const QUESTIONS = {
     input: z.strictObject({ serverId: z.string(), lines: z.number().int().nonnegative().nullable() }),
     output: z.strictObject({ state: z.enum(['ok', 'no-server', 'not-logged']), text: z.string() }),
   },
-} as const satisfies Readonly<Record<string, { agent: AgentKind; input: z.ZodType; output: z.ZodType }>>;
+  /** All that a storage host has of volumes, snapshots, images and exports. */
+  'storage.inventory': {
+    agent: 'storage',
+    input: z.strictObject({}),
+    output: storageInventory,
+    withinMs: 30_000,
+  },
+  /** All that a hypervisor has of volumes: in domains, connected, and left over. */
+  'compute.inventory': {
+    agent: 'compute',
+    input: z.strictObject({}),
+    output: computeInventory,
+    withinMs: 30_000,
+  },
+} as const satisfies Readonly<
+  Record<
+    string,
+    {
+      agent: AgentKind;
+      input: z.ZodType;
+      output: z.ZodType;
+      /** How long an answer may take, where it is longer than usual. */
+      withinMs?: number;
+    }
+  >
+>;
 
 export type QuestionName = keyof typeof QUESTIONS;
 export type QuestionInput<N extends QuestionName> = z.infer<(typeof QUESTIONS)[N]['input']>;
@@ -32,8 +58,9 @@ export const questionEnvelope = z.strictObject({
   /** The channel on which the answer is waited for. */
   replyTo: z.string(),
 });
-/** Its answer. */
+/** Its answer; a long one is packed: gzip in base64. */
 export const answerEnvelope = z.union([
   z.strictObject({ id: z.string(), output: z.unknown() }),
+  z.strictObject({ id: z.string(), packed: z.string() }),
   z.strictObject({ id: z.string(), error: z.string() }),
 ]);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { startAgent } from '#agent/agent.ts';
+import { answerQuestions } from '#agent/answers.ts';
 import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
 import { createSecrets } from '#queues/secrets.ts';
@@ -9,6 +10,7 @@ import { readStorageConfig } from './config.ts';
 import { createStorageHandlers } from './handlers.ts';
 import { forgetGoneImages } from './images/forget.ts';
 import { openImages } from './images/open.ts';
+import { storageLister } from './inventory.ts';
 import { storageReport } from './report.ts';
 import { openTarget } from './targets/open.ts';
 
@@ -54,11 +56,18 @@ const forgetting =
     images,
     log,
   );
+const stopAnswering = await answerQuestions({
+  ...config,
+  kind: 'storage',
+  answers: { 'storage.inventory': storageLister({ backends, target, bootId }) },
+  log,
+});
 daemon.onRestart(() => void agent.reportNow());
 log(`storage agent ${config.host} is ready`);
 
 await stopSignal();
 forgetting?.stop();
+stopAnswering();
 await agent.stop();
 daemon.close();
 // A queue whose Redis is away still waits for it.

@@ -38,3 +38,23 @@ const NAME = /^volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 export function volumeIdOf(name: string): string | null {
   return NAME.exec(name)?.[1] ?? null;
 }
+
+const ANY = /^_?([a-z]+)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const KINDS = Object.keys({
+  volume: 0,
+  filling: 0,
+  snapshot: 0,
+  image: 0,
+  imagefilling: 0,
+  imagedeleting: 0,
+  copying: 0,
+  deleting: 0,
+} satisfies Record<Kind, 0>);
+
+/** What a name of ours stands for (LVM's `_snapshot-…` too), or null for every other name. */
+export function readName(name: string): { readonly kind: Kind; readonly id: string } | null {
+  const [, kind, id] = ANY.exec(name) ?? [];
+  if (kind === undefined || id === undefined || !KINDS.includes(kind)) return null;
+  if (name.startsWith('_') && kind !== 'snapshot') return null;
+  return { kind: kind as Kind, id };
+}

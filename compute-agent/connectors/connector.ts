@@ -1,3 +1,4 @@
+import type { ComputeInventory } from '#schema/inventory.ts';
 import type { Connection } from '#schema/tasks.ts';
 import type { DiskSource } from '../libvirt/domain-xml/disk-spec.ts';
 
@@ -30,4 +31,6 @@ export interface Connector {
   reconnect(volumeId: string): Promise<DiskSource | null>;
   /** Removes what crashes and earlier lives of this host have left of volumes, except of those that are `used`. */
   tidy(used: ReadonlySet<string>): Promise<void>;
+  /** What this host has outside of domains. Changes nothing. */
+  inventory(): Promise<Pick<ComputeInventory, 'secrets' | 'connections'>>;
 }

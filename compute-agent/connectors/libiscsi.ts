@@ -37,7 +37,18 @@ export function libiscsiConnector(virsh: Virsh): Connector {
     // QEMU logs in when a domain starts, with the secret that libvirt has kept.
     reconnect: async () => null,
     tidy: async () => undefined,
+    inventory: async () => ({ secrets: secretsIn(await virsh.run(['secret-list'])), connections: [] }),
   };
+}
+
+const SECRET = /^\s*([0-9a-f-]{36})\s+iscsi\s+blockyard:([0-9a-f-]{36})\s*$/;
+
+/** `secret-list`: a UUID and what it is used for on each line. */
+function secretsIn(text: string): { uuid: string; volumeId: string }[] {
+  return text.split('\n').flatMap((line) => {
+    const [, uuid, volumeId] = SECRET.exec(line) ?? [];
+    return uuid === undefined || volumeId === undefined ? [] : [{ uuid, volumeId }];
+  });
 }
 
 function secretXml(uuid: string, volumeId: string): string {

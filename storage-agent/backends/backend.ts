@@ -1,3 +1,5 @@
+import type { StoredItem } from '#schema/inventory.ts';
+
 /** Space of one backend, in GiB. */
 export interface Capacity {
   readonly totalGib: number;
@@ -89,6 +91,8 @@ export interface Backend {
   /** What a target opens. */
   devicePath(volumeId: string): string;
   capacity(): Promise<Capacity>;
+  /** All that lies here, ours or not, whatever made it; null for a backend that keeps nothing. Changes nothing. */
+  items(): Promise<StoredItem[] | null>;
 }
 
 export const GIB = 1024 ** 3;

@@ -21,5 +21,6 @@ export function createNoopBackend(totalGib: number): Backend {
     activate: async () => true,
     devicePath: (volumeId) => `noop:${volumeName(volumeId)}`,
     capacity: async () => ({ totalGib, freeGib: totalGib }),
+    items: async () => null,
   };
 }

@@ -12,6 +12,8 @@ export function createNoTarget(portals: readonly string[], iqnPrefix: string): T
     absent: async () => {},
     grown: async () => {},
     find: async () => null,
+    lingering: async () => null,
     list: async () => [],
+    inventory: async () => null,
   };
 }

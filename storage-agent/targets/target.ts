@@ -1,3 +1,4 @@
+import type { ExportItem } from '#schema/inventory.ts';
 import type { Connection } from '#schema/tasks.ts';
 
 /** One initiator that may log in; the secret is in clear and must reach neither argv, logs nor errors. */
@@ -44,7 +45,11 @@ export interface Target {
   /** Shows a volume's new size to those who are logged in; does nothing when it is not exported. */
   grown(volumeId: string, device: Device, sizeBytes: number): Promise<void>;
   find(volumeId: string): Promise<ExportState | null>;
+  /** Read back from the target: what an initiator that was shut out still has of the export, in words; null for nothing. */
+  lingering(volumeId: string, initiator: string): Promise<string | null>;
   list(): Promise<ExportState[]>;
+  /** Every export of ours, leftovers included, as far as the target tells; null for one that exports nothing. */
+  inventory(): Promise<ExportItem[] | null>;
 }
 
 /** A target that is ready, and what tells that it has started anew and so lost its exports. */

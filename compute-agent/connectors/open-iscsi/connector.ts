@@ -4,6 +4,7 @@ import { type Connection, TaskError } from '#schema/tasks.ts';
 import type { DiskSource } from '../../libvirt/domain-xml/disk-spec.ts';
 import type { Connector } from '../connector.ts';
 import { type Portal, parsePortal, portalText } from '../portal.ts';
+import { listConnections } from './inventory.ts';
 import { logout } from './iscsiadm.ts';
 import { type JournalEntry, openJournal } from './journal.ts';
 import { isLive } from './live-sessions.ts';
@@ -151,6 +152,8 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
         users.has(volumeId) || (await journal.get(volumeId)) !== null;
       await removeStale(deps, isKept, (iqn, work) => targets.run(iqn, work), options.log);
     },
+
+    inventory: async () => ({ secrets: [], connections: await listConnections(places, journal) }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isUuid } from '#schema/ids.ts';
@@ -20,6 +20,7 @@ export type JournalEntry = z.infer<typeof entry>;
 export interface Journal {
   put(entry: JournalEntry): Promise<void>;
   get(volumeId: string): Promise<JournalEntry | null>;
+  all(): Promise<JournalEntry[]>;
   /** Missing is success. */
   remove(volumeId: string): Promise<void>;
 }
@@ -47,6 +48,12 @@ export function openJournal(folder: string): Journal {
     },
     async get(volumeId) {
       return parse(await read(path(volumeId)));
+    },
+    async all() {
+      const names = await readdir(folder).catch(() => []);
+      const ids = names.flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : []));
+      const entries = await Promise.all(ids.filter(isUuid).map(async (id) => parse(await read(path(id)))));
+      return entries.filter((each) => each !== null);
     },
     async remove(volumeId) {
       await rm(path(volumeId), { force: true });

@@ -29,7 +29,8 @@ export function listDisks(domainXml: string): ListedDisk[] {
   return readDomain(domainXml).disks.map(listDisk);
 }
 
-function listDisk(disk: Element): ListedDisk {
+/** One `<disk>`. */
+export function listDisk(disk: Element): ListedDisk {
   return {
     target: targetOf(disk) ?? null,
     bus: childNamed(disk, 'target')?.attributes['bus'] ?? null,

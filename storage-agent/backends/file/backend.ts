@@ -9,6 +9,7 @@ import { type Backend, type Content, GIB, type InUse } from '../backend.ts';
 import { errnoOf, withReason } from '../errno.ts';
 import { copyFile } from './copy.ts';
 import { growFile, OPEN, syncFolder } from './files.ts';
+import { listFiles } from './items.ts';
 
 /**
  * Volumes as sparse files `volume-<id>` in one folder that belongs to the agent alone. Snapshots are copies, `snapshot-<id>`,
@@ -114,6 +115,7 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       const { bsize, blocks, bavail } = await statfs(folder);
       return { totalGib: (bsize * blocks) / GIB, freeGib: (bsize * bavail) / GIB };
     },
+    items: () => listFiles(folder),
   };
 }
 

@@ -212,6 +212,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     },
     devicePath: (volumeId) => shelf.pathOf(volumeName(volumeId)),
     capacity: () => provisioning.capacity(),
+    items: () => shelf.items(),
   };
 }
 

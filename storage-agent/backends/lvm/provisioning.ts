@@ -6,6 +6,8 @@ import type { LvmDoor } from './door.ts';
 export interface Provisioning {
   /** Thin: snapshots stand on their own and are full volumes. Thick: they need their origin, which they slow down. */
   readonly thin: boolean;
+  /** The thin pool that volumes lie in; null for thick ones. */
+  readonly pool: string | null;
   /** `lvcreate`'s arguments for a volume of this size. */
   createArgs(sizeBytes: number): string[];
   /** `lvcreate`'s arguments for a snapshot that is active at once, or not. */
@@ -19,6 +21,7 @@ export interface Provisioning {
 export function thick(door: LvmDoor): Provisioning {
   return {
     thin: false,
+    pool: null,
     createArgs: (sizeBytes) => ['-L', `${sizeBytes}b`],
     /**
      * Room for a copy of all of the origin, to which LVM reduces what is too much: a smaller snapshot is lost as soon as more than
@@ -38,6 +41,7 @@ export function thick(door: LvmDoor): Provisioning {
 export function thin(door: LvmDoor, pool: string): Provisioning {
   return {
     thin: true,
+    pool,
     createArgs: (sizeBytes) => ['-V', `${sizeBytes}b`, '--thinpool', pool],
     /** LVM marks thin snapshots to be skipped when others are activated, unless told not to. */
     snapshotArgs: (ready) => (ready ? ['-s', '-kn'] : ['-s']),

@@ -1,4 +1,6 @@
+import type { StoredItem } from '#schema/inventory.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { readName } from '../../names.ts';
 import { copyDeadlineMs } from '../deadline.ts';
 import type { LvmDoor } from './door.ts';
 import { LvmFailure, type LvmReason } from './failure.ts';
@@ -40,6 +42,8 @@ export interface Shelf {
   /** Makes its data unreadable and removes it; it must have a name by which nobody uses it. */
   wipe(lv: Lv): Promise<void>;
   pathOf(name: string): string;
+  /** Every logical volume that could be one of this backend's, ours or not. */
+  items(): Promise<StoredItem[]>;
 }
 
 interface Found {
@@ -110,7 +114,39 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
       await unless('not-found', () => door.change('lvremove', ['-y', full(name)]));
     },
     pathOf: (name) => door.pathOf(name),
+    async items() {
+      const rows = await door.report('lvs', ITEM_FIELDS, ['-O', 'lv_time', door.group]);
+      return rows.filter((row) => (row['pool_lv'] || null) === provisioning.pool).map(itemOf);
+    },
   };
+}
+
+const ITEM_FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_attr', 'origin', 'pool_lv'];
+
+/** What LVM's attributes (lvs(8), "lv_attr") tell of a logical volume's use. */
+function itemOf(row: Readonly<Record<string, string>>): StoredItem {
+  const name = row['lv_name'] ?? '';
+  const attributes = row['lv_attr'] ?? '';
+  const tagged = (row['lv_tags'] ?? '').split(',').includes(TAG);
+  const ours = tagged ? readName(name) : null;
+  return {
+    kind: ours?.kind ?? 'foreign',
+    name,
+    id: ours?.id ?? null,
+    sizeBytes: Number(row['lv_size']),
+    origin: row['origin'] || null,
+    open: attributes[5] === 'o',
+    unfit: unfitness(attributes),
+  };
+}
+
+/** Plain, thin and snapshot volumes can be exported; what LVM itself is made of cannot, nor what it holds or has lost. */
+function unfitness(attributes: string): string | null {
+  const [type = '', permission = '', , , state = ''] = attributes;
+  if (!'-Vo'.includes(type)) return type === 's' ? 'a snapshot' : 'not a plain logical volume';
+  if (permission !== 'w') return 'not writable';
+  if (!'-a'.includes(state)) return 'suspended or invalid';
+  return attributes[8] === 'p' ? 'a physical volume is missing' : null;
 }
 
 /** @returns false when LVM answered with `reason`. */

@@ -57,11 +57,20 @@ export async function createLioTarget(options: LioTargetOptions): Promise<OpenTa
       // The kernel asks the device for its size whenever an initiator asks: a rescan on its side shows the new one.
       grown: async () => {},
       find,
+      lingering: (volumeId, initiator) =>
+        helpers.run(volumeId, { do: 'lingering', iqn: iqnOf(volumeId), initiator: initiator.toLowerCase() }),
       async list() {
         const volumes = (await targets())
           .filter((iqn) => iqn.startsWith(`${iqnPrefix}:`))
           .flatMap((iqn) => volumeIdOf(iqn.slice(iqnPrefix.length + 1)) ?? []);
         return (await Promise.all(volumes.map(find))).filter((state) => state !== null);
+      },
+      async inventory() {
+        const found = await helpers.run('inventory', { do: 'inventory', prefix: `${iqnPrefix}:` });
+        return found.flatMap(({ name, ...item }) => {
+          const volumeId = volumeIdOf(name);
+          return volumeId === null ? [] : [{ volumeId, ...item }];
+        });
       },
     },
     close() {

@@ -7,7 +7,9 @@ import {
   listTargets,
   removeExport,
 } from './export.ts';
+import { listExports, type NamedExport } from './inventory.ts';
 import { FABRIC } from './layout.ts';
+import { lingering } from './lingering.ts';
 import { Refusal } from './refusal.ts';
 import type { Tree } from './tree.ts';
 
@@ -17,7 +19,9 @@ export type Work =
   | ({ readonly do: 'ensure' } & ExportSpec)
   | ({ readonly do: 'absent' } & ExportName)
   | ({ readonly do: 'find' } & Omit<ExportName, 'number'>)
-  | { readonly do: 'targets' };
+  | { readonly do: 'lingering'; readonly iqn: string; readonly initiator: string }
+  | { readonly do: 'targets' }
+  | { readonly do: 'inventory' /** What the names of our targets begin with. */; readonly prefix: string };
 
 /** What it answers to each kind. */
 export interface Answers {
@@ -25,8 +29,11 @@ export interface Answers {
   readonly ensure: null;
   readonly absent: null;
   readonly find: Found | null;
+  /** Words. */
+  readonly lingering: string | null;
   /** IQNs. */
   readonly targets: readonly string[];
+  readonly inventory: readonly NamedExport[];
 }
 
 /** One line from the helper. */
@@ -60,5 +67,7 @@ const ANSWER: { readonly [K in Work['do']]: (tree: Tree, work: Extract<Work, { d
     return null;
   },
   find: findExport,
+  lingering: (tree, { iqn, initiator }) => lingering(tree, iqn, initiator),
   targets: listTargets,
+  inventory: (tree, { prefix }) => listExports(tree, prefix),
 };

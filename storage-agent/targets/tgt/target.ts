@@ -1,9 +1,11 @@
+import type { ExportItem } from '#schema/inventory.ts';
 import { volumeIdOf, volumeName } from '../../names.ts';
 import { assertAcls, assertPath } from '../limits.ts';
 import type { ExportState, Target } from '../target.ts';
 import { createAccounts, isErrno, unbindAnyway } from './accounts.ts';
 import type { TgtClient } from './client.ts';
 import { firstTid, identityOf, LUN, MAX_TID } from './identity.ts';
+import { lingering } from './lingering.ts';
 import { ensureLun, reopenLun } from './lun.ts';
 import { cutSessions } from './sessions.ts';
 import { shownMegabytes, type TgtTarget } from './show.ts';
@@ -96,8 +98,37 @@ export function createTgtTarget({ client, portals, iqnPrefix }: TgtTargetOptions
       const { target } = await lookUp(volumeId);
       return target === undefined ? null : (stateOf(target)[0] ?? null);
     },
+    async lingering(volumeId, initiator) {
+      const { target } = await lookUp(volumeId);
+      return target === undefined ? null : await lingering(client, target, initiator);
+    },
     list: async () => (await client.targets()).flatMap(stateOf),
+    async inventory() {
+      const items: ExportItem[] = [];
+      for (const target of await client.targets()) {
+        const volumeId = volumeOf(target);
+        if (volumeId === null) continue;
+        const lun = target.luns.find((each) => each.lun === LUN);
+        items.push({
+          volumeId,
+          iqn: target.name,
+          path: target.ready && lun?.online === true ? lun.path : null,
+          lun: lun?.lun ?? null,
+          serial: lun?.scsiSn ?? null,
+          initiators: [...target.initiators],
+          // tgtd is asked target by target; most have a session or none.
+          sessions: target.sessions.length === 0 ? [] : await sessionsOf(client, target.tid),
+        });
+      }
+      return items;
+    },
   };
+}
+
+/** Who is logged in, once for each session. */
+async function sessionsOf(client: TgtClient, tid: number): Promise<string[]> {
+  const sessions = new Map((await client.connections(tid)).map(({ sid, initiator }) => [sid, initiator]));
+  return [...sessions.values()].toSorted();
 }
 
 async function bindInitiator(client: TgtClient, tid: number, initiator: string): Promise<void> {

@@ -102,6 +102,7 @@ export async function startHosts(api: TestApi): Promise<Hosts> {
         model.servers.has(serverId)
           ? { state: 'ok', text: ['one', 'two', 'three'].slice(-(lines ?? 3)).join('\n') }
           : { state: 'no-server', text: '' },
+      'compute.inventory': async () => ({ domains: null, secrets: [], connections: [] }),
     },
   });
   await eventually(async () => {

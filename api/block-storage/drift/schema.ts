@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+export const difference = z.strictObject({
+  /** The same as long as the difference lasts. */
+  id: z.string(),
+  kind: z.string(),
+  /** The host's name, or `mysql`. */
+  host: z.string(),
+  volume_id: z.string().nullable(),
+  snapshot_id: z.string().nullable(),
+  server_id: z.string().nullable(),
+  attachment_id: z.string().nullable(),
+  wanted: z.string(),
+  found: z.string(),
+  cause: z.string().nullable(),
+  operation_id: z.string().nullable(),
+  repair: z.string(),
+  /** `safe`: by `all`; `named`: by its id; `data`: by its id and `delete_data`; `none`: by a person. */
+  care: z.enum(['safe', 'named', 'data', 'none']),
+});
+
+const host = { kind: z.enum(['storage', 'compute']), host: z.string() };
+
+export const driftReply = z.strictObject({
+  differences: z.array(difference),
+  /** Hosts that did not answer, or not to all: nothing there is taken for gone. */
+  unknown: z.array(z.strictObject({ ...host, reason: z.string() })),
+  hosts: z.array(z.strictObject(host)),
+});

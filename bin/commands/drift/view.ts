@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { oneLine } from '../command.ts';
+
+const difference = z.looseObject({
+  id: z.string(),
+  wanted: z.string(),
+  found: z.string(),
+  cause: z.string().nullable(),
+  repair: z.string(),
+  care: z.string(),
+});
+
+/** What the API answers; more fields may come. */
+export const driftReply = z.looseObject({
+  differences: z.array(difference),
+  unknown: z.array(z.looseObject({ kind: z.string(), host: z.string(), reason: z.string() })),
+  hosts: z.array(z.looseObject({ kind: z.string(), host: z.string() })),
+});
+
+/** What `--repair` needs, by the care that a difference asks for. */
+const HOW: Readonly<Record<string, (id: string) => string>> = {
+  safe: (id) => `--repair ${id}  (or --all)`,
+  named: (id) => `--repair ${id}`,
+  data: (id) => `--repair ${id} --delete-data`,
+};
+
+/** A paragraph for each difference, then the hosts that did not answer, then how many did. */
+export function driftText({ differences, unknown, hosts }: z.infer<typeof driftReply>): string {
+  const paragraphs = differences.map((each) =>
+    lines([
+      ['', each.id],
+      ['  MySQL', each.wanted],
+      ['  found', each.found],
+      ['  cause', each.cause ?? 'not known'],
+      ['  repair', each.repair],
+      ['  with', HOW[each.care]?.(each.id) ?? 'nothing automatic'],
+    ]),
+  );
+  const silent = unknown.map(
+    ({ kind, host, reason }) => `unknown: ${kind} host ${oneLine(host)}: ${oneLine(reason)}\n`,
+  );
+  const summary = `${differences.length} difference(s); ${hosts.length} host agent(s) answered, ${unknown.length} unknown.\n`;
+  return [...paragraphs, ...silent, summary].join('\n');
+}
+
+function lines(facts: readonly (readonly [title: string, fact: string])[]): string {
+  return facts
+    .map(([title, fact]) => `${title === '' ? '' : `${title}: `.padEnd(11)}${oneLine(fact)}\n`)
+    .join('');
+}

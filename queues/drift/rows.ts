@@ -1,0 +1,144 @@
+import type { Kysely, Selectable } from 'kysely';
+import { sql } from 'kysely';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import type { OperationsTable, Tables } from '#schema/tables.ts';
+
+/** The operations of a volume, as far as causes and locks go. */
+export type OperationRow = Pick<
+  Selectable<OperationsTable>,
+  'id' | 'kind' | 'state' | 'volume_id' | 'error' | 'created_at'
+>;
+
+/** All that MySQL says of what hosts should have, as it was at one moment. No secret is read. */
+export interface Rows {
+  readonly volumes: ReadonlyMap<string, VolumeRow>;
+  readonly snapshots: ReadonlyMap<string, SnapshotRow>;
+  readonly attachments: readonly AttachmentRow[];
+  /** By volume. */
+  readonly attached: ReadonlyMap<string, readonly AttachmentRow[]>;
+  readonly servers: ReadonlyMap<string, ServerRow>;
+  readonly pools: readonly PoolRow[];
+  readonly services: readonly ServiceRow[];
+  readonly images: ReadonlyMap<string, { readonly id: string; readonly status: string }>;
+  /** Those that are under way or stuck, by id. */
+  readonly operations: ReadonlyMap<string, OperationRow>;
+}
+
+export type VolumeRow = Awaited<ReturnType<typeof readVolumes>>[number];
+export type SnapshotRow = Awaited<ReturnType<typeof readSnapshots>>[number];
+export type AttachmentRow = Awaited<ReturnType<typeof readAttachments>>[number];
+export type ServerRow = Awaited<ReturnType<typeof readServers>>[number];
+export type PoolRow = Awaited<ReturnType<typeof readPools>>[number];
+export type ServiceRow = Awaited<ReturnType<typeof readServices>>[number];
+
+/** Reads all of it in one snapshot, so that sums and what they are sums of belong together. */
+export function readRows(db: Kysely<Tables>): Promise<Rows> {
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async (trx) => {
+      const attachments = await readAttachments(trx);
+      const images = await trx.selectFrom('images').select(['id', 'status']).execute();
+      return {
+        volumes: byId(await readVolumes(trx)),
+        snapshots: byId(await readSnapshots(trx)),
+        attachments,
+        attached: Map.groupBy(attachments, ({ volume_id }) => volume_id as string),
+        servers: byId(await readServers(trx)),
+        pools: await readPools(trx),
+        services: await readServices(trx),
+        images: byId(images),
+        operations: byId(await readOperations(trx)),
+      };
+    });
+}
+
+function byId<R extends { readonly id: string }>(rows: readonly R[]): ReadonlyMap<string, R> {
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+function readVolumes(db: Kysely<Tables>) {
+  return db
+    .selectFrom('volumes')
+    .leftJoin('volume_types', 'volume_types.id', 'volumes.volume_type_id')
+    .leftJoin('qos_specs', 'qos_specs.id', 'volume_types.qos_specs_id')
+    .select([
+      'volumes.id',
+      'volumes.name',
+      'volumes.size_gib',
+      'volumes.status',
+      'volumes.pool',
+      'volumes.operation_id',
+      'volumes.seq',
+      'qos_specs.consumer as qos_consumer',
+      'qos_specs.specs as qos_specs',
+    ])
+    .execute();
+}
+
+function readSnapshots(db: Kysely<Tables>) {
+  return db.selectFrom('snapshots').select(['id', 'volume_id', 'size_gib', 'status', 'reserved']).execute();
+}
+
+function readAttachments(db: Kysely<Tables>) {
+  return db
+    .selectFrom('attachments')
+    .select(['id', 'volume_id', 'server_id', 'status', 'host', 'managed', 'mountpoint', 'initiator'])
+    .select((eb) => eb('chap_secret', 'is not', null).as('exported'))
+    .execute();
+}
+
+function readServers(db: Kysely<Tables>) {
+  return db
+    .selectFrom('servers')
+    .select(['id', 'host', 'name', 'status', 'task_state', 'root_volume_id'])
+    .execute();
+}
+
+function readPools(db: Kysely<Tables>) {
+  return db.selectFrom('pools').select(['name', 'agent', 'allocated_gib', 'volume_count']).execute();
+}
+
+function readServices(db: Kysely<Tables>) {
+  return db.selectFrom('services').select(['binary', 'host', 'agent', 'boot_id']).execute();
+}
+
+/** Under way, stuck, or holding a volume although they have ended. */
+function readOperations(db: Kysely<Tables>): Promise<OperationRow[]> {
+  return db
+    .selectFrom('operations')
+    .select(['id', 'kind', 'state', 'volume_id', 'error', 'created_at'])
+    .where((eb) =>
+      eb.or([
+        eb('state', 'in', [...OPEN_OPERATION_STATES, 'stuck']),
+        eb(
+          'id',
+          'in',
+          eb
+            .selectFrom('volumes')
+            .select(sql<never>`operation_id`.as('id'))
+            .where('operation_id', 'is not', null),
+        ),
+      ]),
+    )
+    .execute();
+}
+
+/** The newest operation of each of these volumes, whatever became of it. */
+export async function newestOperations(
+  db: Kysely<Tables>,
+  volumes: readonly string[],
+): Promise<ReadonlyMap<string, OperationRow>> {
+  const newest = new Map<string, OperationRow>();
+  for (let from = 0; from < volumes.length; from += 500) {
+    const rows = await db
+      .selectFrom('operations')
+      .select(['id', 'kind', 'state', 'volume_id', 'error', 'created_at'])
+      .where('volume_id', 'in', volumes.slice(from, from + 500) as never)
+      .orderBy('created_at')
+      .orderBy('seq_base')
+      .execute();
+    for (const row of rows) newest.set(row.volume_id, row);
+  }
+  return newest;
+}

@@ -1,0 +1,54 @@
+import type { BackendInventory, StorageInventory } from '#schema/inventory.ts';
+import type { OpenBackend } from './backends/open.ts';
+import type { Target } from './targets/target.ts';
+
+interface Deps {
+  readonly backends: readonly OpenBackend[];
+  readonly target: Target;
+  /** As in the agent's reports. */
+  readonly bootId: () => Promise<string>;
+}
+
+/**
+ * All that this host has of volumes. What cannot be read says why and hides nothing else. Those who ask at the same time
+ * get the same answer.
+ */
+export function storageLister({ backends, target, bootId }: Deps): () => Promise<StorageInventory> {
+  let looking: Promise<StorageInventory> | undefined;
+  const look = async (): Promise<StorageInventory> => {
+    const exports = await attempt(() => target.inventory());
+    return {
+      bootId: await bootId(),
+      backends: await Promise.all(backends.map(readBackend)),
+      exports: exports.value,
+      exportsError: exports.error,
+    };
+  };
+  return () => {
+    looking ??= look().finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  };
+}
+
+async function readBackend({ config, backend }: OpenBackend): Promise<BackendInventory> {
+  const { value: items, error } = await attempt(() => backend.items());
+  return {
+    name: config.name,
+    backendName: config.backend_name ?? config.name,
+    kind: config.kind,
+    items,
+    error,
+  };
+}
+
+async function attempt<T>(
+  work: () => Promise<T | null>,
+): Promise<{ readonly value: T | null; readonly error: string | null }> {
+  try {
+    return { value: await work(), error: null };
+  } catch (error) {
+    return { value: null, error: error instanceof Error ? error.message : String(error) };
+  }
+}
