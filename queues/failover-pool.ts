@@ -83,8 +83,8 @@ function connectionOf(pool: Pool): Promise<PoolConnection> {
 /** A connection that is gone counts as one whose server is: the error says so. */
 function readsOnly(connection: PoolConnection): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    connection.query('SELECT @@GLOBAL.read_only AS reads', (error, rows) => {
-      if (error === null) resolve((rows as { reads: number }[])[0]?.reads === 1);
+    connection.query('SELECT @@GLOBAL.read_only AS read_only', (error, rows) => {
+      if (error === null) resolve((rows as { read_only: number }[])[0]?.read_only === 1);
       else {
         connection.destroy();
         reject(error);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
@@ -14,12 +14,15 @@ export interface MariadbOptions {
   readonly port?: number;
   /** Letters and digits. Default: random. */
   readonly password?: string;
+  /** More lines of the server's configuration. */
+  readonly settings?: string;
 }
 
 export interface MariadbServer extends Server {
   /** Of the database `blockyard`; its user may also create databases whose names start with `blockyard`. */
   readonly url: string;
   readonly port: number;
+  readonly socket: string;
 }
 
 /** A private MariaDB with full durability (a flush at each commit) and modest buffers. */
@@ -32,6 +35,8 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
   // Runs before the first connection is accepted, at each start.
   await writeFile(join(dir, 'init.sql'), accounts(password), { mode: 0o600 });
   await installOnce(dir, config);
+  // Not before: a server that only reads can't be installed.
+  await appendFile(config, options.settings ?? '');
   const server = await startServer({
     name: 'mariadbd',
     program: 'mariadbd',
@@ -40,10 +45,12 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
     // The server greets first, and only when it is up.
     ready: async () => (await firstReply(port)).includes('MariaDB'),
   });
+  const socket = join(resolve(dir), 'mariadb.sock');
   return {
     ...server,
     port,
-    url: `mysql://blockyard:${password}@127.0.0.1:${port}/blockyard?socketPath=${encodeURIComponent(join(resolve(dir), 'mariadb.sock'))}`,
+    socket,
+    url: `mysql://blockyard:${password}@127.0.0.1:${port}/blockyard?socketPath=${encodeURIComponent(socket)}`,
   };
 }
 

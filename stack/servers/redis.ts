@@ -11,6 +11,8 @@ export interface RedisOptions {
   readonly port?: number;
   /** Default: random. */
   readonly password?: string;
+  /** More lines of the server's configuration. */
+  readonly settings?: string;
 }
 
 export interface RedisServer extends Server {
@@ -37,7 +39,7 @@ appendfsync everysec
 maxmemory-policy noeviction
 save ""
 daemonize no
-`,
+${options.settings ?? ''}`,
     { mode: 0o600 },
   );
   const server = await startServer({
