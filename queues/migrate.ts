@@ -5,6 +5,7 @@ import { up as imagesAndServers } from '#schema/migrations/002-images-and-server
 import { up as imageQuotas } from '#schema/migrations/003-image-quotas.ts';
 import { up as evictions } from '#schema/migrations/004-evictions.ts';
 import { up as timeline } from '#schema/migrations/006-timeline.ts';
+import { up as imageMembers } from '#schema/migrations/007-image-members.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -14,6 +15,7 @@ const MIGRATIONS = {
   '003-image-quotas': { up: imageQuotas },
   '004-evictions': { up: evictions },
   '006-timeline': { up: timeline },
+  '007-image-members': { up: imageMembers },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

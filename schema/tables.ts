@@ -283,6 +283,16 @@ export interface ImagesTable {
   updated_at: Time;
 }
 
+/** With which projects a shared image is shared. */
+export interface ImageMembersTable {
+  image_id: ImageId;
+  member: ProjectId;
+  /** `pending` until the project says; only accepted ones are in its lists. */
+  status: 'pending' | 'accepted' | 'rejected';
+  created_at: Time;
+  updated_at: Time;
+}
+
 /** Nothing but a lock: who holds a project's row may add to its images' bytes. */
 export interface ImageQuotasTable {
   project_id: ProjectId;
@@ -313,6 +323,7 @@ export interface Tables {
   snapshots: SnapshotsTable;
   images: ImagesTable;
   image_quotas: ImageQuotasTable;
+  image_members: ImageMembersTable;
   flavors: FlavorsTable;
   evictions: EvictionsTable;
 }

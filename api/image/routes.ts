@@ -14,6 +14,7 @@ import { findImage } from './images/rows.ts';
 import * as schema from './images/schema.ts';
 import { addTag, removeTag } from './images/tags.ts';
 import { imageView } from './images/view.ts';
+import { memberRoutes } from './members/routes.ts';
 import { IMAGE_SCHEMA, IMAGES_SCHEMA } from './schemas/documents.ts';
 
 const tagParams = z.strictObject({ id: z.string(), tag: z.string() });
@@ -128,6 +129,7 @@ export const imageRoutes: readonly Route[] = [
     replies: { 204: null },
     handle: (context, { params }) => setActive(context, params.id, 'active'),
   }),
+  ...memberRoutes,
   route({
     method: 'GET',
     path: '/schemas/image',

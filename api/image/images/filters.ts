@@ -2,6 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { PAGING_KEYS } from '#api/http/pagination.ts';
+import { MEMBER_STATUSES } from '../members/schema.ts';
 import { VISIBILITIES } from './schema.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -55,6 +56,7 @@ const FILTERS: Readonly<Record<string, Reader>> = {
   protected: flag('i.protected'),
   os_hidden: flag('i.hidden'),
   tag: (value) => ({ sql: 'JSON_CONTAINS(i.tags, JSON_QUOTE(?))', values: [value] }),
+  // Says which of the images that are shared with the project are listed, and so is scope's.
   member_status: () => ({ sql: 'TRUE', values: [] }),
 };
 
@@ -90,6 +92,20 @@ export function scope({ caller }: RequestContext, query: Query): Condition[] {
     const open = community === '' ? "i.visibility <> 'community' OR " : 'TRUE OR ';
     return [...hidden, { sql: `(${open}i.project_id = ?)`, values: [caller.projectId] }];
   }
-  const sql = `(i.project_id = ? OR i.visibility IN ('public'${community}))`;
-  return [...hidden, { sql, values: [caller.projectId] }];
+  const shared = sharedWith(caller.projectId, query['member_status'] ?? 'accepted');
+  const sql = `(i.project_id = ? OR i.visibility IN ('public'${community}) OR ${shared.sql})`;
+  return [...hidden, { sql, values: [caller.projectId, ...shared.values] }];
+}
+
+/** Images of others that are shared with a project which has said this to it, or anything (`all`). */
+function sharedWith(project: string, status: string): Condition {
+  if (status !== 'all' && !MEMBER_STATUSES.some((word) => word === status)) {
+    throw badRequest(`Invalid status: ${status.slice(0, 50)}`);
+  }
+  const said = status === 'all' ? '' : ' AND m.status = ?';
+  const member = `SELECT 1 FROM image_members m WHERE m.image_id = i.id AND m.member = ?${said}`;
+  return {
+    sql: `(i.visibility = 'shared' AND EXISTS (${member}))`,
+    values: status === 'all' ? [project] : [project, status],
+  };
 }

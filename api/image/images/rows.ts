@@ -7,7 +7,7 @@ import type { ImagesTable } from '#schema/tables.ts';
 export type ImageRow = Selectable<ImagesTable>;
 
 /**
- * An image that the caller may see: its project's, a public one, or one that its owner gave to the community.
+ * An image that the caller may see: its project's, one shared with that, a public one, or one that its owner gave to the community.
  * @throws ApiError 404 when there is none.
  */
 export async function findImage(context: RequestContext, id: string): Promise<ImageRow> {
@@ -24,9 +24,21 @@ export async function findImage(context: RequestContext, id: string): Promise<Im
     caller.isAdmin ||
     row.project_id === caller.projectId ||
     row.visibility === 'public' ||
-    row.visibility === 'community';
+    row.visibility === 'community' ||
+    (row.visibility === 'shared' && (await isMember(context, row)));
   if (!visible) throw noImage(id);
   return row;
+}
+
+/** Whatever it has said to that, as in Glance: who knows the id can look before accepting. */
+async function isMember({ app, caller }: RequestContext, image: ImageRow): Promise<boolean> {
+  const row = await app.db
+    .selectFrom('image_members')
+    .select('status')
+    .where('image_id', '=', image.id)
+    .where('member', '=', caller.projectId)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** The same, for somebody who wants to change it. @throws ApiError 403 when it is another project's. */

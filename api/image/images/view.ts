@@ -31,6 +31,6 @@ export function imageView(row: ImageRow): Record<string, unknown> {
 }
 
 /** `2026-01-31T12:00:00Z`: Glance's times have no fraction. */
-function seconds(text: string): string {
+export function seconds(text: string): string {
   return `${new Date(sqlTimeToMs(text)).toISOString().slice(0, 19)}Z`;
 }

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type { Route } from '#api/http/route.ts';
+import { OTHER_PROJECT, PROJECT } from '../api.ts';
 import { json, mostly, text, word } from './values.ts';
 
 const name = mostly(9, fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' }), json);
@@ -95,6 +96,14 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     key: name,
     protected: flag,
   }),
+  'POST /images/{id}/members': some(
+    { member: mostly(4, fc.constantFrom<unknown>(PROJECT, OTHER_PROJECT), json) },
+    'member',
+  ),
+  'PUT /images/{id}/members/{member_id}': some(
+    { status: mostly(4, fc.constantFrom<unknown>('accepted', 'rejected', 'pending'), json) },
+    'status',
+  ),
   'PATCH /images/{id}': fc.array(
     some(
       {

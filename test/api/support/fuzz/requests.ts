@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import type { Route } from '#api/http/route.ts';
 import { imageRoutes } from '#api/image/routes.ts';
 import { blockStorageRoutes, computeRoutes } from '#api/routes.ts';
-import { PROJECT, type Who } from '../api.ts';
+import { OTHER_PROJECT, PROJECT, type Who } from '../api.ts';
 import { bodyFor } from './bodies.ts';
 import type { Seed } from './seed.ts';
 import { mostly, query, text } from './values.ts';
@@ -28,6 +28,7 @@ const IDS: Readonly<Record<string, readonly string[]>> = {
   snapshots: ['@snapshot0', '@snapshot1', '@foreignsnapshot'],
   images: ['@image0', '@image1', '@foreignimage'],
   tag: ['tag'],
+  member_id: [PROJECT, OTHER_PROJECT],
   servers: ['@server', '@own'],
   server_id: ['@server', '@own'],
   flavors: ['1', '@flavor'],
