@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { GLANCE_ACCOUNT_SETTINGS, glanceAccount, serviceUrl } from '#images/glance-account.ts';
 import type { KeystoneAccount } from '#images/keystone.ts';
-import { readSettings, SETTINGS } from '#schema/settings.ts';
+import {
+  DATABASE_SETTINGS,
+  databaseUrl,
+  REDIS_SETTINGS,
+  readSettings,
+  redisUrl,
+  SETTINGS,
+} from '#schema/settings.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { noAuthentication } from './auth/none.ts';
 import { createTokenAuthenticator } from './auth/tokens.ts';
@@ -33,8 +40,8 @@ const gib = z
 const GIB = 1024 ** 3;
 
 const SETTINGS_OF_API = {
-  DATABASE_URL: SETTINGS.DATABASE_URL,
-  REDIS_URL: SETTINGS.REDIS_URL,
+  ...DATABASE_SETTINGS,
+  ...REDIS_SETTINGS,
   BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
   BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
   BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
@@ -64,8 +71,8 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     throw new Error('BLOCKYARD_LISTEN must be a loopback address while BLOCKYARD_AUTH is none');
   }
   return {
-    databaseUrl: env.DATABASE_URL,
-    redisUrl: env.REDIS_URL,
+    databaseUrl: databaseUrl(env),
+    redisUrl: redisUrl(env),
     host,
     port: Number(env.BLOCKYARD_LISTEN.slice(colon + 1)),
     authenticator: env.BLOCKYARD_AUTH === 'none' ? noAuthentication : tokensFrom(env.BLOCKYARD_TOKENS_FILE),

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { cpus, networkInterfaces, totalmem } from 'node:os';
 import { z } from 'zod';
+import { agentQueue } from '#queues/names.ts';
+import { ownKeys } from '#queues/secrets.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import type { ComputeReport } from '#schema/reports.ts';
-import { readSettings, SETTINGS } from '#schema/settings.ts';
+import { REDIS_SETTINGS, readSettings, redisUrl, SETTINGS } from '#schema/settings.ts';
 import { DOMAIN_TYPES, type DomainTypeSetting } from './servers/machine.ts';
 
 export interface ComputeConfig {
@@ -11,7 +13,8 @@ export interface ComputeConfig {
   readonly redisUrl: string;
   readonly prefix: string;
   readonly stateDir: string;
-  readonly secretKey: string;
+  /** This agent's own, `BLOCKYARD_AGENT_KEY`. */
+  readonly keys: string;
   readonly availabilityZone: string;
   readonly hypervisor: 'libvirt' | 'noop';
   readonly noopServers: number;
@@ -44,10 +47,11 @@ const HOST_INITIATOR = '/etc/iscsi/initiatorname.iscsi';
 
 const shape = {
   BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
-  REDIS_URL: SETTINGS.REDIS_URL,
+  ...REDIS_SETTINGS,
   BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
   BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR,
-  BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
+  BLOCKYARD_AGENT_KEY: SETTINGS.BLOCKYARD_AGENT_KEY,
+  BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY.optional(),
   BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
   BLOCKYARD_HYPERVISOR: z.enum(['libvirt', 'noop'], { error: 'must be libvirt or noop' }).default('libvirt'),
   BLOCKYARD_NOOP_SERVERS: z.coerce
@@ -99,10 +103,10 @@ export function readComputeConfig(
   const env = readSettings(shape, variables);
   return {
     host: asId(env.BLOCKYARD_HOST),
-    redisUrl: env.REDIS_URL,
+    redisUrl: redisUrl(env),
     prefix: env.BLOCKYARD_QUEUE_PREFIX,
     stateDir: `${env.BLOCKYARD_STATE_DIR}/compute`,
-    secretKey: env.BLOCKYARD_SECRET_KEY,
+    keys: ownKeys(env, agentQueue('compute', asId(env.BLOCKYARD_HOST))),
     availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
     hypervisor: env.BLOCKYARD_HYPERVISOR,
     noopServers: env.BLOCKYARD_NOOP_SERVERS,

@@ -14,12 +14,22 @@ export function eventStream(prefix: string, queue: string): string {
   return `${prefix}:${queue}:events`;
 }
 
-/** Where agents publish reports, and where the newest of each is kept. */
-export function reportChannel(prefix: string): string {
-  return `${prefix}:reports`;
+/**
+ * Where one agent publishes its reports, and where the newest is kept. Each has places of its own, which no other agent's
+ * account reaches (queues/redis-users.ts): so the place says whose report it is.
+ */
+export function reportChannel(prefix: string, kind: AgentKind, host: HostName): string {
+  return `${reportChannels(prefix)}${agentQueue(kind, host)}`;
 }
 export function reportKey(prefix: string, kind: AgentKind, host: HostName): string {
-  return `${prefix}:report:${kind}.${host}`;
+  return `${reportKeys(prefix)}${agentQueue(kind, host)}`;
+}
+/** What all of them begin with. */
+export function reportChannels(prefix: string): string {
+  return `${prefix}:reports:`;
+}
+export function reportKeys(prefix: string): string {
+  return `${prefix}:report:`;
 }
 
 /** Where conductors say which operation has ended. */
@@ -27,11 +37,16 @@ export function endedChannel(prefix: string): string {
   return `${prefix}:ended`;
 }
 
+/** Where a conductor answers each report of a hypervisor with what that host has yet to be rid of. */
+export function evictionsChannel(prefix: string, host: HostName): string {
+  return `${prefix}:evictions:${agentQueue('compute', host)}`;
+}
+
 /** Where an agent hears the api's questions. */
 export function questionChannel(prefix: string, kind: AgentKind, host: HostName): string {
   return `${prefix}:questions:${kind}.${host}`;
 }
-/** Where one process hears the answers to its own. */
-export function answerChannel(prefix: string, asker: string): string {
-  return `${prefix}:answers:${asker}`;
+/** Where one process hears that agent's answers to its own; a `*` for the host of any agent. */
+export function answerChannel(prefix: string, agent: string, asker: string): string {
+  return `${prefix}:answers:${agent}:${asker}`;
 }

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { HostName, Ids } from '#schema/ids.ts';
 import {
   answerEnvelope,
@@ -6,7 +7,7 @@ import {
   type QuestionName,
   type QuestionOutput,
 } from '#schema/questions.ts';
-import { answerChannel, questionChannel } from './names.ts';
+import { agentQueue, answerChannel, questionChannel } from './names.ts';
 import { unpack } from './packed.ts';
 import { openRedis } from './redis.ts';
 
@@ -43,15 +44,15 @@ type Waiting = (
 ) => void;
 
 export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Options): Questions {
-  const channel = answerChannel(prefix, ids.uuid());
+  const asker = ids.uuid();
   const commands = openRedis(redisUrl);
   const answers = openRedis(redisUrl);
   const waiting = new Map<string, Waiting>();
-  const listening = answers.subscribe(channel);
+  const listening = answers.psubscribe(answerChannel(prefix, '*', asker));
   listening.catch(() => undefined);
-  answers.on('message', (_channel: string, text: string) => {
-    const parsed = answerEnvelope.safeParse(JSON.parse(text));
-    if (parsed.success) waiting.get(parsed.data.id)?.(parsed.data);
+  answers.on('pmessage', (_pattern: string, channel: string, text: string) => {
+    const answer = parseAnswer(text);
+    if (answer !== undefined) waiting.get(`${channel} ${answer.id}`)?.(answer);
   });
 
   return {
@@ -63,7 +64,10 @@ export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Opt
       const id = ids.uuid();
       const { promise, resolve } = Promise.withResolvers<Parameters<Waiting>[0]>();
       const timer = setTimeout(() => resolve(null), 'withinMs' in question ? question.withinMs : withinMs);
-      waiting.set(id, resolve);
+      const channel = answerChannel(prefix, agentQueue(agent, host), asker);
+      // Only the agent that is asked can answer there.
+      const awaited = `${channel} ${id}`;
+      waiting.set(awaited, resolve);
       try {
         await listening;
         const text = JSON.stringify({ id, name, input, replyTo: channel });
@@ -78,7 +82,7 @@ export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Opt
         ) as QuestionOutput<typeof name>;
       } finally {
         clearTimeout(timer);
-        waiting.delete(id);
+        waiting.delete(awaited);
       }
     },
     close() {
@@ -86,4 +90,13 @@ export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Opt
       answers.disconnect();
     },
   };
+}
+
+/** Undefined for what is no answer: a host that has been taken over must not end this process. */
+function parseAnswer(text: string): z.infer<typeof answerEnvelope> | undefined {
+  try {
+    return answerEnvelope.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { agentQueue } from '#queues/names.ts';
+import { ownKeys } from '#queues/secrets.ts';
 import { asId, type HostName } from '#schema/ids.ts';
-import { readSettings, SETTINGS } from '#schema/settings.ts';
+import { REDIS_SETTINGS, readSettings, redisUrl, SETTINGS } from '#schema/settings.ts';
 import { type BackendConfig, backends } from './backends/config.ts';
 import { IMAGE_SETTINGS, type ImageServiceConfig, imageServiceOf } from './images/config.ts';
 
@@ -10,7 +12,8 @@ export interface StorageConfig {
   readonly redisUrl: string;
   readonly prefix: string;
   readonly stateDir: string;
-  readonly secretKey: string;
+  /** This agent's own, `BLOCKYARD_AGENT_KEY`. */
+  readonly keys: string;
   readonly availabilityZone: string;
   readonly backends: readonly BackendConfig[];
   readonly target: 'tgt' | 'lio' | 'none';
@@ -44,10 +47,11 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
   const env = readSettings(
     {
       BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
-      REDIS_URL: SETTINGS.REDIS_URL,
+      ...REDIS_SETTINGS,
       BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
       BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR,
-      BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
+      BLOCKYARD_AGENT_KEY: SETTINGS.BLOCKYARD_AGENT_KEY,
+      BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY.optional(),
       BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
       BLOCKYARD_BACKENDS: backends,
       BLOCKYARD_TARGET: z.enum(['tgt', 'lio', 'none'], { error: 'must be tgt, lio or none' }).default('tgt'),
@@ -67,10 +71,10 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
     throw new Error('BLOCKYARD_ISCSI_PORTAL must have IP addresses, not names, when BLOCKYARD_TARGET is lio');
   return {
     host: asId(env.BLOCKYARD_HOST),
-    redisUrl: env.REDIS_URL,
+    redisUrl: redisUrl(env),
     prefix: env.BLOCKYARD_QUEUE_PREFIX,
     stateDir: `${env.BLOCKYARD_STATE_DIR}/storage`,
-    secretKey: env.BLOCKYARD_SECRET_KEY,
+    keys: ownKeys(env, agentQueue('storage', asId(env.BLOCKYARD_HOST))),
     availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
     backends: env.BLOCKYARD_BACKENDS,
     target: env.BLOCKYARD_TARGET,

@@ -37,12 +37,18 @@ export function createStorageHandlers({
     } catch {
       throw new TaskError(
         'refused',
-        'a CHAP secret cannot be opened (is BLOCKYARD_SECRET_KEY the same everywhere?)',
+        'a CHAP secret cannot be opened (is BLOCKYARD_AGENT_KEY the one that `blockyard agent add` made?)',
       );
     }
   };
 
   const inUse = async (volumeId: string): Promise<boolean> => isInUse(await target.find(volumeId));
+  const assertShutOut = async (volumeId: string, initiators: readonly string[]): Promise<void> => {
+    for (const initiator of initiators) {
+      const left = await target.lingering(volumeId, initiator);
+      if (left !== null) throw new TaskError('failed', `${initiator} ${left}`);
+    }
+  };
   const withImages = (): Images => {
     if (images === undefined)
       throw new TaskError('refused', 'this storage host has no BLOCKYARD_IMAGE_URL to get images from');
@@ -88,16 +94,19 @@ export function createStorageHandlers({
       );
       return {};
     },
-    async 'export.ensure'({ volumeId, backend: name, number, acls }) {
+    async 'export.ensure'({ volumeId, backend: name, number, acls, shutOut = [] }) {
       const backend = backendOf(name);
       if (acls.length === 0) {
         await target.absent(volumeId, number);
+        await assertShutOut(volumeId, shutOut);
         return { connection: null };
       }
       if (!(await backend.activate(volumeId)))
         throw new TaskError('not-found', 'the volume does not exist on this backend');
       const opened = acls.map((acl) => open(volumeId, acl));
-      return { connection: await target.ensure(volumeId, deviceOf(backend, volumeId), opened, number) };
+      const connection = await target.ensure(volumeId, deviceOf(backend, volumeId), opened, number);
+      await assertShutOut(volumeId, shutOut);
+      return { connection };
     },
   };
 }

@@ -36,7 +36,7 @@ const agent = await startAgent({
   handlers: createStorageHandlers({
     backends: new Map(backends.map(({ config, backend }) => [config.name, backend])),
     target,
-    secrets: unrecorded(createSecrets(config.secretKey)),
+    secrets: unrecorded(createSecrets(config.keys)),
     ...(images === undefined ? {} : { images }),
   }),
   report: async () => ({

@@ -1,6 +1,7 @@
 import { badRequest } from '#api/http/errors.ts';
 import { type KeystoneAccount, keystoneTokens } from '#images/keystone.ts';
-import { allowsImage, type ImageAction } from '#images/ticket.ts';
+import { type ImageAction, ticketHolder } from '#images/ticket.ts';
+import { agentKeys } from '#queues/secrets.ts';
 import type { Clock } from '#schema/clock.ts';
 import type { ImageCatalog } from './catalog/catalog.ts';
 import { glanceCatalog } from './catalog/glance.ts';
@@ -22,8 +23,8 @@ export interface Images {
   readonly projectBytes: number | undefined;
   /** What volumes are made from, and made into. */
   readonly catalog: ImageCatalog;
-  /** True for a ticket that allows this now. */
-  allows(ticket: string, imageId: string, action: ImageAction): boolean;
+  /** Which storage agent shows a ticket that allows this now; null when it doesn't. */
+  holder(ticket: string, imageId: string, action: ImageAction): string | null;
 }
 
 export interface ImageOptions {
@@ -55,7 +56,8 @@ export function createImages(options: ImageOptions): Images {
     maxBytes: options.maxBytes,
     projectBytes: options.projectBytes,
     catalog: glance === undefined ? (closed === null ? localCatalog : NOWHERE) : catalogOf(glance, clock),
-    allows: (ticket, id, action) => allowsImage(secretKey, ticket, id, action, clock.now()),
+    holder: (ticket, id, action) =>
+      ticketHolder((agent) => agentKeys(secretKey, agent), ticket, id, action, clock.now()),
   };
 }
 

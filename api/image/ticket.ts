@@ -27,6 +27,6 @@ export function ticketBearer(
   const [collection, id = '', what, ...rest] = segments;
   const action = ACTIONS[request.method ?? ''];
   const fits = collection === 'images' && what === 'file' && rest.length === 0 && action !== undefined;
-  if (fits && app.images.allows(ticket, id, action)) return AGENT;
+  if (fits && app.images.holder(ticket, id, action) !== null) return AGENT;
   throw new ApiError(401, 'The image ticket is not valid for this request, or has run out.');
 }

@@ -44,7 +44,7 @@ export async function spawns(): Promise<Row[]> {
   await using libvirt = await startLibvirt({ dir: join(dir, 'l'), cacheDir: '.data/cache/libvirt' });
   const env = {
     BLOCKYARD_HOST: 'bench',
-    BLOCKYARD_SECRET_KEY: KEY,
+    BLOCKYARD_AGENT_KEY: KEY,
     BLOCKYARD_STATE_DIR: join(dir, 's'),
     REDIS_URL: 'redis://127.0.0.1:1',
     BLOCKYARD_BACKENDS: `file:name=files,path=${dir}`,

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import type { HostName } from '#schema/ids.ts';
-import { readSettings, SETTINGS } from '#schema/settings.ts';
+import {
+  DATABASE_SETTINGS,
+  databaseUrl,
+  REDIS_SETTINGS,
+  readSettings,
+  redisUrl,
+  SETTINGS,
+} from '#schema/settings.ts';
 import { DEFAULT_WEIGHTS, type Weights } from '../placement/weighers.ts';
 
 const weights = z
@@ -22,6 +29,7 @@ const weights = z
 export interface ConductorConfig {
   readonly databaseUrl: string;
   readonly redisUrl: string;
+  readonly secretKey: string;
   readonly prefix: string;
   readonly host: HostName;
   readonly availabilityZone: string;
@@ -32,8 +40,9 @@ export interface ConductorConfig {
 export function readConfig(variables: Readonly<Record<string, string | undefined>>): ConductorConfig {
   const env = readSettings(
     {
-      DATABASE_URL: SETTINGS.DATABASE_URL,
-      REDIS_URL: SETTINGS.REDIS_URL,
+      ...DATABASE_SETTINGS,
+      ...REDIS_SETTINGS,
+      BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY,
       BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
       BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
       BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
@@ -42,8 +51,9 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     variables,
   );
   return {
-    databaseUrl: env.DATABASE_URL,
-    redisUrl: env.REDIS_URL,
+    databaseUrl: databaseUrl(env),
+    redisUrl: redisUrl(env),
+    secretKey: env.BLOCKYARD_SECRET_KEY,
     prefix: env.BLOCKYARD_QUEUE_PREFIX,
     host: env.BLOCKYARD_HOST as HostName,
     availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,

@@ -3,6 +3,7 @@ import { splitAccount, type TaskAccount, taskResult } from '#schema/accounts.ts'
 import type { OperationId } from '#schema/ids.ts';
 import {
   TASK_ERROR_CODES,
+  TASKS,
   type TaskEnvelope,
   TaskError,
   type TaskErrorCode,
@@ -10,9 +11,12 @@ import {
 } from '#schema/tasks.ts';
 import { openRedis } from '../redis.ts';
 import { reach } from '../stopping-points.ts';
+import { FairLine } from './fair-line.ts';
 import { HostDown } from './host-down.ts';
 import type { Liveness } from './liveness.ts';
+import type { Reseal } from './reseal.ts';
 import { type Result, readResults } from './results.ts';
+import { withdrawJob } from './withdraw.ts';
 
 /** One task for one agent. */
 export interface Dispatch {
@@ -21,6 +25,8 @@ export interface Dispatch {
   readonly jobId: string;
   readonly task: TaskName;
   readonly envelope: TaskEnvelope;
+  /** Projects take turns at an agent; our own upkeep takes turns with them. */
+  readonly project?: string;
   /** Hears how the agent carried it out, before `run` ends. */
   readonly told?: (account: TaskAccount) => void;
 }
@@ -49,11 +55,13 @@ export interface Dispatcher {
 interface Waiter {
   readonly dispatch: Dispatch;
   readonly since: number;
+  /** False while it waits for its turn: Redis knows nothing of it yet. */
+  sent: boolean;
   /** When to look next what became of the job. */
   nextLook: number;
   settle(result: Result): void;
   abandon(reason: Error): void;
-  /** Fails when its host is down and it need not be waited for. */
+  /** Fails it when its host is down and it need not be waited for. */
   look(): Promise<void>;
 }
 
@@ -71,19 +79,30 @@ const LOOK_AT_LEAST_EVERY_MS = 15_000;
 /** Whose time is up although its host is neither known to be up nor to be down has this much more, again and again. */
 const UNKNOWN_MORE_MS = 2_000;
 
+/**
+ * Tasks on one agent's queue at once, and of these one project's. Agents carry out 32 at a time: a project alone leaves
+ * some of these free for others.
+ */
+const AT_AN_AGENT = { total: 64, perKey: 24 } as const;
+
+/** @param reseal has only the agent that a task goes to be able to open its secrets. */
 export function createDispatcher(
   redisUrl: string,
   prefix: string,
   now: () => number,
   liveness: Liveness,
+  reseal: Reseal,
 ): Dispatcher {
   const commands = openRedis(redisUrl);
   const queues = new Map<string, Queue>();
   const waiters = new Map<string, Waiter>();
+  const lines = new Map<string, FairLine>();
   let abandoned: Error | undefined;
-  const results = readResults(redisUrl, prefix, commands, (jobId, result) =>
-    waiters.get(jobId)?.settle(result),
-  );
+  const results = readResults(redisUrl, prefix, commands, (queue, jobId, result) => {
+    const waiter = waiters.get(jobId);
+    // Ids can be guessed: an agent ends the jobs of its own queue, and no others.
+    if (waiter?.dispatch.queue === queue) waiter.settle(result);
+  });
 
   function queueOf(name: string): Queue {
     const known = queues.get(name);
@@ -94,51 +113,60 @@ export function createDispatcher(
     return queue;
   }
 
+  function lineOf(queue: string): FairLine {
+    const line = lines.get(queue) ?? new FairLine(AT_AN_AGENT);
+    lines.set(queue, line);
+    return line;
+  }
+
   async function add({ queue, jobId, task, envelope }: Dispatch): Promise<void> {
     await results.listen(queue);
-    await queueOf(queue).add(task, envelope, { ...JOB_OPTIONS, jobId });
+    await queueOf(queue).add(task, reseal(queue, envelope), { ...JOB_OPTIONS, jobId });
     await reach('conductor.dispatched', task);
   }
 
   async function withdraw({ queue, jobId }: Dispatch): Promise<void> {
     // A job that an agent holds can't be removed; the next task's higher sequence number disarms it.
-    await queueOf(queue)
-      .remove(jobId)
-      .catch(() => undefined);
+    await withdrawJob(commands, prefix, queue, jobId).catch(() => undefined);
   }
 
   /** Takes it back; true when no agent had ever seen it. */
   async function withdrawUntouched({ queue, jobId }: Dispatch): Promise<boolean> {
-    const job = await queueOf(queue).getJob(jobId);
-    if (job === undefined || job.attemptsStarted > 0) return false;
-    return (await queueOf(queue).remove(jobId)) === 1;
+    return withdrawJob(commands, prefix, queue, jobId, 0);
   }
 
   /** What became of a job whose event did not come. */
   async function checkOne(waiter: Waiter): Promise<void> {
     const { queue, jobId } = waiter.dispatch;
-    const job = await queueOf(queue).getJob(jobId);
+    const fields = ['name', 'finishedOn', 'failedReason', 'returnvalue'] as const;
+    const [name, finishedOn, failedReason, returnvalue] = await commands.hmget(
+      queueOf(queue).toKey(jobId),
+      ...fields,
+    );
     // Withdrawn while we looked: then it is gone on purpose.
-    if (job === undefined) return waiters.get(jobId) === waiter ? add(waiter.dispatch) : undefined;
-    if (job.finishedOn === undefined) return undefined;
-    if (job.failedReason) waiter.settle({ ok: false, reason: job.failedReason });
-    else waiter.settle({ ok: true, value: JSON.stringify(job.returnvalue) });
+    if (name == null) return waiters.get(jobId) === waiter ? add(waiter.dispatch) : undefined;
+    if (finishedOn == null) return undefined;
+    if (failedReason) waiter.settle({ ok: false, reason: failedReason });
+    else waiter.settle({ ok: true, value: returnvalue ?? 'null' });
     return undefined;
   }
 
   return {
     async run(dispatch, withinMs, whenDown = 'wait') {
       if (abandoned !== undefined) throw abandoned;
+      if (whenDown !== 'wait' && liveness.of(dispatch.queue) === 'down')
+        throw new HostDown(liveness.words(dispatch.queue), false);
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
       const began = now();
       const waiter: Waiter = {
         dispatch,
         since: began,
+        sent: false,
         nextLook: began + SETTLED_MS,
         abandon: reject,
         async look() {
           if (whenDown === 'wait' || liveness.of(dispatch.queue) !== 'down') return;
-          const begun = !(await withdrawUntouched(dispatch));
+          const begun = waiter.sent && !(await withdrawUntouched(dispatch));
           if (begun && whenDown === 'fail-unless-begun') return;
           reject(new HostDown(liveness.words(dispatch.queue), begun));
         },
@@ -162,13 +190,19 @@ export function createDispatcher(
           new TaskError('failed', `${dispatch.queue} did not answer within ${(withinMs ?? 0) / 1_000} s`),
         );
       };
-      if (withinMs !== undefined) timer = setTimeout(expire, withinMs);
-      try {
+      const place = lineOf(dispatch.queue).enter(dispatch.project ?? '', () => {
+        waiter.sent = true;
+        waiter.nextLook = now() + SETTLED_MS;
+        if (withinMs !== undefined) timer = setTimeout(expire, withinMs);
         // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
-        add(dispatch).catch(() => undefined);
-        if (whenDown !== 'wait' && liveness.of(dispatch.queue) === 'down') void waiter.look();
+        add(dispatch).catch((error: unknown) => {
+          if (error instanceof TaskError) reject(error);
+        });
+      });
+      try {
         return await promise;
       } finally {
+        place.leave();
         clearTimeout(timer);
         waiters.delete(dispatch.jobId);
       }
@@ -176,7 +210,7 @@ export function createDispatcher(
 
     async check() {
       const time = now();
-      const due = [...waiters.values()].filter(({ nextLook }) => nextLook < time);
+      const due = [...waiters.values()].filter(({ sent, nextLook }) => sent && nextLook < time);
       for (const waiter of due) {
         waiter.nextLook = time + Math.min(time - waiter.since, LOOK_AT_LEAST_EVERY_MS);
       }
@@ -206,12 +240,14 @@ export function createDispatcher(
 }
 
 /** @throws TaskError when the task failed, or its answer is none. */
-function outputOf(result: Result, { told, queue }: Dispatch): unknown {
+function outputOf(result: Result, { told, queue, task }: Dispatch): unknown {
   if (result.ok) {
     const answer = taskResult.safeParse(parseJson(result.value));
-    if (!answer.success) throw new TaskError('failed', `${queue} gave an answer that is none`);
+    const output = TASKS[task].output.safeParse(answer.data?.output);
+    if (!answer.success || !output.success)
+      throw new TaskError('failed', `${queue} gave an answer that is none`);
     told?.(answer.data.account);
-    return answer.data.output;
+    return output.data;
   }
   const { failure, account } = splitAccount(result.reason);
   if (account !== null) told?.(account);

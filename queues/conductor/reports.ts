@@ -6,7 +6,9 @@ import { asId, type HostName } from '#schema/ids.ts';
 import { poolName } from '#schema/pools.ts';
 import { type AgentReport, agentReport, type ComputeReport, type StorageReport } from '#schema/reports.ts';
 import type { Tables } from '#schema/tables.ts';
+import { agentQueue, reportKeys } from '../names.ts';
 import type { ComputeDetails } from '../placement/place-server.ts';
+import type { ServerClaims } from './server-claims.ts';
 import { takeServers } from './server-reports.ts';
 
 interface Deps {
@@ -17,25 +19,49 @@ interface Deps {
    * written to MySQL: should this conductor die before the exports are back, another one begins again.
    */
   readonly exportsLost: (host: HostName, bootId: string) => void;
+  /** A hypervisor is there; called when MySQL knows. */
+  readonly present: (host: HostName, bootId: string) => Promise<void>;
+  readonly claims: ServerClaims;
+  readonly log: (line: string) => void;
 }
 
-/** Writes what agents report into MySQL. A report that does not parse is told and left out. */
-export async function takeReport(deps: Deps, text: string): Promise<void> {
+/** Characters. A host with ten thousand servers says less. */
+const LONGEST = 8 * 1024 ** 2;
+
+/**
+ * Writes what an agent reports into MySQL.
+ * @param agent whose place the report came from, `storage.<host>` or `compute.<host>`.
+ * @throws Error when it isn't a report, or is in another agent's name.
+ */
+export async function takeReport(deps: Deps, text: string, agent: string): Promise<void> {
+  if (text.length > LONGEST) throw new Error('it is too long');
   const report = agentReport.parse(JSON.parse(text));
+  const speaksFor = agentQueue(report.kind, report.host as HostName);
+  if (speaksFor !== agent) throw new Error(`it is in the name of ${speaksFor}`);
   if (report.kind === 'storage') await takeStorage(deps, report);
-  else await takeCompute(deps, report);
+  else {
+    await takeCompute(deps, report);
+    await deps.present(report.host as HostName, report.bootId);
+  }
 }
 
 /** The reports that agents left while no conductor listened. */
-export async function newestReports(redis: Redis, prefix: string): Promise<string[]> {
-  const texts: string[] = [];
+export async function newestReports(
+  redis: Redis,
+  prefix: string,
+): Promise<{ readonly agent: string; readonly text: string }[]> {
+  const start = reportKeys(prefix);
+  const reports: { agent: string; text: string }[] = [];
   let cursor = '0';
   do {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', `${prefix}:report:*`, 'COUNT', 500);
+    const [next, keys] = await redis.scan(cursor, 'MATCH', `${start}*`, 'COUNT', 500);
     cursor = next;
-    if (keys.length > 0) texts.push(...(await redis.mget(keys)).filter((text) => text !== null));
+    const texts = keys.length > 0 ? await redis.mget(keys) : [];
+    for (const [index, text] of texts.entries()) {
+      if (text !== null) reports.push({ agent: (keys[index] ?? '').slice(start.length), text });
+    }
   } while (cursor !== '0');
-  return texts;
+  return reports;
 }
 
 async function takeStorage(deps: Deps, report: StorageReport): Promise<void> {

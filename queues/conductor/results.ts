@@ -15,6 +15,8 @@ export interface Results {
 
 const BLOCK_MS = 5_000;
 const RETRY_MS = 200;
+/** Events of one stream that are taken in one go. */
+const AT_ONCE = 1_000;
 
 /**
  * Reads BullMQ's event streams of all agents' queues over one connection. BullMQ's own QueueEvents does the same
@@ -25,16 +27,18 @@ export function readResults(
   redisUrl: string,
   prefix: string,
   commands: Redis,
-  onResult: (jobId: string, result: Result) => void,
+  onResult: (queue: string, jobId: string, result: Result) => void,
 ): Results {
   const reader = openRedis(redisUrl);
   const positions = new Map<string, string>();
+  /** Which queue a stream belongs to: an agent writes to its own only, so its events speak for no other's jobs. */
+  const queueOf = new Map<string, string>();
   const known = new Map<string, Promise<void>>();
   let readerId: number | undefined;
   const closing = new AbortController();
   let wake = (): void => undefined;
 
-  function take(fields: readonly string[]): void {
+  function take(queue: string, fields: readonly string[]): void {
     let event = '';
     let jobId = '';
     let detail = '';
@@ -54,14 +58,16 @@ export function readResults(
         default:
       }
     }
-    if (event === 'completed') onResult(jobId, { ok: true, value: detail });
-    else if (event === 'failed') onResult(jobId, { ok: false, reason: detail });
+    if (event === 'completed') onResult(queue, jobId, { ok: true, value: detail });
+    else if (event === 'failed') onResult(queue, jobId, { ok: false, reason: detail });
   }
 
   async function read(): Promise<void> {
     const names = [...positions.keys()];
     readerId ??= await reader.client('ID');
     const reply = await reader.xread(
+      'COUNT',
+      AT_ONCE,
       'BLOCK',
       BLOCK_MS,
       'STREAMS',
@@ -71,7 +77,7 @@ export function readResults(
     for (const [name, entries] of reply ?? []) {
       for (const [id, fields] of entries) {
         positions.set(name, id);
-        take(fields);
+        take(queueOf.get(name) ?? '', fields);
       }
     }
   }
@@ -91,6 +97,7 @@ export function readResults(
 
   async function begin(queue: string): Promise<void> {
     const name = eventStream(prefix, queue);
+    queueOf.set(name, queue);
     const [newest] = await commands.xrevrange(name, '+', '-', 'COUNT', 1);
     positions.set(name, newest?.[0] ?? '0');
     wake();

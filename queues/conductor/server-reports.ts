@@ -3,10 +3,13 @@ import { type Clock, sqlTime } from '#schema/clock.ts';
 import { asId, type HostName, type ServerId } from '#schema/ids.ts';
 import type { ComputeReport } from '#schema/reports.ts';
 import type { Tables } from '#schema/tables.ts';
+import type { ServerClaims } from './server-claims.ts';
 
 interface Deps {
   readonly db: Kysely<Tables>;
   readonly clock: Clock;
+  readonly claims: ServerClaims;
+  readonly log: (line: string) => void;
 }
 
 /** What an operation wrote about a server this recently may be newer than a report that comes now. */
@@ -18,7 +21,8 @@ const TOMBSTONE_MS = 60_000;
  * Writes a host's domains into MySQL. A server that was made through the API keeps what the API says of it; its status
  * is the host's word only while nothing is being done to it and it isn't in ERROR.
  */
-export async function takeServers(deps: Deps, report: ComputeReport): Promise<void> {
+export async function takeServers(deps: Deps, whole: ComputeReport): Promise<void> {
+  const report = { ...whole, servers: await undisputed(deps, whole) };
   const host = report.host as HostName;
   const now = deps.clock.now();
   const atRest = sql<boolean>`(task_state IS NULL AND fault IS NULL AND status NOT IN ('BUILD', 'DELETED')
@@ -46,6 +50,35 @@ export async function takeServers(deps: Deps, report: ComputeReport): Promise<vo
     .where(atRest)
     .$if(ids.length > 0, (query) => query.where('id', 'not in', ids))
     .execute();
+}
+
+/** Leaves out what another host still has: a host that has been taken over could have its volumes sent to itself. */
+async function undisputed(
+  { db, claims, log }: Deps,
+  { host, servers }: ComputeReport,
+): Promise<ComputeReport['servers']> {
+  claims.heard(
+    host as HostName,
+    servers.map(({ id }) => id),
+  );
+  if (servers.length === 0) return servers;
+  const elsewhere = await db
+    .selectFrom('servers')
+    .select(['id', 'host'])
+    .where(
+      'id',
+      'in',
+      servers.map(({ id }) => id as ServerId),
+    )
+    .where('host', '<>', host as HostName)
+    .execute();
+  const disputed = new Set<string>();
+  for (const row of elsewhere) {
+    if (row.host === null || !claims.holds(row.host, row.id)) continue;
+    log(`host ${host} reports server ${row.id}, which host ${row.host} has: left out`);
+    disputed.add(row.id);
+  }
+  return servers.filter(({ id }) => !disputed.has(id));
 }
 
 async function upsert(

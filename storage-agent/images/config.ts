@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { GLANCE_ACCOUNT_SETTINGS, glanceAccount, serviceUrl } from '#images/glance-account.ts';
 import type { KeystoneAccount } from '#images/keystone.ts';
@@ -8,11 +9,14 @@ export interface ImageServiceConfig {
   readonly url: string;
   /** Null for Blockyard's own service. */
   readonly account: KeystoneAccount | null;
+  /** PEM of the authority that its certificate is checked with; undefined for those that Node trusts. */
+  readonly ca?: string | undefined;
 }
 
 /** The environment variables about images; `BLOCKYARD_GLANCE_*` only for a real Glance. */
 export const IMAGE_SETTINGS = {
   BLOCKYARD_IMAGE_URL: serviceUrl('the image service’s root'),
+  BLOCKYARD_IMAGE_CA: z.string().startsWith('/', { error: 'must be an absolute path' }).optional(),
   BLOCKYARD_IMAGE_CONVERSION_DIR: z
     .string()
     .startsWith('/', { error: 'must be an absolute path' })
@@ -29,5 +33,17 @@ export function imageServiceOf(env: Settings): ImageServiceConfig | null {
       throw new Error('BLOCKYARD_IMAGE_URL is not set, but BLOCKYARD_GLANCE_AUTH_URL is');
     return null;
   }
-  return { url: env.BLOCKYARD_IMAGE_URL, account: glanceAccount(env) };
+  const ca =
+    env.BLOCKYARD_IMAGE_CA === undefined ? undefined : readPem('BLOCKYARD_IMAGE_CA', env.BLOCKYARD_IMAGE_CA);
+  return { url: env.BLOCKYARD_IMAGE_URL, account: glanceAccount(env), ca };
+}
+
+function readPem(variable: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`${variable}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
 }

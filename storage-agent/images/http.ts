@@ -9,6 +9,8 @@ export interface Request {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** PEM of the authority that the server's certificate must be signed by. */
+  readonly ca?: string | undefined;
   /** What is sent, and its length in bytes. */
   readonly body?: { readonly data: Readable; readonly sizeBytes: number };
 }
@@ -23,10 +25,11 @@ const SILENCE_MS = 300_000;
  * elsewhere.
  * @returns the answer, whatever its status, with its body still to be read or destroyed.
  */
-export async function send({ method, url, headers, signal, body }: Request): Promise<IncomingMessage> {
+export async function send({ method, url, headers, signal, body, ca }: Request): Promise<IncomingMessage> {
   const make = url.startsWith('https:') ? tlsRequest : plainRequest;
   const length = body === undefined ? {} : { 'content-length': String(body.sizeBytes) };
-  const sent = make(url, { method, headers: { ...headers, ...length }, signal, agent: false });
+  const tls = { ...(ca === undefined ? {} : { ca }), minVersion: 'TLSv1.2' as const };
+  const sent = make(url, { method, headers: { ...headers, ...length }, signal, agent: false, ...tls });
   sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error('the image service has fallen silent')));
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     sent.once('response', resolve);

@@ -25,19 +25,23 @@ export interface ServiceConfig {
   readonly url: string;
   /** Null: Blockyard's own service, which takes tickets. */
   readonly account: KeystoneAccount | null;
-  readonly secretKey: string;
+  /** Who signs its tickets, and with what. */
+  readonly agent: string;
+  readonly keys: string;
+  /** PEM of the authority that signed the service's certificate; undefined for those that Node trusts. */
+  readonly ca?: string | undefined;
   readonly clock: Clock;
 }
 
 /** Looked at when a request begins; data may then flow for hours. */
 const TICKET_MS = 600_000;
 
-export function createImageService({ url, account, secretKey, clock }: ServiceConfig): ImageService {
+export function createImageService({ url, account, agent, keys, ca, clock }: ServiceConfig): ImageService {
   const tokens = account === null ? null : keystoneTokens(account, () => clock.now());
   const fileOf = (imageId: string): string => `${url.replace(/\/+$/, '')}/v2/images/${imageId}/file`;
   const permission = async (imageId: string, action: ImageAction): Promise<Record<string, string>> =>
     tokens === null
-      ? { [TICKET_HEADER]: imageTicket(secretKey, imageId, action, clock.now() + TICKET_MS) }
+      ? { [TICKET_HEADER]: imageTicket(keys, agent, imageId, action, clock.now() + TICKET_MS) }
       : { 'x-auth-token': await tokens.get() };
 
   const ask = async (imageId: string, action: ImageAction, make: () => Omit<Request, 'url' | 'headers'>) => {
@@ -46,7 +50,7 @@ export function createImageService({ url, account, secretKey, clock }: ServiceCo
       const type: Record<string, string> =
         request.method === 'PUT' ? { 'content-type': 'application/octet-stream' } : {};
       const headers = { ...type, ...(await permission(imageId, action)) };
-      return send({ ...request, url: fileOf(imageId), headers });
+      return send({ ...request, url: fileOf(imageId), headers, ca });
     };
     const answer = await once();
     if (answer.statusCode !== 401 || tokens === null) return answer;

@@ -39,7 +39,7 @@ describe('the compute agent as a process', function () {
       REDIS_URL: url,
       BLOCKYARD_QUEUE_PREFIX: prefix,
       BLOCKYARD_STATE_DIR: dir,
-      BLOCKYARD_SECRET_KEY: SECRET_KEY,
+      BLOCKYARD_AGENT_KEY: SECRET_KEY,
       BLOCKYARD_LIBVIRT_URI: lab.libvirt.uri,
       ...more,
     };
@@ -55,7 +55,7 @@ describe('the compute agent as a process', function () {
   /** Reports as they come; `next` resolves with the first from now on that satisfies. */
   async function listen() {
     const redis = openRedis(url);
-    await redis.subscribe(reportChannel(prefix));
+    await redis.subscribe(reportChannel(prefix, 'compute', asId(HOST)));
     const next = (wanted: (report: ComputeReport) => boolean) =>
       new Promise<ComputeReport>((resolve) => {
         redis.on('message', (_channel, text: string) => {

@@ -131,7 +131,7 @@ describe('storage handlers', () => {
           { ...place, number: 1, acls: [{ initiator: login().initiator, chap: { username: 'u', secret } }] },
           context,
         ),
-        (error: Error) => /BLOCKYARD_SECRET_KEY/.test(error.message) && !error.message.includes(SECRET),
+        (error: Error) => /BLOCKYARD_AGENT_KEY/.test(error.message) && !error.message.includes(SECRET),
       );
     assert.equal(await target.find(place.volumeId), null);
     await handlers['volume.absent'](place, context);

@@ -51,7 +51,7 @@ describe('storage agent process', () => {
         REDIS_URL: redis.url,
         BLOCKYARD_QUEUE_PREFIX: redis.prefix,
         BLOCKYARD_STATE_DIR: folder,
-        BLOCKYARD_SECRET_KEY: key,
+        BLOCKYARD_AGENT_KEY: key,
         BLOCKYARD_BACKENDS: `file:name=files,path=${join(folder, 'volumes')},reserved_percentage=5`,
         BLOCKYARD_TGT_SOCKET: fixture.socket,
         BLOCKYARD_ISCSI_PORTAL: fixture.tgtd.portal,

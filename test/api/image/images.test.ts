@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { ImageFiles } from '#api/image/data/files.ts';
 import { tidyImages } from '#api/image/data/janitor.ts';
 import { imageTicket, TICKET_HEADER } from '#images/ticket.ts';
+import { agentKeys } from '#queues/secrets.ts';
 import { asId, type ImageId } from '#schema/ids.ts';
 import {
   type Answer,
@@ -304,7 +305,7 @@ describe('images', () => {
     const id = await create();
     const soon = Date.now() + 60_000;
     const ticket = (action: 'read' | 'write', of = id, until = soon) =>
-      imageTicket(SECRET_KEY, of, action, until);
+      imageTicket(agentKeys(SECRET_KEY, 'storage.stor1'), 'storage.stor1', of, action, until);
     const data = randomBytes(100);
     assert.equal((await put(id, data, { ticket: ticket('read') })).status, 401);
     assert.equal((await put(id, data, { ticket: ticket('write', randomUUID()) })).status, 401);

@@ -12,7 +12,7 @@ import { systemClock, systemIds } from '#queues/system.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import { type AgentKind, TASKS, type TaskName } from '#schema/tasks.ts';
 import { ModelHost } from '#test/support/model-host.ts';
-import { PROJECT, type TestApi } from './api.ts';
+import { PROJECT, SECRET_KEY, type TestApi } from './api.ts';
 
 export interface Hosts extends AsyncDisposable {
   readonly model: ModelHost;
@@ -34,6 +34,7 @@ export async function startHosts(api: TestApi): Promise<Hosts> {
   const queue = { redisUrl: api.redis.url, prefix: api.redis.prefix, log: () => undefined };
   const conductor = await startConductor({
     ...queue,
+    secretKey: SECRET_KEY,
     db: api.db,
     host: asId<HostName>('cond1'),
     availabilityZone: 'nova',

@@ -4,6 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RunOptions, systemRunner } from '#agent/run.ts';
+import { asId, type HostName } from '#schema/ids.ts';
 import type { Backend, Content } from '#storage-agent/backends/backend.ts';
 import type { Images } from '#storage-agent/images/images.ts';
 import { openImages } from '#storage-agent/images/open.ts';
@@ -301,7 +302,8 @@ describe('LVM in the kernel', function () {
       const config = {
         imageService: { url: service.url, account: null },
         imageDir: join(group.folder, 'images'),
-        secretKey: KEY,
+        host: asId<HostName>('storage'),
+        keys: KEY,
       };
       const opened = openImages(config, group.runner);
       assert.ok(opened !== undefined);

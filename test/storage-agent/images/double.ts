@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { allowsImage, type ImageAction, TICKET_HEADER } from '#images/ticket.ts';
+import { type ImageAction, TICKET_HEADER, ticketHolder } from '#images/ticket.ts';
 import type { DiskFormat, ImageSource } from '#schema/tasks.ts';
 
 /** What stands in for the image service: the two requests that an agent makes, with the tickets really checked. */
 export interface ImageDouble extends AsyncDisposable {
   readonly url: string;
-  readonly secretKey: string;
+  readonly agentKeys: string;
   /** By image id; an upload lands here too. */
   readonly data: Map<string, Buffer>;
   /** How often an image's data were asked for. */
@@ -20,12 +20,12 @@ export interface ImageDouble extends AsyncDisposable {
 
 export type Misbehaviour = (request: IncomingMessage, response: ServerResponse) => void;
 
-export async function startImageDouble(secretKey: string): Promise<ImageDouble> {
+export async function startImageDouble(agentKeys: string): Promise<ImageDouble> {
   const data = new Map<string, Buffer>();
   const fetched: string[] = [];
   let misbehaviour: Misbehaviour | null = null;
   const allowed = (request: IncomingMessage, id: string, action: ImageAction): boolean =>
-    allowsImage(secretKey, String(request.headers[TICKET_HEADER]), id, action, Date.now());
+    ticketHolder(() => agentKeys, String(request.headers[TICKET_HEADER]), id, action, Date.now()) !== null;
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const id = /^\/image\/v2\/images\/([0-9a-f-]{36})\/file$/.exec(request.url ?? '')?.[1] ?? '';
     const writes = request.method === 'PUT';
@@ -53,7 +53,7 @@ export async function startImageDouble(secretKey: string): Promise<ImageDouble> 
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/image`,
-    secretKey,
+    agentKeys,
     data,
     fetched,
     misbehave: (how) => {

@@ -7,6 +7,7 @@ import type { Handlers } from '#agent/handlers.ts';
 import { type RunOptions, systemRunner } from '#agent/run.ts';
 import { inspectImage } from '#images/inspect.ts';
 import { createSecrets } from '#queues/secrets.ts';
+import { asId, type HostName } from '#schema/ids.ts';
 import type { DiskFormat, ImageSource } from '#schema/tasks.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
 import { createStorageHandlers } from '#storage-agent/handlers.ts';
@@ -49,7 +50,8 @@ describe('volumes and images', function () {
     const config = {
       imageService: { url: service.url, account: null },
       imageDir: join(folder, 'temp'),
-      secretKey: KEY,
+      host: asId<HostName>('storage-1'),
+      keys: KEY,
     };
     const opened = openImages(config, runner);
     assert.ok(opened !== undefined);
