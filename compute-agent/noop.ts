@@ -6,6 +6,8 @@ export function noopHandlers(): Handlers<'compute'> {
   return {
     'disk.attach': async ({ device }) => ({ device: `/dev/${device?.replace(/^\/dev\//, '') ?? 'vdb'}` }),
     'disk.detach': async () => ({}),
+    'disk.evict': async () => ({ guest: 'none' }),
+    'connection.absent': async () => ({}),
     'disk.tune': async () => ({}),
     'disk.resize': async () => ({}),
     'server.ensure': async () => ({ device: '/dev/vda' }),

@@ -19,6 +19,10 @@ export const STORED_KINDS = [
 ] as const;
 export type StoredKind = (typeof STORED_KINDS)[number];
 
+/** What may be removed by its kind and id alone; copies of images are the agent's own business. */
+export const REMOVABLE_KINDS = ['volume', 'filling', 'snapshot', 'copying', 'deleting'] as const;
+export type RemovableKind = (typeof REMOVABLE_KINDS)[number];
+
 const stored = z.strictObject({
   kind: z.enum(STORED_KINDS),
   /** Of the file or logical volume. */

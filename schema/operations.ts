@@ -1,5 +1,6 @@
 /** Operations: what a flow is asked for. Everything else a flow reads from MySQL when it runs. */
 import type { PoolName, SnapshotId } from './ids.ts';
+import type { RemovableKind } from './inventory.ts';
 import type { Iotune } from './iotune.ts';
 import type { DiskFormat, VolumeSource } from './tasks.ts';
 
@@ -11,6 +12,8 @@ export interface OperationInputs {
   'volume.attach': { device: string | null };
   /** `serverGone`: its server is being deleted; then the volume may be marked to go with it. */
   'volume.detach': { serverGone?: true };
+  /** Take an attachment from a host that is down: the storage side alone, with proof; the host is cleared when it is back. */
+  'volume.force-detach': Record<string, never>;
   'volume.extend': { fromGib: number; toGib: number };
   /** Retune one attached volume; `before` is the set to go back to. */
   'qos.apply': { before: Iotune };
@@ -37,8 +40,23 @@ export interface OperationInputs {
   };
   /** `takesVolume`: the root volume goes with it. */
   'server.delete': { serverId: string; takesVolume: boolean };
+  /** Brings one thing on a host back to what MySQL says of the volume (queues/drift). */
+  'volume.repair': RepairInput;
+  /** Take what lies there under that name for the volume. */
+  'volume.manage': { name: string; pool: PoolName };
+  /** Forget the volume and leave its data, under that name. */
+  'volume.unmanage': { name: string };
   'server.power': { serverId: string; action: 'start' | 'stop' | 'reboot' | 'hard-reboot' };
 }
+
+/** What a repair does; further facts it reads from MySQL under the volume's lock. */
+export type RepairInput =
+  | { what: 'export' | 'grow' }
+  /** Of the operation's attachment. */
+  | { what: 'plug' | 'tune' }
+  | { what: 'unplug'; host: string; serverId: string }
+  | { what: 'disconnect'; host: string }
+  | { what: 'remove'; host: string; backend: string; kind: RemovableKind; id: string };
 
 export type OperationKind = keyof OperationInputs;
 

@@ -8,7 +8,7 @@ type Transitions = Readonly<Record<string, readonly string[]>>;
 /** Cinder's volume statuses that this project uses, each with those that may follow it. */
 export const VOLUME_TRANSITIONS = {
   creating: ['available', 'attaching', 'error'],
-  available: ['reserved', 'attaching', 'extending', 'deleting', 'uploading'],
+  available: ['reserved', 'attaching', 'extending', 'deleting', 'uploading', 'unmanaging'],
   reserved: ['attaching', 'in-use', 'available', 'error'],
   attaching: ['in-use', 'reserved', 'available', 'error'],
   'in-use': ['detaching', 'extending', 'reserved', 'attaching', 'available', 'uploading'],
@@ -19,6 +19,10 @@ export const VOLUME_TRANSITIONS = {
   error: ['deleting', 'available'],
   error_deleting: ['deleting', 'available'],
   error_extending: ['deleting', 'extending', 'available', 'in-use'],
+  managing: ['available', 'error_managing'],
+  error_managing: ['deleting'],
+  unmanaging: ['error_unmanaging'],
+  error_unmanaging: ['unmanaging', 'available'],
 } as const satisfies Transitions;
 
 export type VolumeStatus = keyof typeof VOLUME_TRANSITIONS;
@@ -83,8 +87,9 @@ export function attachmentStatusesBefore(to: AttachmentStatus): AttachmentStatus
  * An operation's life. `done` and `undone` are its good ends; `stuck` waits for a person and says why.
  */
 export const OPERATION_TRANSITIONS = {
-  queued: ['running'],
-  running: ['done', 'undoing', 'stuck'],
+  // One that waits for a host that is down ends `undone` when its attachment is detached by force.
+  queued: ['running', 'undone'],
+  running: ['done', 'undoing', 'stuck', 'undone'],
   undoing: ['undone', 'stuck'],
   done: [],
   undone: [],

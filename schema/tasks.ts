@@ -3,6 +3,7 @@
  * twice, or after its caller has died. Secrets in them are encrypted (queues/secrets.ts).
  */
 import { z } from 'zod';
+import { REMOVABLE_KINDS } from './inventory.ts';
 import { IOTUNE_KEYS } from './iotune.ts';
 
 const uuid = z.string();
@@ -101,6 +102,36 @@ export const TASKS = {
     input: z.strictObject({ ...stored, snapshotId: uuid }),
     output: z.strictObject({}),
   },
+  /**
+   * Remove exactly this file or logical volume, wiped as the backend requires: what MySQL knows nothing of, or what an
+   * operation that was cut short has left. Refuses what is exported or open.
+   */
+  'storage.remove': {
+    agent: 'storage',
+    input: z.strictObject({ backend: z.string(), kind: z.enum(REMOVABLE_KINDS), id: uuid }),
+    output: z.strictObject({}),
+  },
+  /** Cut everybody off and remove the export of a volume that MySQL knows nothing of. */
+  'export.absent': {
+    agent: 'storage',
+    input: z.strictObject({ volumeId: uuid }),
+    output: z.strictObject({}),
+  },
+  /**
+   * Take something of that name which is none of ours for this volume: it gets the volume's name and, where it must, grows to a
+   * whole number of GiB. One that has the volume's name already is left. Refuses what is open, or not of this size.
+   */
+  'volume.adopt': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, name: z.string(), sizeGib: z.number().int().positive() }),
+    output: z.strictObject({ sizeBytes: z.number() }),
+  },
+  /** Give the volume that name, by which nobody takes it for ours; its data stay. Refuses while it is exported. */
+  'volume.release': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, name: z.string() }),
+    output: z.strictObject({}),
+  },
   /** Write the volume's data, in this format, to the image service as the data of an image that is `queued` there. */
   'volume.upload': {
     agent: 'storage',
@@ -118,6 +149,11 @@ export const TASKS = {
       /** Unique among all volumes, and the volume's for life: LIO's backstore index. */
       number: z.number().int().positive(),
       acls: z.array(acl),
+      /**
+       * Initiators that must be shut out when this succeeds: neither let in nor with a session left, read back from the
+       * target; else it fails and says what is left. Only asked for where nobody can vouch for their host.
+       */
+      shutOut: z.array(z.string()).optional(),
     }),
     output: z.strictObject({ connection: connection.nullable() }),
   },
@@ -136,6 +172,25 @@ export const TASKS = {
       /** The server is being deleted: the guest is not asked, it is switched off first if it still runs. */
       serverGone: z.boolean().optional(),
     }),
+    output: z.strictObject({}),
+  },
+  /**
+   * Clear away what is left of a volume that was taken from this host while it was away: its export knows this host no
+   * longer, so nothing is flushed and the guest is asked for seconds only; one that keeps the disk is switched off, and on
+   * again without it. A server whose root volume it was is switched off and forgotten.
+   */
+  'disk.evict': {
+    agent: 'compute',
+    input: z.strictObject({ ...plugged, connection: connection.nullable(), root: z.boolean() }),
+    output: z.strictObject({
+      /** What became of the guest. */
+      guest: z.enum(['none', 'off', 'let-go', 'restarted', 'removed']),
+    }),
+  },
+  /** Remove what this host has of the volume outside of domains; refuses while a domain has it. */
+  'connection.absent': {
+    agent: 'compute',
+    input: z.strictObject({ volumeId: uuid }),
     output: z.strictObject({}),
   },
   /** Set the full set of limits, live and persistent. */
@@ -191,8 +246,10 @@ export interface TaskEnvelope {
   readonly volumeId: string;
   /** Per-volume sequence number from MySQL; older than the newest carried out = refused. */
   readonly seq: number;
-  /** For logs and traces. */
+  /** For logs. */
   readonly requestId: string;
+  /** W3C trace context of the step, when the request is traced. */
+  readonly traceparent?: string;
   readonly input: unknown;
 }
 

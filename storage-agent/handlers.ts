@@ -94,6 +94,33 @@ export function createStorageHandlers({
       );
       return {};
     },
+    async 'storage.remove'({ backend, kind, id }) {
+      const state = kind === 'volume' || kind === 'deleting' ? await target.find(id) : null;
+      if (isInUse(state)) throw new TaskError('refused', 'it is still exported');
+      // An export that nobody uses holds its device all the same.
+      if (kind === 'volume' && state !== null) await target.absent(id, null);
+      await backendOf(backend).remove(kind, id);
+      return {};
+    },
+    async 'export.absent'({ volumeId }) {
+      await target.absent(volumeId, null);
+      return {};
+    },
+    async 'volume.adopt'({ volumeId, backend, name, sizeGib }) {
+      const place = backendOf(backend);
+      const other = (await target.inventory())?.find(({ path }) => path?.endsWith(`/${name}`) === true);
+      if (other !== undefined && other.volumeId !== volumeId)
+        throw new TaskError('refused', `${name} is exported as volume ${other.volumeId}`);
+      return { sizeBytes: await place.adopt(volumeId, name, sizeGib * GIB) };
+    },
+    async 'volume.release'({ volumeId, backend, name }) {
+      const place = backendOf(backend);
+      const state = await target.find(volumeId);
+      if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
+      if (state !== null) await target.absent(volumeId, null);
+      await place.release(volumeId, name);
+      return {};
+    },
     async 'export.ensure'({ volumeId, backend: name, number, acls, shutOut = [] }) {
       const backend = backendOf(name);
       if (acls.length === 0) {

@@ -83,6 +83,8 @@ const OFFSET: { readonly [K in OperationKind]: number } = {
   'volume.delete': -1,
   'volume.attach': 0,
   'volume.detach': 0,
+  // Its own first number, which no task has: older than the cut.
+  'volume.force-detach': 0,
   'volume.extend': 1,
   'qos.apply': 0,
   'attachment.export': 0,
@@ -90,6 +92,9 @@ const OFFSET: { readonly [K in OperationKind]: number } = {
   'snapshot.create': 0,
   'snapshot.delete': 0,
   'volume.upload': 0,
+  'volume.repair': 0,
+  'volume.manage': 0,
+  'volume.unmanage': -1,
   'server.create': 1,
   'server.delete': 0,
   'server.power': 0,

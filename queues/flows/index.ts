@@ -12,6 +12,10 @@ import { volumeCreate } from './volume-create.ts';
 import { volumeDelete } from './volume-delete.ts';
 import { volumeDetach } from './volume-detach.ts';
 import { volumeExtend } from './volume-extend.ts';
+import { volumeForceDetach } from './volume-force-detach.ts';
+import { volumeManage } from './volume-manage.ts';
+import { volumeRepair } from './volume-repair.ts';
+import { volumeUnmanage } from './volume-unmanage.ts';
 import { volumeUpload } from './volume-upload.ts';
 
 /** Every kind of operation has exactly one flow. */
@@ -20,6 +24,7 @@ export const FLOWS: { readonly [K in OperationKind]: Flow } = {
   'volume.delete': volumeDelete,
   'volume.attach': volumeAttach,
   'volume.detach': volumeDetach,
+  'volume.force-detach': volumeForceDetach,
   'volume.extend': volumeExtend,
   'qos.apply': qosApply,
   'attachment.export': attachmentExport,
@@ -27,6 +32,9 @@ export const FLOWS: { readonly [K in OperationKind]: Flow } = {
   'snapshot.create': snapshotCreate,
   'snapshot.delete': snapshotDelete,
   'volume.upload': volumeUpload,
+  'volume.repair': volumeRepair,
+  'volume.manage': volumeManage,
+  'volume.unmanage': volumeUnmanage,
   'server.create': serverCreate,
   'server.delete': serverDelete,
   'server.power': serverPower,

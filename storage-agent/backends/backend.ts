@@ -1,4 +1,4 @@
-import type { StoredItem } from '#schema/inventory.ts';
+import type { RemovableKind, StoredItem } from '#schema/inventory.ts';
 
 /** Space of one backend, in GiB. */
 export interface Capacity {
@@ -93,6 +93,17 @@ export interface Backend {
   capacity(): Promise<Capacity>;
   /** All that lies here, ours or not, whatever made it; null for a backend that keeps nothing. Changes nothing. */
   items(): Promise<StoredItem[] | null>;
+  /** Removes exactly this piece, as `absent` would; missing is success. @throws TaskError `refused` while it is open */
+  remove(kind: RemovableKind, id: string): Promise<void>;
+  /**
+   * Gives what lies here under this name the volume's, and this size where it is less than a GiB smaller. When the volume is there
+   * already, the name is not looked at.
+   * @returns the true size.
+   * @throws TaskError `not-found`; `refused` for what is open, no plain volume, or of another size.
+   */
+  adopt(volumeId: string, name: string, sizeBytes: number): Promise<number>;
+  /** Gives the volume this name, by which nobody takes it for ours. Missing is success. @throws TaskError `refused` */
+  release(volumeId: string, name: string): Promise<void>;
 }
 
 export const GIB = 1024 ** 3;

@@ -22,5 +22,8 @@ export function createNoopBackend(totalGib: number): Backend {
     devicePath: (volumeId) => `noop:${volumeName(volumeId)}`,
     capacity: async () => ({ totalGib, freeGib: totalGib }),
     items: async () => null,
+    remove: async () => {},
+    adopt: async (_volumeId, _name, sizeBytes) => sizeBytes,
+    release: async () => {},
   };
 }

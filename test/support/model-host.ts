@@ -19,6 +19,10 @@ export class ModelHost {
   readonly snapshots = new Map<string, string>();
   /** Images whose data have been uploaded from here. */
   readonly uploads = new Set<string>();
+  /** Names of what lies here and is none of ours. */
+  readonly strangers = new Set<string>();
+  /** `kind-id` of what an operation has left. */
+  readonly leftovers = new Set<string>();
   readonly exports = new Map<string, string[]>();
   /** `server volume` → what the guest has. */
   readonly disks = new Map<string, { device: string; iotune: object; sizeBytes?: number }>();
@@ -36,6 +40,8 @@ export class ModelHost {
       filled: Object.fromEntries(this.filled),
       snapshots: Object.fromEntries(this.snapshots),
       uploads: [...this.uploads],
+      strangers: [...this.strangers],
+      leftovers: [...this.leftovers],
       exports: Object.fromEntries(this.exports),
       disks: Object.fromEntries(this.disks),
       servers: Object.fromEntries(this.servers),
@@ -69,6 +75,26 @@ export class ModelHost {
       this.snapshots.delete(snapshotId);
       return {};
     },
+    'storage.remove': ({ kind, id }) => {
+      if (kind === 'snapshot') this.snapshots.delete(id);
+      else this.leftovers.delete(`${kind}-${id}`);
+      return {};
+    },
+    'export.absent': ({ volumeId }) => {
+      this.exports.delete(volumeId);
+      return {};
+    },
+    'volume.adopt': ({ volumeId, name, sizeGib }) => {
+      if (!this.volumes.has(volumeId) && !this.strangers.delete(name))
+        throw new TaskError('not-found', `nothing is named ${name}`);
+      return this.#size(volumeId, sizeGib);
+    },
+    'volume.release': ({ volumeId, name }) => {
+      if (this.exports.has(volumeId)) throw new TaskError('refused', `volume ${volumeId} is exported`);
+      if (this.volumes.delete(volumeId)) this.strangers.add(name);
+      return {};
+    },
+    'connection.absent': () => ({}),
     'volume.upload': ({ volumeId, imageId }) => {
       if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
       this.uploads.add(imageId);
@@ -96,6 +122,12 @@ export class ModelHost {
     'disk.detach': ({ volumeId, serverId, serverGone }) => {
       if (serverGone && this.servers.has(serverId)) this.servers.set(serverId, 'off');
       return this.#unplug(serverId, volumeId);
+    },
+    // The target has shut the host out: there is nothing left to protect.
+    'disk.evict': ({ volumeId, serverId, root }) => {
+      const had = this.disks.delete(`${serverId} ${volumeId}`);
+      if (root) this.servers.delete(serverId);
+      return { guest: had ? 'let-go' : 'none' };
     },
     'server.ensure': (input) => {
       const answer = this.#plug(input, '/dev/vda');

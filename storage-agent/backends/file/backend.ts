@@ -7,9 +7,11 @@ import { TaskError } from '#schema/tasks.ts';
 import { nameOf, volumeName } from '../../names.ts';
 import { type Backend, type Content, GIB, type InUse } from '../backend.ts';
 import { errnoOf, withReason } from '../errno.ts';
+import { adoptFile, releaseFile } from './adopt.ts';
 import { copyFile } from './copy.ts';
 import { growFile, OPEN, syncFolder } from './files.ts';
 import { listFiles } from './items.ts';
+import { whoHasOpen } from './open-by.ts';
 
 /**
  * Volumes as sparse files `volume-<id>` in one folder that belongs to the agent alone. Snapshots are copies, `snapshot-<id>`,
@@ -116,6 +118,14 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       return { totalGib: (bsize * blocks) / GIB, freeGib: (bsize * bavail) / GIB };
     },
     items: () => listFiles(folder),
+    async remove(kind, id) {
+      const name = nameOf(kind, id);
+      const opener = await whoHasOpen(at(name));
+      if (opener !== null) throw new TaskError('refused', `${opener} has ${name} open`);
+      await remove(name);
+    },
+    adopt: (volumeId, name, sizeBytes) => adoptFile(folder, name, volumeName(volumeId), sizeBytes),
+    release: (volumeId, name) => releaseFile(folder, volumeName(volumeId), name),
   };
 }
 

@@ -19,7 +19,8 @@ export async function listFiles(folder: string): Promise<StoredItem[]> {
   return items;
 }
 
-async function itemAt(folder: string, name: string): Promise<StoredItem | null> {
+/** What one name stands for; null when there is nothing. */
+export async function itemAt(folder: string, name: string): Promise<StoredItem | null> {
   let stat: Stats;
   try {
     stat = await lstat(join(folder, name));

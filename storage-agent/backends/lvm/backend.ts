@@ -178,6 +178,21 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     await shelf.wipe({ ...found, name: leaving });
   };
 
+  /** By LVM's own word nobody has it open; the new name comes first here too. */
+  const removeOne = async (name: string, id: string): Promise<void> => {
+    const item = (await shelf.items()).find((each) => each.name === name);
+    if (item === undefined) return;
+    if (item.open === true) throw new TaskError('refused', `${name} is open`);
+    const leaving = nameOf('deleting', id);
+    const { named } = await shelf.find(name, leaving);
+    const found = named.get(name);
+    if (found === undefined) return;
+    // What is left of an earlier removal keeps its name for the next look.
+    const renamed = name !== leaving && !named.has(leaving);
+    if (renamed) await shelf.rename(name, leaving);
+    await shelf.wipe(renamed ? { ...found, name: leaving } : found);
+  };
+
   return {
     thin,
     discard: thin,
@@ -213,6 +228,13 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     devicePath: (volumeId) => shelf.pathOf(volumeName(volumeId)),
     capacity: () => provisioning.capacity(),
     items: () => shelf.items(),
+    remove: async (kind, id) => removeOne(kind === 'snapshot' ? snapshotName(id) : nameOf(kind, id), id),
+    async adopt(volumeId, name, sizeBytes) {
+      const mine = volumeName(volumeId);
+      if ((await shelf.find(mine)).named.get(mine) === undefined) await shelf.take(name, mine, sizeBytes);
+      return growNamed(mine, sizeBytes);
+    },
+    release: (volumeId, name) => shelf.leave(volumeName(volumeId), name),
   };
 }
 

@@ -2,6 +2,7 @@ import type { StoredItem } from '#schema/inventory.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { readName } from '../../names.ts';
 import { copyDeadlineMs } from '../deadline.ts';
+import { assertFit } from '../fit.ts';
 import type { LvmDoor } from './door.ts';
 import { LvmFailure, type LvmReason } from './failure.ts';
 import type { Provisioning } from './provisioning.ts';
@@ -44,6 +45,10 @@ export interface Shelf {
   pathOf(name: string): string;
   /** Every logical volume that could be one of this backend's, ours or not. */
   items(): Promise<StoredItem[]>;
+  /** Makes what has this name ours, by another. @throws TaskError `not-found`, `refused` */
+  take(from: string, to: string, sizeBytes: number): Promise<void>;
+  /** Gives it another name and makes it ours no longer, unless that name is one of ours. Missing is success. */
+  leave(from: string, to: string): Promise<void>;
 }
 
 interface Found {
@@ -118,6 +123,30 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
       const rows = await door.report('lvs', ITEM_FIELDS, ['-O', 'lv_time', door.group]);
       return rows.filter((row) => (row['pool_lv'] || null) === provisioning.pool).map(itemOf);
     },
+    async take(from, to, sizeBytes) {
+      assertLvName(from);
+      assertFit(
+        from,
+        (await this.items()).find(({ name }) => name === from),
+        sizeBytes,
+      );
+      // The mark first: one that has our name and no mark would be in our own way.
+      await door.change('lvchange', ['--addtag', TAG, full(from)]);
+      await door.change('lvrename', [door.group, from, to]);
+    },
+    async leave(from, to) {
+      assertLvName(to);
+      const items = await this.items();
+      const item = items.find(({ name }) => name === from);
+      const taken = items.some(({ name }) => name === to);
+      if (item !== undefined) {
+        if (taken) throw new TaskError('refused', `the name ${to} is taken`);
+        if (item.open === true) throw new TaskError('refused', `${from} is open`);
+        await door.change('lvrename', [door.group, from, to]);
+      }
+      if ((item !== undefined || taken) && readName(to) === null)
+        await door.change('lvchange', ['--deltag', TAG, full(to)]);
+    },
   };
 }
 
@@ -140,10 +169,17 @@ function itemOf(row: Readonly<Record<string, string>>): StoredItem {
   };
 }
 
-/** Plain, thin and snapshot volumes can be exported; what LVM itself is made of cannot, nor what it holds or has lost. */
+/** lvm(8), VALID NAMES: what could pass for an option, or for another group's volume, is no name. */
+function assertLvName(name: string): void {
+  if (!/^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}$/.test(name) || name === '.' || name === '..')
+    throw new TaskError('invalid', 'that is no name of a logical volume');
+}
+
+/** Plain and thin volumes can be exported; what LVM itself is made of cannot, nor what it holds or has lost. */
 function unfitness(attributes: string): string | null {
   const [type = '', permission = '', , , state = ''] = attributes;
-  if (!'-Vo'.includes(type)) return type === 's' ? 'a snapshot' : 'not a plain logical volume';
+  if (type === 'o') return 'it has snapshots';
+  if (!'-V'.includes(type)) return type === 's' ? 'a snapshot' : 'not a plain logical volume';
   if (permission !== 'w') return 'not writable';
   if (!'-a'.includes(state)) return 'suspended or invalid';
   return attributes[8] === 'p' ? 'a physical volume is missing' : null;

@@ -36,6 +36,11 @@ const SCENARIOS: { readonly [K in OperationKind]: Scenario } = {
     await yard.db.updateTable('attachments').set({ status: 'detaching' }).execute();
     return yard.begin('volume.detach', volume, {}, attachment);
   },
+  async 'volume.force-detach'(yard, host) {
+    const [volume, attachment] = await attached(yard, host, 'detaching');
+    await yard.db.updateTable('attachments').set({ status: 'detaching' }).execute();
+    return yard.begin('volume.force-detach', volume, {}, attachment);
+  },
   async 'volume.extend'(yard, host) {
     const [volume] = await attached(yard, host, 'extending');
     return yard.begin('volume.extend', volume, { fromGib: SIZE_GIB, toGib: SIZE_GIB + 3 });
@@ -83,6 +88,23 @@ const SCENARIOS: { readonly [K in OperationKind]: Scenario } = {
     const snapshotId = await yard.addSnapshot(volume, 'deleting');
     host.snapshots.set(snapshotId, volume);
     return yard.begin('snapshot.delete', volume, { snapshotId });
+  },
+  async 'volume.repair'(yard, host) {
+    const [volume, attachment] = await attached(yard, host, 'in-use');
+    host.exports.delete(volume);
+    host.disks.clear();
+    return yard.begin('volume.repair', volume, { what: 'plug' }, attachment);
+  },
+  async 'volume.manage'(yard, host) {
+    host.strangers.add('theirs');
+    return yard.begin('volume.manage', await yard.addVolume('managing', false), {
+      name: 'theirs',
+      pool: yard.pool,
+    });
+  },
+  async 'volume.unmanage'(yard, host) {
+    const volume = await existing(yard, host, 'unmanaging');
+    return yard.begin('volume.unmanage', volume, { name: `unmanaged-${volume}` });
   },
   async 'volume.upload'(yard, host) {
     const volume = await existing(yard, host, 'uploading');
@@ -366,6 +388,11 @@ async function assertClean(
           label,
         );
       return;
+    case 'volume.force-detach':
+      // Nothing was asked of the host, and while the target's word is out nothing is free.
+      assert.deepEqual([state, volume?.status, Object.keys(disks).length], ['stuck', 'error', 1], label);
+      assert.deepEqual((rows as { evictions: object[] }).evictions, [], label);
+      return;
     case 'volume.extend':
       if (row === 'grow')
         assert.deepEqual([state, volume?.status, volume?.size_gib], ['undone', 'in-use', SIZE_GIB], label);
@@ -441,6 +468,23 @@ async function assertClean(
       if (undone) assert.deepEqual((hosts as { snapshots: object }).snapshots, {}, label);
       return;
     }
+    case 'volume.repair':
+      assert.deepEqual([state, volume?.status], ['undone', 'in-use'], label);
+      return;
+    case 'volume.manage':
+      assert.deepEqual([state, volume?.status, volume?.pool], ['undone', 'error_managing', null], label);
+      assert.deepEqual([volumes, (hosts as { strangers: object }).strangers], [{}, ['theirs']], label);
+      assert.deepEqual((rows as { pools: object[] }).pools, [
+        { name: yard.pool, allocated_gib: 0, free_gib: 100, volume_count: 0 },
+      ]);
+      return;
+    case 'volume.unmanage':
+      assert.deepEqual(
+        [state, volume?.status, volume?.pool],
+        ['undone', 'error_unmanaging', yard.pool],
+        label,
+      );
+      return;
     case 'volume.upload':
       assert.deepEqual(
         [state, volume?.status, (rows as { images: object }).images],

@@ -1,0 +1,127 @@
+import type { HostName } from '#schema/ids.ts';
+import { TaskError, type TaskInput } from '#schema/tasks.ts';
+import { resolveIotune } from '../qos/resolve.ts';
+import { aclsOf, exportTask, storedOn } from './exports.ts';
+import { type AttachmentRow, attachmentOf, type Facts } from './facts.ts';
+import { flow, type TaskCall } from './flow.ts';
+import { PLUG_WITHIN_S, plugTask } from './plug.ts';
+import { setAttachment, settle } from './settle.ts';
+
+type Input = Facts<'volume.repair'>['input'];
+
+const ENSURES = { none: 'it brings a host to what MySQL says; half of it is nearer than nothing' };
+
+/**
+ * Brings one thing on a host back to what MySQL says by the time the volume is held: what has changed since the difference
+ * was found is not repaired but left. One row of these is carried out, or two.
+ */
+export const volumeRepair = flow('volume.repair')
+  .task({
+    name: 'export',
+    on: 'storage',
+    task: 'export.ensure',
+    do: ({ facts }) =>
+      facts.volume.pool !== null && (facts.input.what === 'export' || facts.input.what === 'plug')
+        ? exportTask(facts, aclsOf(facts.attachments))
+        : null,
+    undo: ENSURES,
+  })
+  .task({
+    name: 'grow',
+    on: 'storage',
+    task: 'volume.grow',
+    do({ facts }) {
+      if (facts.input.what !== 'grow' || facts.volume.pool === null) return null;
+      const { agent, input } = storedOn(facts);
+      return { host: agent, input: { ...input, sizeGib: facts.volume.size_gib } };
+    },
+    undo: ENSURES,
+  })
+  .task({
+    name: 'plug',
+    on: 'compute',
+    task: 'disk.attach',
+    withinS: PLUG_WITHIN_S,
+    do: ({ facts, out }) =>
+      facts.input.what === 'plug' && attachmentOf(facts)?.status === 'attached'
+        ? plugTask(facts, out.export, null)
+        : null,
+    undo: ENSURES,
+  })
+  .task({
+    name: 'tune',
+    on: 'compute',
+    task: 'disk.tune',
+    do({ facts }) {
+      const attachment = facts.input.what === 'tune' ? attachmentOf(facts) : undefined;
+      if (attachment?.host == null || attachment.server_id === null) return null;
+      return {
+        host: attachment.host as HostName,
+        input: {
+          volumeId: facts.volume.id,
+          serverId: attachment.server_id,
+          iotune: resolveIotune(facts.qos, facts.volume.size_gib),
+        },
+      };
+    },
+    undo: ENSURES,
+  })
+  .task({
+    name: 'unplug',
+    on: 'compute',
+    task: 'disk.detach',
+    withinS: PLUG_WITHIN_S,
+    do: ({ facts: { input, volume, attachments } }) => unplug(input, volume.id, attachments),
+    undo: ENSURES,
+  })
+  .task({
+    name: 'disconnect',
+    on: 'compute',
+    task: 'connection.absent',
+    do({ facts: { input, volume, attachments } }) {
+      if (input.what !== 'disconnect' || attachments.some(({ host }) => host === input.host)) return null;
+      return { host: input.host as HostName, input: { volumeId: volume.id } };
+    },
+    undo: ENSURES,
+  })
+  .task({
+    name: 'remove',
+    on: 'storage',
+    task: 'storage.remove',
+    do({ facts: { input, volume } }) {
+      if (input.what !== 'remove') return null;
+      const { host, backend, kind, id } = input;
+      if (kind === 'volume' && isHere(volume, host, backend))
+        throw new TaskError('refused', 'that is the volume itself');
+      return { host: host as HostName, input: { backend, kind, id } };
+    },
+    undo: ENSURES,
+  })
+  .ends({
+    done(tx, run) {
+      const device = run.out.plug?.device;
+      if (device !== undefined) setAttachment(tx, run, 'attached', { mountpoint: device });
+      settle(tx, run, null);
+    },
+    undone: (tx, run) => settle(tx, run, null),
+    stuck: (tx, run) => settle(tx, run, null),
+  });
+
+/** Letting go of the disk disconnects the volume, so nobody else on that host may have it. */
+function unplug(
+  input: Input,
+  volumeId: string,
+  attachments: readonly AttachmentRow[],
+): TaskCall<'disk.detach'> {
+  if (input.what !== 'unplug') return null;
+  const here = attachments.filter(({ host }) => host === input.host);
+  if (here.some(({ server_id }) => server_id === input.serverId)) return null;
+  if (here.length > 0)
+    throw new TaskError('refused', 'another server of that host has the volume: detach it there first');
+  const task: TaskInput<'disk.detach'> = { volumeId, serverId: input.serverId, connection: null };
+  return { host: input.host as HostName, input: task };
+}
+
+function isHere({ pool }: Facts['volume'], host: string, backend: string): boolean {
+  return pool?.startsWith(`${host}@${backend}#`) === true;
+}
