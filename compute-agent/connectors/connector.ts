@@ -20,6 +20,11 @@ export interface ConnectRequest {
 export interface Connector {
   /** Makes the volume reachable on this host. */
   connect(request: ConnectRequest): Promise<DiskSource>;
+  /**
+   * False while a guest must not be asked to let go of the disk, because QEMU could not say goodbye to the target that it
+   * comes from. Null: the disk's source is none of ours.
+   */
+  canLetGo(source: DiskSource | null): Promise<boolean>;
   /** Lets go of what `connect` made; call it only when no guest holds the disk. Missing is success. */
   disconnect(volumeId: string, connection: Connection | null): Promise<void>;
   /** The volume has grown: make this host see its new size. */

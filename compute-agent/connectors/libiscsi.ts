@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { VirshError } from '../libvirt/virsh/virsh-error.ts';
 import type { Connector } from './connector.ts';
@@ -25,6 +26,9 @@ export function libiscsiConnector(virsh: Virsh): Connector {
         chap: { username: chap.username, secretUuid: uuid },
       };
     },
+    // A logout whose connection breaks is one that libiscsi (1.19) waits for without end, and all of QEMU with it: the guest
+    // stands still until somebody kills it. So no disk is given back to a target that is away.
+    canLetGo: async (source) => source?.type !== 'iscsi' || (await answers(source.host, source.port)),
     async disconnect(volumeId) {
       try {
         await virsh.run(['secret-undefine', secretId(volumeId)]);
@@ -48,6 +52,19 @@ function secretsIn(text: string): { uuid: string; volumeId: string }[] {
   return text.split('\n').flatMap((line) => {
     const [, uuid, volumeId] = SECRET.exec(line) ?? [];
     return uuid === undefined || volumeId === undefined ? [] : [{ uuid, volumeId }];
+  });
+}
+
+const ANSWER_MS = 3_000;
+
+function answers(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: ANSWER_MS });
+    const end = (answered: boolean) => (): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once('connect', end(true)).once('timeout', end(false)).once('error', end(false));
   });
 }
 

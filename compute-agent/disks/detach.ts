@@ -4,6 +4,7 @@ import type { Connector } from '../connectors/connector.ts';
 import { aliasOf, targetOf } from '../libvirt/domain-xml/domain-document.ts';
 import type { Element } from '../libvirt/domain-xml/element.ts';
 import { childNamed } from '../libvirt/domain-xml/element.ts';
+import { listDisk } from '../libvirt/domain-xml/list-disks.ts';
 import type { DomainEvents } from '../libvirt/events.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
@@ -24,6 +25,8 @@ const REQUESTS = 8;
 /** How long a guest may still be answering a request that nobody remembers. */
 const FIRST_ANSWER_MS = 3_000;
 const LOOK_EVERY_MS = 200;
+/** Between two looks for a target that is away; it is waited for as long as it takes. */
+const TARGET_AGAIN_MS = 1_000;
 
 /**
  * Takes the volume from the server: from its persistent definition first, so that it doesn't come back at the next start,
@@ -74,7 +77,7 @@ async function unplug(
  * disk has been given the slot in between, so the first answer is waited for.
  */
 async function guestLetsGo(
-  { virsh, events, detachTimeoutMs }: DetachDeps,
+  { virsh, events, connector, detachTimeoutMs }: DetachDeps,
   { name }: DomainView,
   serverId: string,
   volumeId: string,
@@ -106,7 +109,11 @@ async function guestLetsGo(
   };
   // Its event may have come before we listened.
   if (askedBefore && (await goneWithin(FIRST_ANSWER_MS, LOOK_EVERY_MS))) return true;
+  const { source } = listDisk(disk);
   for (let request = 0; request < REQUESTS; request += 1) {
+    while (!(await connector.canLetGo(source))) {
+      if (await goneWithin(TARGET_AGAIN_MS, TARGET_AGAIN_MS)) return true;
+    }
     const asked = remove(virsh, serverId, disk, '--live').then((found) => !found);
     if (await asked.catch(unlessRestarting)) return true;
     await reach('detach.requested');

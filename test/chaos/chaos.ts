@@ -50,7 +50,7 @@ export async function chaos(rig: Rig, seed: number): Promise<void> {
       () => rig.kill('compute'),
       () => rig.stack.servers.crashRedis(),
       () => rig.redis.flushall(),
-      () => rig.crashTgtd(),
+      () => rig.crashTgtdBetweenLogouts(),
     ];
     while (performance.now() < until) {
       await sleep(random() * 2 * BETWEEN_BLOWS_MS);

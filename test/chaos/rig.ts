@@ -5,6 +5,7 @@ import { mkdtemp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Kysely, Selectable } from 'kysely';
 import { systemRunner } from '#agent/run.ts';
@@ -23,6 +24,9 @@ export type ProcessName = 'api' | 'conductor' | 'storage' | 'compute';
 
 /** How long an operation may take to end after a fault; what is seen is printed. */
 export const RECOVERY_MS = 30_000;
+
+/** Tasks in which QEMU says goodbye to a target. */
+const LOGS_OUT = new Set<string>(['disk.detach', 'disk.evict', 'server.absent'] satisfies string[]);
 
 /** The whole stack as it runs in production, with real servers and one real guest, for all cells of the matrix. */
 export class Rig implements AsyncDisposable {
@@ -205,6 +209,23 @@ export class Rig implements AsyncDisposable {
     await tgtd.stop();
     const port = Number(this.stack.env['BLOCKYARD_ISCSI_PORTAL']!.split(':')[1]);
     this.#tgtd = await startTgtd({ dir: join(this.stack.runDir, 'tgt'), port });
+  }
+
+  /**
+   * The same, but not while a guest may be letting go of a disk: QEMU's own initiator freezes for good when its target dies in
+   * the middle of a logout (libiscsi 1.19 drops the logout when it reconnects, and QEMU waits for it holding all its locks).
+   */
+  async crashTgtdBetweenLogouts(): Promise<void> {
+    const queue = new Queue(this.queues.at(-1)!, { connection: this.redis, prefix: this.prefix });
+    try {
+      for (let looks = 0; looks < 200; looks++) {
+        const jobs = await queue.getJobs(['active']);
+        if (!jobs.some((job) => job !== undefined && LOGS_OUT.has(job.name))) return await this.crashTgtd();
+        await sleep(20);
+      }
+    } finally {
+      await queue.close();
+    }
   }
 
   nameOf(pid: number): ProcessName {

@@ -113,6 +113,8 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
       });
     },
 
+    // The kernel's initiator does not hold up the guest.
+    canLetGo: async () => true,
     async disconnect(volumeId, connection) {
       for (const unit of await unitsOf(volumeId, connection)) {
         checkIqn(unit.iqn);

@@ -9,6 +9,7 @@ export const VIRSH_FAILURES = [
   'transient',
   'unplugging',
   'unsupported',
+  'hung',
   'disconnected',
   'failed',
 ] as const;
@@ -37,6 +38,7 @@ const PATTERNS: readonly (readonly [VirshFailure, RegExp])[] = [
   ['domain-not-found', /failed to get domain|Domain not found/],
   ['secret-not-found', /failed to get secret|Secret not found/],
   ['metadata-not-found', /metadata not found/],
+  ['hung', /cannot acquire state change lock/],
   ['unplugging', /already in the process of unplug/],
   ['transient', /transient domains? do(es)? not have any persistent config/],
   ['not-running', /domain is not running|domain is not active/],
