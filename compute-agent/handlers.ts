@@ -39,9 +39,6 @@ async function inWords<T>(work: Promise<T>): Promise<T> {
     // Of all that waits for QEMU this is worth another try, until somebody has cut the server's power.
     if (isVirshFailure(error, 'hung'))
       throw new TaskError('failed', `the server's QEMU does not answer: ${error.message}`);
-    // Of all that waits for QEMU this is worth another try, until somebody has cut the server's power.
-    if (isVirshFailure(error, 'hung'))
-      throw new TaskError('failed', `the server's QEMU does not answer: ${error.message}`);
     if (error instanceof DomainXmlError) throw new TaskError('invalid', error.message);
     throw error;
   }

@@ -19,6 +19,7 @@ import { watchDomains } from './libvirt/events.ts';
 import { openVirsh, type Virsh } from './libvirt/virsh/virsh.ts';
 import { noopHandlers, noopServers } from './noop.ts';
 import { readBootId } from './recovery/boot-mark.ts';
+import type { PendingEvictions } from './recovery/evictions.ts';
 import { inTurns } from './recovery/in-turns.ts';
 import { reconnectVolumes } from './recovery/reconnect.ts';
 import { recover } from './recovery/recovery.ts';
@@ -49,6 +50,7 @@ const STOP_MS = 2_000;
 export function libvirtHypervisor(
   config: ComputeConfig,
   start: StartCompanion,
+  evictions: PendingEvictions,
   log: (line: string) => void,
 ): Hypervisor {
   const virsh = openVirsh({ uri: config.libvirtUri, dir: join(config.stateDir, 'virsh'), start });
@@ -58,13 +60,15 @@ export function libvirtHypervisor(
     virsh,
     events,
     connector,
-    secrets: unrecorded(createSecrets(config.secretKey)),
+    secrets: unrecorded(createSecrets(config.keys)),
     servers: new KeyedMutex(),
     detachTimeoutMs: config.detachTimeoutMs,
     machine: machineChooser(virsh, config.domainType),
     consoleDir: join(config.stateDir, 'consoles'),
     shutdownTimeoutMs: config.shutdownTimeoutMs,
     reconnect: async (serverId) => void (await reconnectVolumes({ virsh, connector }, serverId)),
+    evicted: (serverId, volumeId) => evictions.done(serverId, volumeId),
+    log,
   });
   const turns = new ServerTurns();
   const stopWatching = watchLosses({ virsh, events, turns, log });
@@ -81,7 +85,10 @@ export function libvirtHypervisor(
     recover() {
       recovering = readBootId()
         .then((bootId) =>
-          recover({ virsh, connector, turns, dir: config.stateDir, bootId, log }, stopping.signal),
+          recover(
+            { virsh, connector, turns, evictions, dir: config.stateDir, bootId, log },
+            stopping.signal,
+          ),
         )
         .catch((error: unknown) => {
           if (!stopping.signal.aborted)

@@ -1,17 +1,30 @@
 import { startAgent } from '#agent/agent.ts';
 import { answerQuestions } from '#agent/answers.ts';
 import { systemCompanion } from '#agent/companion.ts';
+import { observeProcess } from '#queues/observe-process.ts';
 import { stopSignal, systemIds } from '#queues/system.ts';
 import { readComputeConfig } from './config.ts';
 import { libvirtHypervisor, noopHypervisor } from './hypervisor.ts';
+import { listenForEvictions } from './recovery/evictions.ts';
 import { computeReporter } from './report/report.ts';
 
 const log = (line: string): void => console.error(line);
 
 const stop = stopSignal();
 const config = readComputeConfig(process.env);
+const bootId = systemIds.uuid();
+const evictions = await listenForEvictions({ ...config, bootId });
+const observed = await observeProcess({
+  process: 'compute',
+  db: null,
+  redisUrl: config.redisUrl,
+  variables: process.env,
+  log,
+});
 const hypervisor =
-  config.hypervisor === 'noop' ? noopHypervisor(config) : libvirtHypervisor(config, systemCompanion, log);
+  config.hypervisor === 'noop'
+    ? noopHypervisor(config)
+    : libvirtHypervisor(config, systemCompanion, evictions, log);
 const agent = await startAgent({
   kind: 'compute',
   host: config.host,
@@ -19,7 +32,7 @@ const agent = await startAgent({
   prefix: config.prefix,
   stateDir: config.stateDir,
   handlers: hypervisor.handlers,
-  report: computeReporter(config, systemIds.uuid(), hypervisor.servers),
+  report: computeReporter(config, bootId, hypervisor.servers),
   log,
 });
 const stopAnswering = await answerQuestions({ ...config, kind: 'compute', answers: hypervisor.answers, log });
@@ -29,7 +42,9 @@ log(`compute agent ${config.host} is ready`);
 
 await stop;
 stopAnswering();
+evictions.stop();
 await agent.stop();
+await observed.stop();
 await hypervisor.stop();
 // A queue whose Redis is away still waits for it.
 process.exit();

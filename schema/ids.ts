@@ -9,6 +9,7 @@ export type VolumeTypeId = Id<'volume-type'>;
 export type QosSpecId = Id<'qos-spec'>;
 export type ServerId = Id<'server'>;
 export type SnapshotId = Id<'snapshot'>;
+export type EvictionId = Id<'eviction'>;
 export type ImageId = Id<'image'>;
 export type FlavorId = Id<'flavor'>;
 export type ProjectId = Id<'project'>;

@@ -51,3 +51,12 @@ export const agentReport = z.discriminatedUnion('kind', [storageReport, computeR
 export type StorageReport = z.infer<typeof storageReport>;
 export type ComputeReport = z.infer<typeof computeReport>;
 export type AgentReport = z.infer<typeof agentReport>;
+
+/** What a conductor answers to a hypervisor's report. */
+export const evictionsWord = z.strictObject({
+  /** The report's. */
+  bootId: z.string(),
+  /** Disks that were taken from the host while it was away; the tasks to clear them come by its queue. */
+  evictions: z.array(z.strictObject({ volumeId: z.string(), serverId: z.string() })),
+});
+export type EvictionsWord = z.infer<typeof evictionsWord>;

@@ -6,6 +6,7 @@ import { type StartCompanion, systemCompanion } from '#agent/companion.ts';
 import { type Runner, systemRunner } from '#agent/run.ts';
 import { readComputeConfig } from '#compute-agent/config.ts';
 import { libvirtHypervisor } from '#compute-agent/hypervisor.ts';
+import { NOTHING_PENDING } from '#compute-agent/recovery/evictions.ts';
 import { createSecrets } from '#queues/secrets.ts';
 
 import { GuestConsole } from '#stack/guest/console.ts';
@@ -62,7 +63,7 @@ export async function spawns(): Promise<Row[]> {
     target,
     secrets,
   });
-  const compute = libvirtHypervisor(readComputeConfig(env), companion, () => undefined);
+  const compute = libvirtHypervisor(readComputeConfig(env), companion, NOTHING_PENDING, () => undefined);
 
   const serverId = randomUUID();
   const [consoleSocket, consoleLog] = [join(dir, 'c'), join(dir, 'c.log')];

@@ -27,6 +27,11 @@ export interface Connector {
   canLetGo(source: DiskSource | null): Promise<boolean>;
   /** Lets go of what `connect` made; call it only when no guest holds the disk. Missing is success. */
   disconnect(volumeId: string, connection: Connection | null): Promise<void>;
+  /**
+   * As `disconnect`, for a volume whose target has shut this host out: nothing is flushed, and what waits for the target
+   * fails. May be called while a guest has the disk; fails when that keeps something from going.
+   */
+  abandon(volumeId: string, connection: Connection | null): Promise<void>;
   /** The volume has grown: make this host see its new size. */
   grown(volumeId: string): Promise<void>;
   /**

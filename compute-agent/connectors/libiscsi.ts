@@ -10,6 +10,13 @@ import { secretId } from './secret-id.ts';
  * disk so that a domain still starts after the host has, and readable by nobody through its API (`private`).
  */
 export function libiscsiConnector(virsh: Virsh): Connector {
+  const disconnect = async (volumeId: string): Promise<void> => {
+    try {
+      await virsh.run(['secret-undefine', secretId(volumeId)]);
+    } catch (error) {
+      if (!(error instanceof VirshError && error.failure === 'secret-not-found')) throw error;
+    }
+  };
   return {
     async connect({ volumeId, connection, initiator, chap }) {
       const uuid = secretId(volumeId);
@@ -29,13 +36,9 @@ export function libiscsiConnector(virsh: Virsh): Connector {
     // A logout whose connection breaks is one that libiscsi (1.19) waits for without end, and all of QEMU with it: the guest
     // stands still until somebody kills it. So no disk is given back to a target that is away.
     canLetGo: async (source) => source?.type !== 'iscsi' || (await answers(source.host, source.port)),
-    async disconnect(volumeId) {
-      try {
-        await virsh.run(['secret-undefine', secretId(volumeId)]);
-      } catch (error) {
-        if (!(error instanceof VirshError && error.failure === 'secret-not-found')) throw error;
-      }
-    },
+    disconnect,
+    // What QEMU still has of it ends with the guest's disk.
+    abandon: disconnect,
     // QEMU asks the target for its capacity when libvirt tells it the new size.
     grown: async () => undefined,
     // QEMU logs in when a domain starts, with the secret that libvirt has kept.

@@ -76,7 +76,7 @@ async function unplug(
  * @param askedBefore a run of this task that was killed may have asked already. A guest that answers twice ejects whatever
  * disk has been given the slot in between, so the first answer is waited for.
  */
-async function guestLetsGo(
+export async function guestLetsGo(
   { virsh, events, connector, detachTimeoutMs }: DetachDeps,
   { name }: DomainView,
   serverId: string,
@@ -127,7 +127,7 @@ async function guestLetsGo(
  * Removes a disk from one of the two definitions; from the live one that is only a request.
  * False when it is gone already.
  */
-async function remove(
+export async function remove(
   virsh: Virsh,
   serverId: string,
   disk: Element,

@@ -6,6 +6,7 @@ import { parseDomainList } from '../libvirt/virsh/parse.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { startDomain } from '../servers/start.ts';
 import { BootMark } from './boot-mark.ts';
+import type { PendingEvictions } from './evictions.ts';
 import { reconnectVolumes, volumesOf } from './reconnect.ts';
 import type { ServerTurns } from './server-turns.ts';
 
@@ -13,12 +14,15 @@ export interface RecoveryOptions {
   readonly virsh: Virsh;
   readonly connector: Connector;
   readonly turns: ServerTurns;
+  readonly evictions: Pick<PendingEvictions, 'heard' | 'concerns'>;
   /** The agent's state folder. */
   readonly dir: string;
   readonly bootId: string;
   readonly log: (line: string) => void;
 }
 
+/** A conductor answers a report within milliseconds, if there is one. */
+const CONDUCTOR_MS = 5_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
 /** Domains at a time: each may start an iscsiadm. */
@@ -34,6 +38,7 @@ const AT_ONCE = 8;
 export async function recover(options: RecoveryOptions, signal: AbortSignal): Promise<void> {
   const { dir, bootId, log, connector, virsh } = options;
   const mark = await BootMark.open(dir, bootId);
+  await options.evictions.heard(CONDUCTOR_MS);
   /** Servers that need nothing more, and what was last said about the others. */
   const settled = new Set<string>();
   const said = new Map<string, string>();
@@ -104,7 +109,7 @@ async function recoverAll(
 
 /** @returns what was done, in words; null for nothing. */
 async function recoverServer(
-  { virsh, connector }: RecoveryOptions,
+  { virsh, connector, evictions }: RecoveryOptions,
   serverId: string,
   start: boolean,
 ): Promise<string | null> {
@@ -112,6 +117,8 @@ async function recoverServer(
   const view = await findDomain(virsh, serverId);
   if (view === null || view.live !== null || view.config === null) return null;
   if (volumesOf(view.config).length === 0) return null;
+  if (evictions.concerns(serverId))
+    throw new Error('waits until a volume that was taken from this host is cleared away');
   const connected = await reconnectVolumes({ virsh, connector }, serverId);
   const did = connected === 0 ? [] : [`${connected} of its volumes connected`];
   if (start) {

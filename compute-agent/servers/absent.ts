@@ -7,7 +7,7 @@ import type { ServerDeps } from './ensure.ts';
 import { cutPower } from './start.ts';
 
 /** Whatever libvirt keeps beside the definition would make it refuse. */
-const WITH_ALL = ['--managed-save', '--snapshots-metadata', '--checkpoints-metadata', '--nvram'];
+export const WITH_ALL = ['--managed-save', '--snapshots-metadata', '--checkpoints-metadata', '--nvram'];
 
 /** Switches the server off, forgets it, and only then lets its root volume go. What isn't there is success. */
 export async function removeServer(

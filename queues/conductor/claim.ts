@@ -5,6 +5,7 @@ import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import { type Facts, factsQuery, toFacts } from '../flows/facts.ts';
 import type { Tx } from '../transaction.ts';
 import type { EngineDeps } from './deps.ts';
+import { makeWay } from './give-way.ts';
 import { Timeline } from './timeline.ts';
 
 /** This operation is somebody else's now, has ended, or must wait its turn for the volume: nothing to do here. */
@@ -49,7 +50,7 @@ export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<
             .orderBy('created_at'),
         );
   const facts = toFacts(row, attachments);
-  await hold(tx, facts);
+  await hold(tx, facts, await makeWay(tx, deps, facts));
   const saved =
     epoch === 1
       ? []
@@ -58,14 +59,14 @@ export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<
 }
 
 /** One operation at a time per volume; the others wait in line. */
-async function hold(tx: Tx, { operation, volume }: Facts): Promise<void> {
+async function hold(tx: Tx, { operation, volume }: Facts, freed: boolean): Promise<void> {
   if (volume.operation_id === operation.id) return;
   const { matched } = await tx.change(
     tx.q
       .updateTable('volumes')
       .set({ operation_id: operation.id })
       .where('id', '=', volume.id)
-      .where('operation_id', 'is', null),
+      .where('operation_id', freed ? '=' : 'is', freed ? volume.operation_id : null),
   );
   if (matched === 0) throw new NotOurs(`volume ${volume.id} is busy with another operation`);
 }

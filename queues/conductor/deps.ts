@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Clock } from '#schema/clock.ts';
-import type { OperationId } from '#schema/ids.ts';
+import type { OperationId, ProjectId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { Placement } from '../placement/place.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -13,8 +13,8 @@ export interface EngineDeps {
   readonly placement: Placement;
   /** `host/boot-id` of this conductor: who holds an operation. */
   readonly owner: string;
-  /** Tells that an operation has ended, and which one holds its volume next. */
-  readonly ended: (id: OperationId, next: OperationId | null) => void;
+  /** Tells that an operation of a project has ended, and which one holds its volume next. */
+  readonly ended: (id: OperationId, next: OperationId | null, project: ProjectId) => void;
   /** Waits between two attempts of an undo; tests make it short. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }

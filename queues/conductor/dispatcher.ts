@@ -174,7 +174,7 @@ export function createDispatcher(
           try {
             resolve(outputOf(result, dispatch));
           } catch (error) {
-            reject(error as Error);
+            reject(error);
           }
         },
       };

@@ -3,16 +3,20 @@ import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
 import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
-import type { Tables } from '#schema/tables.ts';
+import type { OperationStepsTable, Tables } from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { underSpan } from '#telemetry/tracing.ts';
 import type { AnyRow, Flow, Run } from '../flows/flow.ts';
 import { FLOWS } from '../flows/index.ts';
 import { reach } from '../stopping-points.ts';
 import { LostRow, type Tx, transaction } from '../transaction.ts';
 import { type Claim, claim, NotOurs, VolumeGone } from './claim.ts';
 import type { EngineDeps } from './deps.ts';
+import type { WhenDown } from './dispatcher.ts';
+import { HostDown } from './host-down.ts';
 import { inColumn } from './in-column.ts';
 import { isInfrastructure } from './infrastructure.ts';
+import { ended, tookUp, traceOf } from './observed.ts';
 import { performTask } from './perform-task.ts';
 
 type AnyRun = Run<OperationKind, never>;
@@ -29,7 +33,7 @@ export async function runOperation(deps: EngineDeps, id: OperationId, signal: Ab
   try {
     await reach('conductor.picked');
     const operation = await takeUp(deps, id, signal);
-    await operation.run();
+    await underSpan(operation.trace, () => operation.run());
   } catch (error) {
     if (error instanceof VolumeGone) await giveUp(deps, id);
     else if (!(error instanceof NotOurs || error instanceof LostRow)) throw error;
@@ -74,9 +78,11 @@ class Operation {
   readonly #deps: EngineDeps;
   readonly #claim: Claim;
   readonly #flow: Flow;
-  readonly #run: AnyRun;
+  #run: AnyRun;
   readonly #out: Record<string, unknown> = {};
   readonly #signal: AbortSignal;
+  /** Rows whose host was down before it ever saw them. */
+  readonly #untouched = new Set<string>();
   /** Why it turns back, and at which row. */
   #failure: { error: string; row: number } | null = null;
 
@@ -90,6 +96,7 @@ class Operation {
       out: this.#out as never,
       clock: deps.clock,
       placement: deps.placement,
+      evicts: this.#flow.rows.some((row) => isEviction(claimed.timeline.done(row.name, 'undo'))),
       error: null,
     };
     for (const row of this.#flow.rows) {
@@ -106,6 +113,11 @@ class Operation {
     return this;
   }
 
+  /** The span that its steps belong to: whichever conductor ends the operation tells of it. */
+  get trace(): string | null {
+    return traceOf(this.#claim.facts.operation);
+  }
+
   async firstLocalRow(tx: Tx): Promise<void> {
     const [row] = this.#flow.rows;
     if (row?.on !== 'conductor' || row.name in this.#out || this.#failure !== null) return;
@@ -115,6 +127,7 @@ class Operation {
 
   async run(): Promise<void> {
     this.#claim.timeline.written();
+    tookUp(this.#claim, this.#deps.clock.now());
     await reach('conductor.claimed', this.#flow.kind);
     if (this.#failure === null) await this.#forward();
     else if (this.#claim.facts.operation.state !== 'undoing') await this.#turnBack();
@@ -129,6 +142,7 @@ class Operation {
         else this.#out[row.name] = await this.#doTask(row, index);
       } catch (error) {
         if (isNotFailure(error)) throw error;
+        if (error instanceof HostDown && !error.begun) this.#untouched.add(row.name);
         if (row.on !== 'conductor' && row.optional !== undefined) {
           this.#out[row.name] = null;
           continue;
@@ -178,7 +192,8 @@ class Operation {
     if (row.on === 'conductor') return row.name in this.#out;
     const before = this.#flow.rows.slice(0, index);
     if (before.some((earlier) => earlier.on === 'conductor' && !(earlier.name in this.#out))) return false;
-    return this.#claim.epoch > 1 || this.#claim.timeline.begun(row.name);
+    if (this.#claim.epoch > 1) return true;
+    return this.#claim.timeline.begun(row.name) && !this.#untouched.has(row.name);
   }
 
   async #doLocal(tx: Tx, row: LocalRow): Promise<void> {
@@ -220,6 +235,7 @@ class Operation {
         call,
         index,
         row.waits ? undefined : withinMs(row, this.#claim.facts),
+        whenDown(row),
         row.lane,
       );
     return row.waits ? this.#patiently(attempt, (code) => code === 'failed') : attempt();
@@ -227,16 +243,44 @@ class Operation {
 
   async #undoTask(row: Exclude<AnyRow, LocalRow>, index: number): Promise<void> {
     if ('none' in row.undo) return;
-    const { task } = row.undo;
+    const { task, orEvict } = row.undo;
     const call = row.undo.do(this.#run);
     if (call === null) return;
     // Absent already is what an undo is after.
     await this.#patiently(
-      () => this.#perform(row.name, 'undo', row.on, task, call, LAST_SEQ - index, undefined, row.lane),
+      () =>
+        this.#perform(
+          row.name,
+          'undo',
+          row.on,
+          task,
+          call,
+          LAST_SEQ - index,
+          undefined,
+          orEvict ? 'fail' : 'wait',
+          row.lane,
+        ),
       (code) => code === 'failed' || code === 'guest-busy',
     ).catch((error: unknown) => {
+      if (error instanceof HostDown) return this.#evict(row.name);
       if (!(error instanceof TaskError && error.code === 'not-found')) throw error;
     });
+  }
+
+  /** The host is down and stays as it is for now; what is above shuts it out, and the end writes down that it is to be cleared. */
+  #evict(name: string): void {
+    this.#claim.timeline.record({
+      ...this.#claim.timeline.place(name, 'undo'),
+      name,
+      direction: 'undo',
+      host: 'conductor',
+      state: 'done',
+      output: EVICTED,
+      error: null,
+      started_at: this.#now(),
+      ended_at: this.#now(),
+    });
+    this.#run = { ...this.#run, evicts: true };
   }
 
   async #patiently<T>(work: () => Promise<T>, worthIt: (code: TaskError['code']) => boolean): Promise<T> {
@@ -244,18 +288,32 @@ class Operation {
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof TaskError && worthIt(error.code))) throw error;
+        if (error instanceof HostDown || !(error instanceof TaskError && worthIt(error.code))) throw error;
         await this.#deps.pause(wait, this.#signal);
       }
     }
     return work();
   }
 
-  #perform(...[name, direction, on, task, call, offset, withinMs, lane]: PerformArguments): Promise<unknown> {
+  #perform(
+    ...[name, direction, on, task, call, offset, withinMs, whenDown, lane]: PerformArguments
+  ): Promise<unknown> {
     const { facts, epoch, timeline } = this.#claim;
     return performTask(
       { dispatcher: this.#deps.dispatcher, timeline, now: () => this.#now() },
-      { name, direction, on, task, call, operation: facts.operation, epoch, offset, withinMs, lane },
+      {
+        name,
+        direction,
+        on,
+        task,
+        call,
+        operation: facts.operation,
+        epoch,
+        offset,
+        withinMs,
+        whenDown,
+        lane,
+      },
       () => this.#commit(async () => undefined),
     );
   }
@@ -272,8 +330,9 @@ class Operation {
       owner: null,
       ended_at: this.#now(),
     });
+    ended(operation, state, error, this.#deps.clock.now());
     await reach('conductor.ended', this.#flow.kind);
-    this.#deps.ended(operation.id, await this.#nextInLine(volume.id));
+    this.#deps.ended(operation.id, await this.#nextInLine(volume.id), operation.project_id);
   }
 
   async #nextInLine(volumeId: Claim['facts']['volume']['id']): Promise<OperationId | null> {
@@ -326,8 +385,22 @@ type PerformArguments = [
   call: NonNullable<Parameters<typeof performTask>[1]['call']>,
   offset: number,
   withinMs: number | undefined,
+  whenDown: WhenDown,
   lane: string | undefined,
 ];
+
+/** The output of an undo that left a host as it is. */
+const EVICTED = JSON.stringify({ evicted: true });
+
+function isEviction(step: Pick<OperationStepsTable, 'output'> | undefined): boolean {
+  const output = JSON.parse(step?.output ?? 'null') as { evicted?: boolean } | null;
+  return output?.evicted === true;
+}
+
+function whenDown({ waits, finishes }: Exclude<AnyRow, LocalRow>): WhenDown {
+  if (waits) return 'wait';
+  return finishes ? 'fail-unless-begun' : 'fail';
+}
 
 const WITHIN_S = 60;
 

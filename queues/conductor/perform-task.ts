@@ -3,10 +3,13 @@ import type { TaskAccount } from '#schema/accounts.ts';
 import type { HostName } from '#schema/ids.ts';
 import type { OperationsTable } from '#schema/tables.ts';
 import { type AgentKind, TaskError, type TaskName } from '#schema/tasks.ts';
+import { currentTrace, inSpan, spanIdOf } from '#telemetry/tracing.ts';
 import { agentQueue } from '../names.ts';
 import { reach } from '../stopping-points.ts';
 import type { EngineDeps } from './deps.ts';
+import type { WhenDown } from './dispatcher.ts';
 import { inColumn } from './in-column.ts';
+import { stepEnded } from './metrics.ts';
 import type { StepRecord, Timeline } from './timeline.ts';
 
 /** A step that lasts longer shows in the timeline as running, so that one can see what an operation waits for. */
@@ -23,6 +26,7 @@ interface Performance {
   /** Which of the operation's sequence numbers this step has. */
   readonly offset: number;
   readonly withinMs: number | undefined;
+  readonly whenDown: WhenDown;
   /** Named after the volume: whatever shares the name waits for one another at the agent. */
   readonly lane: string | undefined;
 }
@@ -34,19 +38,44 @@ interface Stage {
 }
 
 /** Has an agent carry out one step and records how it went. @throws TaskError */
-export async function performTask(
+export function performTask(stage: Stage, step: Performance, save: () => Promise<void>): Promise<unknown> {
+  const place = stage.timeline.place(step.name, step.direction);
+  return inSpan(
+    () => ({
+      name: `step ${step.name}`,
+      // Should this conductor die, whoever runs the step again tells of the span that the agent's are part of.
+      id: spanIdOf(`${step.operation.id} ${place.position}`),
+      attributes: {
+        'blockyard.task': step.task,
+        'blockyard.direction': step.direction,
+        'blockyard.host': step.call.host,
+        'blockyard.attempt': place.attempt,
+      },
+    }),
+    () => carryOut(stage, step, place, save),
+  );
+}
+
+async function carryOut(
   stage: Stage,
   step: Performance,
+  place: ReturnType<Timeline['place']>,
   save: () => Promise<void>,
 ): Promise<unknown> {
   const { name, direction, operation, call } = step;
-  const place = stage.timeline.place(name, direction);
   const seq = operation.seq_base + step.offset;
   const line = step.lane === undefined ? operation.volume_id : `${operation.volume_id}.${step.lane}`;
   const record = { ...place, name, direction, host: call.host, started_at: stage.now() };
   const began = performance.now();
   let account: TaskAccount | undefined;
-  const howItWent = (): Pick<StepRecord, 'wait_ms' | 'commands'> => told(account, performance.now() - began);
+  const howItWent = (outcome: string): Pick<StepRecord, 'wait_ms' | 'commands'> => {
+    const ms = performance.now() - began;
+    const record = told(account, ms);
+    const { task, on: agent } = step;
+    stepEnded({ task, agent, host: call.host, outcome, ms, waitMs: record.wait_ms ?? null });
+    return record;
+  };
+  const trace = currentTrace();
   let shown: Promise<void> | undefined;
   const timer = setTimeout(() => {
     stage.timeline.record({ ...record, state: 'running', output: null, error: null, ended_at: null });
@@ -59,12 +88,20 @@ export async function performTask(
         queue: agentQueue(step.on, call.host),
         jobId: `${operation.id}.${step.epoch}.${seq}.${place.attempt}`,
         task: step.task,
-        envelope: { volumeId: line, seq, requestId: operation.request_id, input: call.input },
+        project: operation.project_id,
+        envelope: {
+          volumeId: line,
+          seq,
+          requestId: operation.request_id,
+          ...(trace !== null && { traceparent: trace }),
+          input: call.input,
+        },
         told(itsAccount) {
           account = itsAccount;
         },
       },
       step.withinMs,
+      step.whenDown,
     );
     await reach('conductor.answered', step.task);
     await shown;
@@ -74,7 +111,7 @@ export async function performTask(
       output: JSON.stringify(output),
       error: null,
       ended_at: stage.now(),
-      ...howItWent(),
+      ...howItWent('done'),
     });
     return output;
   } catch (error) {
@@ -86,7 +123,7 @@ export async function performTask(
         output: null,
         error: inColumn(error.message),
         ended_at: stage.now(),
-        ...howItWent(),
+        ...howItWent(error.code),
       });
     }
     throw error;

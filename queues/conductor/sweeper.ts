@@ -1,12 +1,12 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
-import type { HostName, OperationId } from '#schema/ids.ts';
+import type { HostName, OperationId, ProjectId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** A conductor that has not said so for this long is dead, and its operations are anybody's. */
-const CONDUCTOR_DEAD_MS = 15_000;
+export const CONDUCTOR_DEAD_MS = 15_000;
 /** Younger ones have just been submitted. */
 const GRACE_MS = 1_000;
 const AT_MOST = 1_000;
@@ -20,6 +20,14 @@ export interface SweeperDeps {
   readonly bootId: string;
   readonly version: string;
   readonly availabilityZone: string;
+  /** When this conductor could not hear agents' reports for the last time; 0: never. Default 0. */
+  readonly deafUntil?: () => number;
+}
+
+/** What a conductor's service row says beside. */
+export interface ConductorDetails {
+  /** Milliseconds of the clock; silence of agents before that says nothing. */
+  readonly deafUntil: number;
 }
 
 /** Says that this conductor lives; its former self, if it died, thereby loses what it held. */
@@ -30,9 +38,12 @@ export async function sayAlive({
   bootId,
   version,
   availabilityZone,
+  deafUntil = () => 0,
 }: SweeperDeps): Promise<void> {
   const now = sqlTime(clock.now());
+  const details: ConductorDetails = { deafUntil: deafUntil() };
   const alive = {
+    details: JSON.stringify(details),
     agent: host,
     availability_zone: availabilityZone,
     version,
@@ -46,7 +57,6 @@ export async function sayAlive({
       host,
       ...alive,
       disabled_reason: null,
-      details: '{}',
       updated_at: null,
     })
     .onDuplicateKeyUpdate(alive)
@@ -89,12 +99,18 @@ export async function freeOrphans(
   }
 }
 
-/** Operations that nobody works on although their volume is theirs or free: their job is gone, or never was. */
-export async function unattended({ db, clock }: SweeperDeps): Promise<OperationId[]> {
-  const rows = await db
+/**
+ * Operations that nobody works on although their volume is theirs or free: their job is gone, or never was. Each project's
+ * first come first, then each one's second …
+ */
+export async function unattended({
+  db,
+  clock,
+}: SweeperDeps): Promise<{ readonly id: OperationId; readonly project_id: ProjectId }[]> {
+  return db
     .selectFrom('operations')
     .leftJoin('volumes', 'volumes.id', 'operations.volume_id')
-    .select('operations.id')
+    .select(['operations.id', 'operations.project_id'])
     .where('operations.state', 'in', OPEN_OPERATION_STATES)
     .where('operations.owner', 'is', null)
     .where('operations.created_at', '<', sqlTime(clock.now() - GRACE_MS))
@@ -102,10 +118,28 @@ export async function unattended({ db, clock }: SweeperDeps): Promise<OperationI
       where.or([
         where('volumes.operation_id', 'is', null),
         where('volumes.operation_id', '=', where.ref('operations.id')),
+        // May take the volume from one that waits for a host.
+        where('operations.kind', '=', 'volume.force-detach'),
       ]),
     )
+    .orderBy(sql`ROW_NUMBER() OVER (PARTITION BY operations.project_id ORDER BY operations.created_at)`)
     .orderBy('operations.created_at')
     .limit(AT_MOST)
+    .execute();
+}
+
+/** Those of `running` that have ended although this conductor works on them: a detach by force has ended them. */
+export async function endedByOthers(
+  { db }: SweeperDeps,
+  running: Iterable<OperationId>,
+): Promise<OperationId[]> {
+  const ids = [...running];
+  if (ids.length === 0) return [];
+  const rows = await db
+    .selectFrom('operations')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('state', 'not in', OPEN_OPERATION_STATES)
     .execute();
   return rows.map(({ id }) => id);
 }

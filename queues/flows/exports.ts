@@ -1,7 +1,7 @@
 import type { AttachmentId } from '#schema/ids.ts';
 import { poolParts } from '#schema/pools.ts';
 import type { Acl, TaskInput } from '#schema/tasks.ts';
-import { type AttachmentRow, type Facts, placed } from './facts.ts';
+import { type AttachmentRow, attachmentOf, type Facts, placed } from './facts.ts';
 import type { TaskCall } from './flow.ts';
 
 /** Who may log in to a volume's export: each attachment that has been given an account. */
@@ -37,13 +37,25 @@ export const withoutMine = ({ facts }: Known): TaskCall<'export.ensure'> =>
     ? null
     : exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id));
 
+/** As `withoutMine`, and the target must prove that nothing of the operation's attachment is left. */
+export const cutOff = ({ facts }: Known): TaskCall<'export.ensure'> => {
+  const task = withoutMine({ facts });
+  const mine = attachmentOf(facts)?.initiator ?? null;
+  const shared = facts.attachments.some(
+    ({ id, initiator }) => id !== facts.operation.attachment_id && initiator === mine,
+  );
+  return task === null || mine === null || shared
+    ? task
+    : { ...task, input: { ...task.input, shutOut: [mine] } };
+};
+
 /** The row that lets the operation's attachment in. */
 export const EXPORT = {
   name: 'export',
   on: 'storage',
   task: 'export.ensure',
   do: ({ facts }: Known) => exportTask(facts, aclsOf(facts.attachments)),
-  undo: { task: 'export.ensure', do: withoutMine },
+  undo: { task: 'export.ensure', do: cutOff },
 } as const;
 
 /** The row that shuts it out once it has let go: there is no way back, so an absent host is waited for. */

@@ -12,6 +12,8 @@ export interface Run<K extends OperationKind, Out> {
   readonly out: Out;
   readonly clock: Clock;
   readonly placement: Placement;
+  /** While undoing and at the end: a host that is down was left as it is. */
+  readonly evicts: boolean;
   /** At the end: why it was undone or is stuck. */
   readonly error: string | null;
 }
@@ -43,7 +45,17 @@ export interface TaskRow<
   readonly task: N;
   readonly do: (run: Run<K, Out>) => TaskCall<N>;
   /** The undo may run after a `do` that failed halfway or never began: it can't rely on the row's own output. */
-  readonly undo: NoUndo | { readonly task: U; readonly do: (run: Run<K, Partial<Out>>) => TaskCall<U> };
+  readonly undo:
+    | NoUndo
+    | {
+        readonly task: U;
+        readonly do: (run: Run<K, Partial<Out>>) => TaskCall<U>;
+        /**
+         * A host that is down is not waited for: it is evicted, which the end writes down (`run.evicts`), and the rows above
+         * shut it out. Only where the guest has never been told that the disk is its own.
+         */
+        readonly orEvict?: true;
+      };
   /** Seconds the host has for it before the operation turns back. Default 60. */
   readonly withinS?: number | ((facts: Facts<K>) => number);
   /**
@@ -53,6 +65,8 @@ export interface TaskRow<
   readonly lane?: string;
   /** Forward only: an absent host is waited for, however long. */
   readonly waits?: true;
+  /** Once its host may have begun with it, it is waited for like one that `waits`: what it does cannot be undone. */
+  readonly finishes?: true;
   /** When it fails for good there is no way back: the operation is handed to a person with the reason. */
   readonly orStuck?: true;
   /** A failure of this row is recorded and the flow goes on; the text says why that is safe. */

@@ -1,10 +1,11 @@
 import { sqlTime } from '#schema/clock.ts';
-import type { VolumeId } from '#schema/ids.ts';
+import type { HostName, VolumeId } from '#schema/ids.ts';
 import { placeServer } from '../placement/place-server.ts';
 import { resolveIotune } from '../qos/resolve.ts';
 import type { Tx } from '../transaction.ts';
-import { aclsOf, exportTask, withoutMine } from './exports.ts';
-import { attachmentOf, subject } from './facts.ts';
+import { writeEviction } from './evictions.ts';
+import { aclsOf, cutOff, exportTask } from './exports.ts';
+import { attachmentOf, type Facts, subject } from './facts.ts';
 import { flow } from './flow.ts';
 import { AT_REST, readServer, setServer } from './servers.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
@@ -24,7 +25,11 @@ export const serverCreate = flow('server.create')
       const server = await readServer(tx, input.serverId);
       if (server.task_state === 'deleting') throw new Error('the server is being deleted');
       const { name, project_id, vcpus, memory_mib: memoryMib } = server;
-      const { host, initiator } = await placeServer(tx, { ...input, vcpus, memoryMib }, run.clock);
+      const { host, initiator } = await placeServer(
+        tx,
+        { ...input, vcpus, memoryMib, volumeId: volume.id },
+        run.clock,
+      );
       setServer(tx, run, { host, task_state: 'spawning' });
       const connector = JSON.stringify({ initiator, host });
       tx.later(
@@ -42,13 +47,9 @@ export const serverCreate = flow('server.create')
     on: 'storage',
     task: 'export.ensure',
     do({ facts, out }) {
-      // The facts may be older than the choice of the host.
-      const attachments = facts.attachments.map((each) =>
-        each.id === facts.operation.attachment_id ? { ...each, initiator: out.place.initiator } : each,
-      );
-      return exportTask(facts, aclsOf(attachments));
+      return exportTask(facts, aclsOf(asPlaced(facts, out.place).attachments));
     },
-    undo: { task: 'export.ensure', do: withoutMine },
+    undo: { task: 'export.ensure', do: (run) => cutOff({ facts: asPlaced(run.facts, run.out.place) }) },
   })
   .task({
     name: 'boot',
@@ -79,6 +80,7 @@ export const serverCreate = flow('server.create')
     },
     undo: {
       task: 'server.absent',
+      orEvict: true,
       do({ facts, out }) {
         if (out.place === undefined) return null;
         const { serverId } = facts.input;
@@ -100,6 +102,7 @@ export const serverCreate = flow('server.create')
     undone(tx, run) {
       const { volume, input } = run.facts;
       const goes = input.madeVolume && attachmentOf(run.facts)?.delete_on_termination === 1;
+      if (run.evicts) writeEviction(tx, run, attachmentOf(asPlaced(run.facts, run.out.place)));
       dropAttachment(tx, run);
       // A volume that could not be made says so itself.
       const status = volume.status === 'error' ? null : 'by-attachments';
@@ -113,6 +116,19 @@ export const serverCreate = flow('server.create')
       setServer(tx, run, { status: 'ERROR', fault: run.error, task_state: AT_REST });
     },
   });
+
+/** The facts may be older than the choice of the host. */
+function asPlaced(
+  facts: Facts<'server.create'>,
+  place: { readonly host: HostName; readonly initiator: string } | undefined,
+): Facts<'server.create'> {
+  if (place === undefined) return facts;
+  const { host, initiator } = place;
+  const attachments = facts.attachments.map((each) =>
+    each.id === facts.operation.attachment_id ? { ...each, host, initiator } : each,
+  );
+  return { ...facts, attachments };
+}
 
 /** What its own operation ended with. */
 async function whyInError(tx: Tx, id: VolumeId): Promise<string> {

@@ -25,6 +25,7 @@ export const volumeExtend = flow('volume.extend')
     name: 'grow',
     on: 'storage',
     task: 'volume.grow',
+    finishes: true,
     do({ facts }) {
       const { agent, input } = storedOn(facts);
       return { host: agent, input: { ...input, sizeGib: facts.input.toGib } };

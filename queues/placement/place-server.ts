@@ -1,5 +1,5 @@
 import { type Clock, sqlTimeToMs } from '#schema/clock.ts';
-import { asId, type HostName } from '#schema/ids.ts';
+import { asId, type HostName, type VolumeId } from '#schema/ids.ts';
 import { type ComputeReport, DOWN_AFTER_S } from '#schema/reports.ts';
 import type { Tx } from '../transaction.ts';
 
@@ -11,6 +11,8 @@ export interface WantedServer {
   readonly memoryMib: number;
   readonly availabilityZone: string | null;
   readonly host: string | null;
+  /** Its root volume. */
+  readonly volumeId: VolumeId;
 }
 
 interface Hypervisor {
@@ -42,8 +44,9 @@ export async function placeServer(
   const now = clock.now();
   const reasons: string[] = [];
   const byMemory = (await hypervisors(tx)).toSorted((a, b) => b.freeMemoryMib - a.freeMemoryMib);
+  const uncleared = await hostsToClear(tx, wanted.volumeId);
   for (const each of byMemory) {
-    const reason = refusal(each, wanted, now);
+    const reason = uncleared.has(each.name) ? UNCLEARED : refusal(each, wanted, now);
     if (reason === null && each.initiator !== undefined)
       return { host: each.name, initiator: each.initiator };
     reasons.push(`${each.name}: ${reason ?? 'it reports no initiator'}`);
@@ -53,6 +56,13 @@ export async function placeServer(
       ? 'No valid host was found. No compute agent has reported yet.'
       : `No valid host was found. ${reasons.join('; ')}.`,
   );
+}
+
+const UNCLEARED = 'the volume was taken from it by force, and it has not been cleared of it since';
+
+async function hostsToClear(tx: Tx, volumeId: VolumeId): Promise<ReadonlySet<string>> {
+  const rows = await tx.rows(tx.q.selectFrom('evictions').select('host').where('volume_id', '=', volumeId));
+  return new Set(rows.map(({ host }) => host));
 }
 
 /** In words for the user; null when the host will do. */

@@ -301,6 +301,10 @@ export async function createYard(): Promise<Yard> {
           .orderBy('id')
           .execute(),
         images: await db.selectFrom('images').select(['id', 'status']).orderBy('id').execute(),
+        evictions: await db
+          .selectFrom('evictions')
+          .select(['volume_id', 'server_id', 'host', 'root', 'seq'])
+          .execute(),
         pools: await db
           .selectFrom('pools')
           .select(['name', 'allocated_gib', 'free_gib', 'volume_count'])

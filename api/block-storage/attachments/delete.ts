@@ -7,7 +7,9 @@ import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES, type VolumeStatus } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
+import { whyHostIsDown } from '../services/down.ts';
 import { carryOut } from './export.ts';
+import { beginForceDetach } from './force-detach.ts';
 import { type AttachmentRow, findAttachment, noAttachment } from './rows.ts';
 import { summaryView } from './view.ts';
 
@@ -34,7 +36,8 @@ export async function deleteAttachment(context: RequestContext, id: string): Pro
       .forUpdate()
       .executeTakeFirst();
     if (row === undefined) throw noAttachment(id);
-    if (row.managed === 1) await refuseLiveServer(trx, row);
+    if (row.managed === 1 && (await isLive(context, trx, row)))
+      return { operation: await beginForceDetach(context, trx, row.id), before: false };
     const open = await trx
       .selectFrom('operations')
       .select(['id', 'kind'])
@@ -78,8 +81,12 @@ export async function deleteAttachment(context: RequestContext, id: string): Pro
 
 type Row = Omit<AttachmentRow, 'size_gib' | 'consumer' | 'specs'>;
 
-async function refuseLiveServer(trx: Transaction<Tables>, row: Row): Promise<void> {
-  if (row.server_id === null) return;
+/**
+ * A guest of ours has it: then only an administrator may take it away here, and only while its host is down.
+ * @throws ApiError 409 for everybody else, and while the guest can be asked.
+ */
+async function isLive({ app, caller }: RequestContext, trx: Transaction<Tables>, row: Row): Promise<boolean> {
+  if (row.server_id === null) return false;
   const server = await trx
     .selectFrom('servers')
     .select('id')
@@ -87,7 +94,10 @@ async function refuseLiveServer(trx: Transaction<Tables>, row: Row): Promise<voi
     // What could not be taken from a server that has gone is taken away here.
     .where('status', '<>', 'DELETED')
     .executeTakeFirst();
-  if (server !== undefined) throw conflict(`Detach volume from instance ${server.id} using the Compute API`);
+  if (server === undefined) return false;
+  const down = row.host === null ? null : await whyHostIsDown(app, 'blockyard-compute', row.host);
+  if (caller.isAdmin && down !== null) return true;
+  throw conflict(`Detach volume from instance ${server.id} using the Compute API`);
 }
 
 /** Statuses that a volume has because of its attachments alone. */

@@ -10,6 +10,7 @@ import { isUuid, type OperationId, type VolumeId } from '#schema/ids.ts';
 import { OPERATION_TRANSITIONS, type OperationState } from '#schema/states.ts';
 import type { OperationStepsTable, OperationsTable } from '#schema/tables.ts';
 import { commandsOf } from './commands.ts';
+import { type Waiting, waiting, waitingFor } from './waiting.ts';
 
 const operation = z.strictObject({
   id: z.string(),
@@ -24,6 +25,8 @@ const operation = z.strictObject({
   created_at: time,
   started_at: time.nullable(),
   ended_at: time.nullable(),
+  /** Null while it goes on, or has ended. */
+  waiting: waiting.nullable(),
 });
 /** One thing that the host had done for the step. */
 const command = z.strictObject({
@@ -80,7 +83,12 @@ export const operationRoutes: readonly Route[] = [
         .execute();
       return {
         status: 200,
-        body: { operation: { ...view(row), steps: steps.map((step) => stepView(step, context.caller)) } },
+        body: {
+          operation: {
+            ...view(row, await waitingFor(context.app, [row])),
+            steps: steps.map((step) => stepView(step, context.caller)),
+          },
+        },
       };
     },
   }),
@@ -124,10 +132,14 @@ async function listOperations(
     .limit(page.limit)
     .offset(page.offset)
     .execute();
+  const waits = await waitingFor(app, rows);
   const next = nextLinks(context, 'operations', page, rows.at(-1)?.id, rows.length);
   return {
     status: 200,
-    body: { operations: rows.map(view), ...(next.length > 0 && { operations_links: next }) },
+    body: {
+      operations: rows.map((row) => view(row, waits)),
+      ...(next.length > 0 && { operations_links: next }),
+    },
   };
 }
 
@@ -153,7 +165,7 @@ async function findOperation(context: RequestContext, id: string): Promise<Selec
   return row;
 }
 
-function view(row: Selectable<OperationsTable>) {
+function view(row: Selectable<OperationsTable>, waits: ReadonlyMap<string, Waiting>) {
   return {
     id: row.id,
     kind: row.kind,
@@ -167,6 +179,7 @@ function view(row: Selectable<OperationsTable>) {
     created_at: isoTime(row.created_at),
     started_at: row.started_at === null ? null : isoTime(row.started_at),
     ended_at: row.ended_at === null ? null : isoTime(row.ended_at),
+    waiting: waits.get(row.id) ?? null,
   };
 }
 

@@ -5,6 +5,7 @@ import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type SnapshotId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
+import { checkStorage } from '../services/down.ts';
 import { findVolume } from '../volumes/rows.ts';
 import type { SnapshotRow } from './rows.ts';
 import type { NewSnapshot } from './schema.ts';
@@ -18,6 +19,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
   const { app, caller, microversion } = context;
   const legal = legalStatuses(wanted, microversion);
   const volume = await findVolume(context, wanted.volume_id);
+  await checkStorage(app, volume);
   const row: SnapshotRow = {
     id: asId<SnapshotId>(app.ids.uuid()),
     project_id: volume.project_id,

@@ -5,6 +5,7 @@ import { transact } from '#queues/database.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, VOLUME_STATUSES, type VolumeStatus } from '#schema/states.ts';
+import { checkStorage } from '../services/down.ts';
 import { deleteVolume } from './delete.ts';
 import { findVolume } from './rows.ts';
 
@@ -20,6 +21,7 @@ export async function extendVolume(context: RequestContext, id: string, toGib: n
       `New size for extend must be greater than current size. (current: ${volume.size_gib}, extended: ${toGib}).`,
     );
   }
+  await checkStorage(app, volume);
   const inUse = context.microversion >= EXTEND_IN_USE_SINCE && volume.status === 'in-use';
   const expected: VolumeStatus = inUse ? 'in-use' : 'available';
   const operation = await transaction(app.db, async (tx) => {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { anyQuery, idParams, noParams, queryFlag } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
+import { forceDetach } from '../attachments/force-detach.ts';
 import { extendVolume, forceDelete, resetStatus } from './actions.ts';
 import { createVolume } from './create.ts';
 import { deleteVolume } from './delete.ts';
@@ -124,6 +125,18 @@ export const volumeRoutes: readonly Route[] = [
     body: schema.forceDeleteBody,
     replies: { 202: null },
     handle: (context, { params }) => forceDelete(context, params.id),
+  }),
+  route({
+    method: 'POST',
+    path: '/volumes/{id}/action',
+    action: 'os-force_detach',
+    summary: 'Take a volume from a host that is down',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    body: schema.forceDetachBody,
+    replies: { 202: null },
+    handle: (context, { params, body }) => forceDetach(context, params.id, body['os-force_detach'] ?? {}),
   }),
   uploadImageRoute,
   ...imageMetadataRoutes,

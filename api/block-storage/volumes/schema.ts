@@ -113,3 +113,9 @@ export const resetStatusBody = z.strictObject({
   }),
 });
 export const forceDeleteBody = z.strictObject({ 'os-force_delete': z.unknown() });
+/** The connector, which Cinder's driver would need, is known here. */
+export const forceDetachBody = z.strictObject({
+  'os-force_detach': z
+    .strictObject({ attachment_id: uuid.nullish(), connector: z.looseObject({}).nullish() })
+    .nullable(),
+});

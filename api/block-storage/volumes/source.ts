@@ -5,6 +5,7 @@ import type { Tx } from '#queues/transaction.ts';
 import { isUuid } from '#schema/ids.ts';
 import type { OperationInputs } from '#schema/operations.ts';
 import { DISK_FORMATS } from '#schema/tasks.ts';
+import { checkStorage } from '../services/down.ts';
 import { findSnapshot } from '../snapshots/rows.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
@@ -61,6 +62,7 @@ async function fromVolume(context: RequestContext, id: string): Promise<Source> 
       `Invalid volume: Originating volume status must be one of 'available, in-use' values (${origin.id} is ${origin.status}).`,
     );
   if (!['available', 'in-use'].includes(origin.status) || origin.pool === null) throw lost();
+  await checkStorage(context.app, origin);
   return {
     ...inherited(origin, origin.size_gib),
     columns: { ...columnsOf(origin), source_volume_id: origin.id },
@@ -91,6 +93,7 @@ async function fromSnapshot(context: RequestContext, id: string): Promise<Source
   if (snapshot.status !== 'available') throw lost();
   const origin = await findVolume(context, snapshot.volume_id);
   if (origin.pool === null) throw lost();
+  await checkStorage(context.app, origin);
   return {
     ...inherited(origin, snapshot.size_gib),
     columns: { ...columnsOf(origin), snapshot_id: snapshot.id },

@@ -9,6 +9,7 @@ import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { DISK_FORMATS } from '#schema/tasks.ts';
+import { checkStorage } from '../services/down.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 
 const ACTION = 'os-volume_upload_image';
@@ -64,6 +65,7 @@ async function uploadToImage(
   const volume = await findVolume(context, id);
   const from: VolumeStatus[] = asked.force === true ? ['available', 'in-use'] : ['available'];
   if (!from.includes(volume.status)) throw wrongStatus(volume);
+  await checkStorage(app, volume);
   const diskFormat = asked.disk_format ?? 'raw';
   const containerFormat = asked.container_format ?? 'bare';
   const chosen =

@@ -1,3 +1,4 @@
+import { checkStorage } from '#api/block-storage/services/down.ts';
 import { prepareVolume } from '#api/block-storage/volumes/create.ts';
 import { findVolume } from '#api/block-storage/volumes/rows.ts';
 import type { NewVolume } from '#api/block-storage/volumes/schema.ts';
@@ -5,7 +6,6 @@ import type { RequestContext } from '#api/http/context.ts';
 import { type ApiError, badRequest } from '#api/http/errors.ts';
 import type { Tx } from '#queues/transaction.ts';
 import type { OperationId, ProjectId, VolumeId } from '#schema/ids.ts';
-import { checkStorage } from '../volume-attachments/health.ts';
 import { holdType, reserve } from '../volume-attachments/reserve.ts';
 import type { Mapping, NewServer } from './schema.ts';
 

@@ -1,4 +1,5 @@
 import { newAccount } from '#api/block-storage/attachments/export.ts';
+import { checkStorage } from '#api/block-storage/services/down.ts';
 import { findVolume } from '#api/block-storage/volumes/rows.ts';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
@@ -7,7 +8,7 @@ import { transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId } from '#schema/ids.ts';
 import { findServer, noServer } from '../servers/rows.ts';
-import { checkStorage, findInitiator } from './health.ts';
+import { checkEvicted, findInitiator } from './health.ts';
 import { holdType, reserve } from './reserve.ts';
 import { refuseBusy } from './state.ts';
 
@@ -42,6 +43,8 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
     refuseBusy(now, 'attach_volume');
     holdType(tx, volume);
     await reserve(context, tx, volume);
+    // Only now: what took the volume from a host has ended with the same commit.
+    await checkEvicted(app, volume.id, server.host);
     const id = asId<AttachmentId>(app.ids.uuid());
     tx.later(
       tx.q.insertInto('attachments').values({

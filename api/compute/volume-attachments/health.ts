@@ -1,15 +1,13 @@
-import { isUp } from '#api/block-storage/services/handlers.ts';
-import type { VolumeRow } from '#api/block-storage/volumes/rows.ts';
+import { checkService } from '#api/block-storage/services/down.ts';
 import type { App } from '#api/http/context.ts';
 import { conflict } from '#api/http/errors.ts';
-import { sqlTimeToMs } from '#schema/clock.ts';
-import type { ServicesTable } from '#schema/tables.ts';
+import type { HostName, VolumeId } from '#schema/ids.ts';
 import type { ServerRow } from '../servers/rows.ts';
 
 /** @throws ApiError 409 with the reason when the server's host could not do it now. */
 export async function findInitiator(app: App, server: ServerRow): Promise<string> {
   const service = await hostOf(app, server);
-  checkService(app, service, `Host ${service.host} of server ${server.id}`);
+  await checkService(app, service, `Host ${service.host} of server ${server.id}`);
   const { initiator } = JSON.parse(service.details) as { initiator?: unknown };
   if (typeof initiator !== 'string' || initiator === '') {
     throw conflict(`The compute agent on host ${server.host} reports no initiator.`);
@@ -21,7 +19,7 @@ export async function findInitiator(app: App, server: ServerRow): Promise<string
 export async function checkHost(app: App, server: ServerRow): Promise<void> {
   const service = await hostOf(app, server);
   // A disabled one takes no new servers; those it has are its own.
-  checkService(app, { ...service, disabled: 0 }, `Host ${service.host} of server ${server.id}`);
+  await checkService(app, { ...service, disabled: 0 }, `Host ${service.host} of server ${server.id}`);
 }
 
 async function hostOf(app: App, server: ServerRow) {
@@ -35,29 +33,21 @@ async function hostOf(app: App, server: ServerRow) {
   return service;
 }
 
-/** @throws ApiError 409 with the reason when the volume's storage host is down. */
-export async function checkStorage(app: App, volume: VolumeRow): Promise<void> {
-  if (volume.pool === null) return;
-  const host = volume.pool.split('#')[0] ?? '';
-  const service = await app.db
-    .selectFrom('services')
-    .select(['host', 'last_seen_at', 'disabled', 'disabled_reason'])
-    .where('binary', '=', 'blockyard-storage')
+/**
+ * @throws ApiError 409 while the host has yet to be rid of the volume, which was taken from it when it was down: what is left
+ * there must not be mistaken for the new attachment's.
+ */
+export async function checkEvicted({ db }: App, volumeId: VolumeId, host: HostName | null): Promise<void> {
+  if (host === null) return;
+  const pending = await db
+    .selectFrom('evictions')
+    .select(['created_at', 'error'])
     .where('host', '=', host)
+    .where('volume_id', '=', volumeId)
     .executeTakeFirst();
-  // A disabled back end takes no new volumes; those it has can still be used.
-  if (service !== undefined) checkService(app, { ...service, disabled: 0 }, `Storage host ${service.host}`);
-}
-
-type Health = Pick<ServicesTable, 'last_seen_at' | 'disabled_reason'> & { readonly disabled: 0 | 1 };
-
-function checkService(app: App, service: Health, what: string): void {
-  if (service.disabled === 1) {
-    throw conflict(
-      `${what} is disabled${service.disabled_reason === null ? '' : `: ${service.disabled_reason}`}.`,
-    );
-  }
-  if (isUp(service, app.clock)) return;
-  const silence = Math.round((app.clock.now() - sqlTimeToMs(service.last_seen_at)) / 1_000);
-  throw conflict(`${what} is down: its agent last reported ${silence} s ago.`);
+  if (pending === undefined) return;
+  const last = pending.error === null ? '' : ` Its agent could not yet: ${pending.error}`;
+  throw conflict(
+    `Volume ${volumeId} was taken from host ${host} by force at ${pending.created_at.slice(0, 19)} UTC, and the host has not been cleared of it since; try again in a moment.${last}`,
+  );
 }

@@ -13,6 +13,7 @@ const operation = z.looseObject({
   created_at: z.string(),
   started_at: z.string().nullable(),
   ended_at: z.string().nullable(),
+  waiting: z.looseObject({ host: z.string(), since: z.string(), reason: z.string() }).nullable().default(null),
 });
 const command = z.looseObject({
   command: z.string(),
@@ -51,6 +52,7 @@ export function showText({ operation }: z.infer<typeof shownReply>): string {
     ['Request', operation.request_id],
     ['Waited', operation.started_at === null ? null : took(operation.created_at, operation.started_at)],
     ['Took', took(operation.created_at, operation.ended_at)],
+    ['Waits', waits(operation)],
     ['Error', operation.error],
   ];
   const lines = facts.flatMap(([title, fact]) => (fact ? `${title!.padEnd(11)}${line(fact)}\n` : []));
@@ -98,9 +100,13 @@ export function listText({ operations }: z.infer<typeof listedReply>): string {
       each.volume_id,
       `${day(each.created_at)} ${clock(each.created_at)}`,
       took(each.created_at, each.ended_at),
-      each.error ?? '',
+      each.error ?? waits(each) ?? '',
     ]),
   );
+}
+
+function waits({ waiting }: z.infer<typeof operation>): string | null {
+  return waiting === null ? null : `waits since ${clock(waiting.since)} UTC: ${waiting.reason}`;
 }
 
 const line = (text: string): string => text.replaceAll(/\p{C}+/gu, ' ');

@@ -90,6 +90,18 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
     );
   }
 
+  async function letGo(
+    volumeId: string,
+    connection: Connection | null,
+    options: { readonly dead?: boolean },
+  ): Promise<void> {
+    for (const unit of await unitsOf(volumeId, connection)) {
+      checkIqn(unit.iqn);
+      await targets.run(unit.iqn, () => releaseUnit(deps, unit, options));
+    }
+    await journal.remove(volumeId);
+  }
+
   return {
     async connect({ volumeId, connection, initiator, chap }) {
       const { iqn, lun } = connection;
@@ -115,13 +127,8 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
 
     // The kernel's initiator does not hold up the guest.
     canLetGo: async () => true,
-    async disconnect(volumeId, connection) {
-      for (const unit of await unitsOf(volumeId, connection)) {
-        checkIqn(unit.iqn);
-        await targets.run(unit.iqn, () => releaseUnit(deps, unit));
-      }
-      await journal.remove(volumeId);
-    },
+    disconnect: (volumeId, connection) => letGo(volumeId, connection, {}),
+    abandon: (volumeId, connection) => letGo(volumeId, connection, { dead: true }),
 
     async grown(volumeId) {
       for (const unit of await unitsOf(volumeId, null))

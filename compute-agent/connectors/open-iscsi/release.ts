@@ -19,13 +19,14 @@ const FLUSH_PAUSE_MS = 200;
 /**
  * Takes a unit off this host: map, flush, devices, and the sessions and records of its target when they serve nothing
  * else. Nothing there is success. When it resolves no device of the unit is left, and no link to one.
- * @param options `keepRecords`: the target is to be reached again, with the account that only they hold.
+ * @param options `keepRecords`: the target is to be reached again, with the account that only they hold. `dead`: the target
+ * has shut this host out, so nothing is flushed; it may not be known here yet that the session is cut off.
  * @throws Error when something on this host uses the disk; then it is still there.
  */
 export async function releaseUnit(
   deps: UnitDeps,
   unit: { readonly iqn: string; readonly lun: number },
-  { keepRecords = false } = {},
+  { keepRecords = false, dead = false } = {},
 ): Promise<void> {
   const { sys, dev, nodes } = deps.places;
   const paths = await pathsTo(sys, unit);
@@ -39,7 +40,7 @@ export async function releaseUnit(
     if (watched && device.block !== null)
       await deps.multipathd.tell(`del path ${device.block}`).catch(() => undefined);
     // One that is cut off would only wait for its target; it goes with its session.
-    if (isLive(session)) await removeDevice(deps, device);
+    if (!dead && isLive(session)) await removeDevice(deps, device);
   }
 
   const sessions = await listSessions(sys, (iqn) => iqn === unit.iqn);

@@ -8,6 +8,7 @@ import { libiscsiConnector } from '#compute-agent/connectors/libiscsi.ts';
 import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
 import { recover } from '#compute-agent/recovery/recovery.ts';
 import { ServerTurns } from '#compute-agent/recovery/server-turns.ts';
+import { NOTHING_PENDING } from '#compute-agent/recovery/evictions.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { Lab } from '../support/lab.ts';
 
@@ -34,6 +35,7 @@ describe('recovery after a restart of the host', function () {
         virsh: lab.virsh,
         connector,
         turns: new ServerTurns(),
+        evictions: NOTHING_PENDING,
         dir: lab.dir,
         bootId,
         log: (line) => log.push(line),

@@ -67,6 +67,8 @@ export class Lab implements AsyncDisposable {
       consoleDir: join(dir, 'c'),
       shutdownTimeoutMs: 12_000,
       reconnect: async () => undefined,
+      evicted: () => undefined,
+      log: () => undefined,
     });
   }
 

@@ -1,0 +1,109 @@
+import { type Kysely, type Selectable, sql } from 'kysely';
+import type { HostName } from '#schema/ids.ts';
+import { SEQ_PER_OPERATION } from '#schema/operations.ts';
+import type { EvictionsTable, Tables } from '#schema/tables.ts';
+import { type Connection, TaskError } from '#schema/tasks.ts';
+import { agentQueue } from '../names.ts';
+import type { EngineDeps } from './deps.ts';
+import { inColumn } from './in-column.ts';
+
+interface Deps {
+  readonly db: Kysely<Tables>;
+  readonly dispatcher: EngineDeps['dispatcher'];
+  readonly nonce: () => string;
+  readonly log: (line: string) => void;
+}
+
+type Eviction = Selectable<EvictionsTable>;
+
+/** A guest that keeps the disk is switched off after seconds; a slow host gets more time at its next report. */
+const WITHIN_MS = 300_000;
+
+/**
+ * Has hosts that are back cleared of the disks that were taken from them while they were away. To be called at each report
+ * of a hypervisor; what is under way is not begun again, and what failed is tried again at the next report.
+ */
+export class Evictions {
+  readonly #deps: Deps;
+  readonly #underWay = new Set<string>();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** @returns what the host has yet to be rid of; the tasks for it have been sent. */
+  async carryOut(host: HostName): Promise<readonly Pick<Eviction, 'volume_id' | 'server_id'>[]> {
+    const rows = await this.#deps.db.selectFrom('evictions').selectAll().where('host', '=', host).execute();
+    for (const row of rows) {
+      if (this.#underWay.has(row.id)) continue;
+      this.#underWay.add(row.id);
+      this.#evict(row)
+        .catch((error: Error) =>
+          this.#deps.log(`eviction of ${row.volume_id} from ${host}: ${error.message}`),
+        )
+        .finally(() => this.#underWay.delete(row.id));
+    }
+    return rows;
+  }
+
+  async #evict(row: Eviction): Promise<void> {
+    const { db, dispatcher, nonce, log } = this.#deps;
+    const { id, volume_id: volumeId, server_id: serverId, host } = row;
+    const connection = row.connection === null ? null : (JSON.parse(row.connection) as Connection | null);
+    try {
+      await dispatcher.run(
+        {
+          queue: agentQueue('compute', host),
+          jobId: `evict.${id}.${nonce()}`,
+          task: 'disk.evict',
+          envelope: {
+            volumeId,
+            seq: row.seq,
+            requestId: `evict-${id}`,
+            input: { volumeId, serverId, connection, root: row.root === 1 },
+          },
+        },
+        WITHIN_MS,
+        'fail',
+      );
+    } catch (error) {
+      if (!(error instanceof TaskError)) throw error;
+      if (error.code === 'stale') return this.#renumber(row);
+      await db
+        .updateTable('evictions')
+        .set({ error: inColumn(error.message) })
+        .where('id', '=', id)
+        .execute();
+      throw error;
+    }
+    await db.deleteFrom('evictions').where('id', '=', id).execute();
+    log(`host ${host} is rid of volume ${volumeId}, which had been taken from it while it was away`);
+  }
+
+  /**
+   * The host has carried out a newer task of this volume. An attachment that it has by now has replaced whatever was left; else
+   * (MySQL was restored from an older copy) the task gets a new number.
+   */
+  async #renumber({ id, volume_id, host }: Eviction): Promise<void> {
+    await this.#deps.db.transaction().execute(async (trx) => {
+      await trx.selectFrom('volumes').select('id').where('id', '=', volume_id).forUpdate().execute();
+      const newer = await trx
+        .selectFrom('attachments')
+        .select('id')
+        .where('volume_id', '=', volume_id)
+        .where('host', '=', host)
+        .executeTakeFirst();
+      if (newer !== undefined) {
+        await trx.deleteFrom('evictions').where('id', '=', id).execute();
+        return;
+      }
+      await trx
+        .updateTable('volumes')
+        .set({ seq: sql<number>`seq + ${SEQ_PER_OPERATION}` })
+        .where('id', '=', volume_id)
+        .execute();
+      await sql`UPDATE evictions SET seq = GREATEST(seq + ${SEQ_PER_OPERATION},
+        COALESCE((SELECT seq FROM volumes WHERE id = ${volume_id}), 0)) WHERE id = ${id}`.execute(trx);
+    });
+  }
+}
