@@ -14,6 +14,7 @@ import {
 import type { Authenticator } from './auth/authenticator.ts';
 import { noAuthentication } from './auth/none.ts';
 import { createTokenAuthenticator } from './auth/tokens.ts';
+import { LIMIT_SETTINGS, type Limits, limitsFrom } from './limits/settings.ts';
 
 export interface Config {
   readonly databaseUrl: string;
@@ -29,6 +30,7 @@ export interface Config {
   readonly imageMaxBytes: number;
   /** Of all images of one project; undefined for no limit. */
   readonly imageProjectBytes: number | undefined;
+  readonly limits: Limits;
   /** A real Glance that images are in instead. */
   readonly glance: { readonly url: string; readonly account: KeystoneAccount | null } | undefined;
 }
@@ -56,6 +58,7 @@ const SETTINGS_OF_API = {
   BLOCKYARD_IMAGE_MAX_GIB: gib.default(1_024),
   BLOCKYARD_IMAGE_PROJECT_GIB: gib.optional(),
   BLOCKYARD_GLANCE_URL: serviceUrl('Glance’s root'),
+  ...LIMIT_SETTINGS,
   ...GLANCE_ACCOUNT_SETTINGS,
 } as const;
 
@@ -85,6 +88,7 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     imageMaxBytes: env.BLOCKYARD_IMAGE_MAX_GIB * GIB,
     imageProjectBytes:
       env.BLOCKYARD_IMAGE_PROJECT_GIB === undefined ? undefined : env.BLOCKYARD_IMAGE_PROJECT_GIB * GIB,
+    limits: limitsFrom(env),
     glance:
       env.BLOCKYARD_GLANCE_URL === undefined
         ? undefined

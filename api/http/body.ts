@@ -22,6 +22,9 @@ export async function readJsonBody(
   if (bytes.length === 0) return undefined;
   const contentType = request.headers['content-type'];
   if (contentType === undefined) return undefined;
+  // Nothing is unpacked here, however small it says that it is.
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') throw new ApiError(415, 'Unsupported Content-Encoding');
   if (!mediaTypes.includes(mediaType(contentType))) throw new ApiError(415, 'Unsupported Content-Type');
   let value: unknown;
   try {

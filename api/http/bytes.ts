@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** A client that sends nothing for this long has gone. */
-const IDLE_MS = 120_000;
+/** A client that sends nothing, or reads nothing, for this long has gone. */
+export const IDLE_MS = 120_000;
 /** What a client that is refused may still send, so that it comes to read why. */
 const DRAINED_BYTES = 16 * 1024 ** 2;
 const DRAINED_MS = 5_000;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Authenticator } from '#api/auth/authenticator.ts';
+import type { RateLimits } from '#api/limits/rate-limits.ts';
 import { readJsonBody } from './body.ts';
 import { unread } from './bytes.ts';
 import type { App, Caller, RequestContext } from './context.ts';
@@ -33,6 +34,8 @@ export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
+  /** The route's template, once it is known. */
+  route?: string;
 }
 
 const PROJECT = /^[A-Za-z0-9_.-]{1,64}$/;
@@ -49,10 +52,12 @@ const METHODS: Readonly<Record<string, Method>> = {
 export class Dispatcher {
   readonly #app: App;
   readonly #authenticator: Authenticator;
+  readonly #limits: RateLimits | undefined;
 
-  constructor(app: App, authenticator: Authenticator) {
+  constructor(app: App, authenticator: Authenticator, limits?: RateLimits) {
     this.#app = app;
     this.#authenticator = authenticator;
+    this.#limits = limits;
   }
 
   /**
@@ -65,8 +70,7 @@ export class Dispatcher {
     const first = segments[0] ?? '';
     const project = root.router.hasRoot(first) ? undefined : first;
     const caller =
-      root.bearer?.(this.#app, request, segments) ??
-      (await this.#authenticator.authenticate(request, validProject(project)));
+      root.bearer?.(this.#app, request, segments) ?? (await this.#identify(request, validProject(project)));
     const closed = root.closed?.(this.#app) ?? null;
     if (closed !== null) throw new ApiError(404, closed);
     const method = METHODS[request.method ?? ''];
@@ -81,6 +85,7 @@ export class Dispatcher {
     }
     const body = await readBody(match.endpoint, request);
     const route = select(match.endpoint, body);
+    exchange.route = `${root.prefix}${route.path}${route.action === undefined ? '' : `#${route.action}`}`;
     if (route.since !== undefined && microversion < route.since) throw noSuchRoute();
     checkProject(caller, project);
     checkRole(route, caller);
@@ -99,6 +104,20 @@ export class Dispatcher {
       query: parseInput(route.query, rawQuery === '' ? {} : decodeQuery(rawQuery)),
       body: route.body === undefined ? undefined : parseInput(route.body, requireBody(body)),
     });
+  }
+
+  /** @throws ApiError 401, or 429 when the address has failed too often or the project asks too much. */
+  async #identify(request: IncomingMessage, project: string | undefined): Promise<Caller> {
+    this.#limits?.admit(request);
+    let caller: Caller;
+    try {
+      caller = await this.#authenticator.authenticate(request, project);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.#limits?.failed(request);
+      throw error;
+    }
+    this.#limits?.take(caller);
+    return caller;
   }
 }
 

@@ -11,6 +11,7 @@ const NAMES = {
   413: 'overLimit',
   415: 'badMediaType',
   416: 'rangeNotSatisfiable',
+  429: 'overLimit',
   500: 'computeFault',
   502: 'badGateway',
   503: 'serviceUnavailable',

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
+import { IDLE_MS } from './bytes.ts';
 import type { Reply } from './route.ts';
 
 /** Sends a reply; a HEAD request gets its headers alone (Node drops the body). */
@@ -16,6 +17,16 @@ export function send(response: ServerResponse, reply: Reply, requestId: string):
   if (text !== '') headers['Content-Type'] ??= 'application/json';
   if (reply.status !== 204) headers['Content-Length'] = Buffer.byteLength(text);
   response.writeHead(reply.status, headers).end(text);
+  // Most replies are the kernel's by now. A reader who takes its time keeps the rest in memory, and not for long.
+  if (response.writableLength > 0) giveUpOn(response);
+}
+
+/** A client has this long to read a reply that is no stream. */
+const READ_WITHIN_MS = 60_000;
+
+function giveUpOn(response: ServerResponse): void {
+  const timer = setTimeout(() => response.destroy(), READ_WITHIN_MS).unref();
+  response.once('close', () => clearTimeout(timer));
 }
 
 function hasBody({ req: { headers } }: ServerResponse): boolean {
@@ -34,6 +45,7 @@ function sendStream(
     response.end();
     return;
   }
+  response.setTimeout(IDLE_MS, () => response.destroy());
   // Whichever of the two fails takes the other with it: a body that is cut short is the only way left to tell.
   pipeline(stream, response, () => undefined);
 }

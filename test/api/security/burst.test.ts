@@ -156,7 +156,7 @@ describe('a burst of one project', () => {
       .select((eb) => eb.fn.countAll<number>().as('n'))
       .where('state', 'in', ['queued', 'running'])
       .executeTakeFirstOrThrow();
-    return Number(n);
+    return n;
   }
 });
 

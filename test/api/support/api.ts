@@ -77,7 +77,8 @@ export interface TestApi extends AsyncDisposable {
 
 /** A real API over HTTP, with its own database and queue prefix and four tokens. No conductor runs. */
 export async function startApi(
-  options: Partial<Pick<ImageOptions, 'glance' | 'projectBytes'>> & Pick<ApiOptions, 'requestTimeoutMs'> = {},
+  options: Partial<Pick<ImageOptions, 'glance' | 'projectBytes'>> &
+    Pick<ApiOptions, 'requestTimeoutMs' | 'limits'> = {},
 ): Promise<TestApi> {
   const database = await createDatabase();
   const redis = await createRedis();
