@@ -3,14 +3,16 @@ import { atMost } from '#queues/at-most.ts';
 import { agentQueue, reportChannel, reportKey } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
 import { reach } from '#queues/stopping-points.ts';
-import { splitAccount, type TaskAccount, withAccount } from '#schema/accounts.ts';
+import { splitAccount, withAccount } from '#schema/accounts.ts';
 import type { HostName } from '#schema/ids.ts';
 import { type AgentReport, DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.ts';
 import { type AgentKind, TASKS, type TaskEnvelope, TaskError, type TasksOf } from '#schema/tasks.ts';
 import type { Handlers, TaskContext } from './handlers.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
+import { countReport } from './metrics.ts';
+import { observed } from './observed.ts';
 import { reclaimJobs } from './reclaim.ts';
-import { recordingTo } from './recording.ts';
+import type { Recorder } from './recorder.ts';
 import { openSequenceJournal } from './sequence-journal.ts';
 import { beSoleAgent } from './sole-agent.ts';
 import { TaskRecords } from './task-records.ts';
@@ -45,6 +47,8 @@ export interface Agent {
 const LOCK_MS = 6_000;
 const STALLED_CHECK_MS = 2_000;
 const STOP_MS = 8_000;
+/** Characters of an error that crosses Redis. */
+const LONGEST_MESSAGE = 8_000;
 
 /**
  * Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one.
@@ -88,13 +92,14 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     async (job) => {
       const id = job.id ?? '';
       const recorder = records.of(id);
-      const attempt = (): Promise<unknown> => recordingTo(recorder, () => carryOut(job.name, job.data));
       try {
-        const output = await volumes.run(job.data.volumeId, () => recorder.attempt(attempt));
+        const output = await volumes.run(job.data.volumeId, () =>
+          observed(job, recorder, () => carryOut(job.name, job.data)),
+        );
         records.end(id);
         return { output, account: recorder.account() };
       } catch (error) {
-        const failure = toJobError(error, recorder.account());
+        const failure = toJobError(error, recorder);
         if (!hasAnother(job, failure)) records.end(id);
         throw failure;
       }
@@ -125,7 +130,9 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
         .set(reportKey(prefix, kind, host), text, 'EX', DOWN_AFTER_S)
         .publish(reportChannel(prefix), text)
         .exec();
+      countReport('sent');
     } catch (error) {
+      countReport('failed');
       log(`report: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
@@ -147,10 +154,10 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
 }
 
 /** `code: message`, as conductors read it; only `failed` is worth another attempt of the same job. */
-function toJobError(error: unknown, account: TaskAccount): Error {
+function toJobError(error: unknown, recorder: Recorder): Error {
   const code = error instanceof TaskError ? error.code : 'failed';
-  const failure = `${code}: ${error instanceof Error ? error.message : String(error)}`;
-  const text = withAccount(failure, account);
+  const message = error instanceof Error ? error.message : String(error);
+  const text = withAccount(`${code}: ${recorder.clean(message, LONGEST_MESSAGE)}`, recorder.account());
   return code === 'failed' ? new Error(text) : new UnrecoverableError(text);
 }
 

@@ -5,7 +5,7 @@ import {
   MOST_COMMANDS,
   type TaskAccount,
 } from '#schema/accounts.ts';
-import { redact } from './redact.ts';
+import { redact } from '#telemetry/redact.ts';
 
 /** One thing that was done, as it happened. */
 export interface Done {
@@ -37,20 +37,23 @@ export class Recorder {
     return redact(text, this.#secrets, longest);
   }
 
-  add({ command, exitCode, error, began, ended }: Done): void {
+  /** @returns what is kept of it, without secrets. */
+  add({ command, exitCode, error, began, ended }: Done): CommandRecord {
     if (this.#commands.length >= MOST_COMMANDS) {
       // What failed is what a reader looks for.
       const oldestGood = this.#commands.findIndex(({ exit_code }) => exit_code === 0);
       this.#commands.splice(Math.max(0, oldestGood), 1);
       this.#omitted += 1;
     }
-    this.#commands.push({
+    const record = {
       command: this.clean(command, LONGEST_COMMAND),
       exit_code: exitCode,
       at_ms: Math.round(began - this.#began),
       duration_ms: Math.round(ended - began),
       error: error === null ? null : this.clean(error, LONGEST_COMMAND_ERROR),
-    });
+    };
+    this.#commands.push(record);
+    return record;
   }
 
   /** Counts the time of one attempt. */

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Secrets } from '#queues/secrets.ts';
+import { currentSpan, inSpan } from '#telemetry/tracing.ts';
+import { countCommand } from './metrics.ts';
 import { ProgramError } from './program-error.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -20,24 +22,36 @@ export interface Doing {
   readonly exitCodeOf?: (error: unknown) => number | null;
 }
 
-/** Does something that the task's timeline shall tell of: every door to the host passes here. */
-export async function recorded<T>(doing: Doing, work: () => Promise<T>): Promise<T> {
-  const recorder = current.getStore();
-  const began = performance.now();
-  try {
-    const result = await work();
-    recorder?.add({ command: doing.command(), exitCode: 0, error: null, began, ended: performance.now() });
-    return result;
-  } catch (error) {
-    recorder?.add({
-      command: doing.command(),
-      exitCode: (doing.exitCodeOf ?? exitCodeOf)(error),
-      error: error instanceof Error ? error.message : String(error),
-      began,
-      ended: performance.now(),
-    });
-    throw error;
-  }
+/** Does something that the task's timeline and its trace shall tell of: every door to the host passes here. */
+export function recorded<T>(doing: Doing, work: () => Promise<T>): Promise<T> {
+  return inSpan(
+    () => ({ name: doing.program, kind: 'client', saysWhy: true }),
+    async () => {
+      const began = performance.now();
+      try {
+        const result = await work();
+        tell(doing, 0, null, began);
+        return result;
+      } catch (error) {
+        const exitCode = (doing.exitCodeOf ?? exitCodeOf)(error);
+        tell(doing, exitCode, error instanceof Error ? error.message : String(error), began);
+        throw error;
+      }
+    },
+  );
+}
+
+function tell(doing: Doing, exitCode: number | null, error: string | null, began: number): void {
+  const ended = performance.now();
+  countCommand(doing.program, error === null ? 'done' : 'failed', ended - began);
+  const told = current.getStore()?.add({ command: doing.command(), exitCode, error, began, ended });
+  if (told === undefined) return;
+  const span = currentSpan();
+  span?.set({
+    'blockyard.command': told.command,
+    ...(exitCode !== null && { 'process.exit.code': exitCode }),
+  });
+  if (told.error !== null) span?.fail(told.error);
 }
 
 function exitCodeOf(error: unknown): number | null {

@@ -2,6 +2,7 @@ import { Kysely, MysqlDialect, type Transaction } from 'kysely';
 import { createPool, type Pool } from 'mysql2';
 import type { Tables } from '#schema/tables.ts';
 import { failoverPool, isReadOnly } from './failover-pool.ts';
+import { observeQuery } from './metrics.ts';
 
 export interface DatabaseOptions {
   /** Connections kept open at most. */
@@ -17,11 +18,15 @@ export interface DatabaseOptions {
 export function openDatabase(url: string, options: DatabaseOptions = {}): Kysely<Tables> {
   const [first, ...others] = addresses(url);
   if (others.length === 0)
-    return new Kysely<Tables>({ dialect: new MysqlDialect({ pool: openPool(first, options) }) });
+    return new Kysely<Tables>({
+      dialect: new MysqlDialect({ pool: openPool(first, options) }),
+      log: ({ queryDurationMillis }) => observeQuery(queryDurationMillis),
+    });
   const pool = failoverPool([first, ...others].map((address) => openPool(address, options)));
   return new Kysely<Tables>({
     dialect: new MysqlDialect({ pool }),
     log: (event) => {
+      observeQuery(event.queryDurationMillis);
       if (event.level === 'error' && isReadOnly(event.error)) pool.demoted();
     },
   });

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { countReconnections } from './metrics.ts';
 import { sentinelOptions } from './redis-sentinels.ts';
 
 /**
@@ -10,6 +11,7 @@ export function openRedis(url: string): Redis {
   const options = { maxRetriesPerRequest: null, retryStrategy: backOff };
   const sentinels = sentinelOptions(url);
   const redis = sentinels === undefined ? new Redis(url, options) : new Redis({ ...sentinels, ...options });
+  countReconnections(redis);
   return redis.on('error', () => undefined);
 }
 

@@ -8,6 +8,7 @@ import {
   MysqlQueryCompiler,
 } from 'kysely';
 import type { Tables } from '#schema/tables.ts';
+import { inSpan } from '#telemetry/tracing.ts';
 import { retryDeadlocks } from './database.ts';
 
 type Statement<O = unknown> = Compilable<O> | CompiledQuery<O>;
@@ -29,6 +30,9 @@ class NoConnection extends DummyDriver {
     throw new Error('give the statement to the transaction: later, must, rows or change');
   }
 }
+
+const COMMIT_SPAN = () =>
+  ({ name: 'MySQL commit', kind: 'client', attributes: { 'db.system.name': 'mysql' } }) as const;
 
 /** Kysely without a connection: builds statements for a Tx. */
 export const BUILDER = new Kysely<Tables>({
@@ -93,7 +97,7 @@ export class Tx {
   }
 
   async commit(): Promise<void> {
-    await this.#send([CompiledQuery.raw('COMMIT')]);
+    await inSpan(COMMIT_SPAN, () => this.#send([CompiledQuery.raw('COMMIT')]));
   }
 
   async rollback(): Promise<void> {

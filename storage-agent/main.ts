@@ -3,6 +3,7 @@ import { startAgent } from '#agent/agent.ts';
 import { answerQuestions } from '#agent/answers.ts';
 import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
+import { observeProcess } from '#queues/observe-process.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
 import { openBackends } from './backends/open.ts';
@@ -17,6 +18,13 @@ import { openTarget } from './targets/open.ts';
 const log = (line: string): void => console.error(line);
 
 const config = readStorageConfig(process.env);
+const observed = await observeProcess({
+  process: 'storage',
+  db: null,
+  redisUrl: config.redisUrl,
+  variables: process.env,
+  log,
+});
 const backends = await openBackends(config.backends, systemRunner);
 const images = openImages(config, systemRunner);
 const { target, ...daemon } = await openTarget(config);
@@ -69,6 +77,7 @@ await stopSignal();
 forgetting?.stop();
 stopAnswering();
 await agent.stop();
+await observed.stop();
 daemon.close();
 // A queue whose Redis is away still waits for it.
 process.exit();

@@ -1,25 +1,33 @@
 #!/usr/bin/env node
 import { openDatabase } from '../database.ts';
 import { migrate } from '../migrate.ts';
+import { observeProcess } from '../observe-process.ts';
 import { stopSignal, systemClock, systemIds, VERSION } from '../system.ts';
 import { startConductor } from './conductor.ts';
 import { readConfig } from './config.ts';
+import { watchInstallation } from './gauges/collect.ts';
+
+const log = (line: string): void => console.error(line);
 
 try {
   const config = readConfig(process.env);
   const db = openDatabase(config.databaseUrl);
   await migrate(db);
+  const { redisUrl, prefix } = config;
+  const observed = await observeProcess({ process: 'conductor', db, redisUrl, variables: process.env, log });
+  if (observed.redis !== null) watchInstallation({ db, redis: observed.redis, prefix, clock: systemClock });
   const conductor = await startConductor({
     ...config,
     db,
     version: VERSION,
     clock: systemClock,
     ids: systemIds,
-    log: (line) => console.error(line),
+    log,
   });
   console.log(`conductor ${config.host} works`);
   await stopSignal();
   await conductor.stop();
+  await observed.stop();
   await db.destroy();
   // A queue whose Redis is away still waits for it.
   process.exit();
