@@ -7,6 +7,13 @@ interface Entry {
 }
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  agent: {
+    summary: "give a host's agents accounts and keys of their own, list them, take them away",
+    load: async () => {
+      const { agentCommand } = await import('./commands/agent/command.ts');
+      return (argv) => agentCommand(argv, process, process.env);
+    },
+  },
   'domain-xml': {
     summary: 'add a volume to a libvirt domain XML document, or take it out',
     load: async () => {
@@ -33,6 +40,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => {
       const { operationsCommand } = await import('./commands/operations/command.ts');
       return (argv) => operationsCommand(argv, process, process.env);
+    },
+  },
+  restored: {
+    summary: 'after a restore of MySQL: bring it and the hosts together again',
+    load: async () => {
+      const { restoredCommand } = await import('./commands/restored/command.ts');
+      return (argv) => restoredCommand(argv, process, process.env);
     },
   },
 };

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
-import type { HostName } from '#schema/ids.ts';
 import type { ComputeInventory, StorageInventory } from '#schema/inventory.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { AgentKind } from '#schema/tasks.ts';
 import type { Questions } from '../questions.ts';
+import { askHosts, hostsOf } from './ask.ts';
 import { compareCompute } from './compute.ts';
 import { causeOf, compareDatabase } from './database.ts';
 import type { Difference, Finding } from './difference.ts';
-import { placeOf } from './place-of.ts';
 import { newestOperations, type OperationRow, type Rows, readRows } from './rows.ts';
 import { compareStorage } from './storage.ts';
 
@@ -57,16 +56,7 @@ type Placed = Finding & { readonly host: string };
 async function look({ db, questions }: Deps, only: string | undefined): Promise<Look> {
   const before = await readRows(db);
   const hosts = hostsOf(before, only);
-  const asked = await Promise.all(
-    hosts.map(async ({ kind, host }) => {
-      try {
-        const name = kind === 'storage' ? 'storage.inventory' : 'compute.inventory';
-        return { kind, host, inventory: await questions.ask(host as HostName, name, {}) };
-      } catch (error) {
-        return { kind, host, reason: error instanceof Error ? error.message : String(error) };
-      }
-    }),
-  );
+  const asked = await askHosts(questions, hosts);
   const after = await readRows(db);
   const storage = new Map<string, StorageInventory>();
   const compute = new Map<string, ComputeInventory>();
@@ -98,28 +88,6 @@ async function look({ db, questions }: Deps, only: string | undefined): Promise<
       'inventory' in answer ? [{ kind: answer.kind, host: answer.host }] : [],
     ),
   };
-}
-
-/** Every host that has an agent, a volume or an attachment. A server may be on any: all hypervisors are asked. */
-function hostsOf(rows: Rows, only: string | undefined): { kind: AgentKind; host: string }[] {
-  const storage = new Set<string>();
-  const compute = new Set<string>();
-  for (const { binary, agent } of rows.services) {
-    if (binary === 'blockyard-storage') storage.add(agent);
-    if (binary === 'blockyard-compute') compute.add(agent);
-  }
-  for (const volume of rows.volumes.values()) {
-    const place = placeOf(volume);
-    if (place !== null) storage.add(place.agent);
-  }
-  for (const { host, managed } of rows.attachments) if (host !== null && managed === 1) compute.add(host);
-  const wanted = (host: string): boolean => only === undefined || host === only;
-  return [
-    ...[...storage].filter(wanted).map((host) => ({ kind: 'storage' as const, host })),
-    ...(only === 'mysql' || (only !== undefined && !compute.has(only))
-      ? []
-      : [...compute].map((host) => ({ kind: 'compute' as const, host }))),
-  ];
 }
 
 /** What of a storage host could not be read. */

@@ -33,7 +33,7 @@ export function startLoad(stack: Stack): Load {
   const promised = { exists: new Set<string>(), gone: new Set<string>() };
   let accepted = 0;
   let refused = 0;
-  let ending = false;
+  const ending = new AbortController();
 
   async function create(): Promise<void> {
     const reply = await call('POST', volumes, { volume: { size: 1, name: 'load' } });
@@ -55,7 +55,7 @@ export function startLoad(stack: Stack): Load {
   }
 
   async function user(): Promise<void> {
-    for (let turn = 0; !ending; turn++) {
+    for (let turn = 0; !ending.signal.aborted; turn++) {
       const [oldest] = promised.exists;
       await (turn % 3 === 2 && oldest !== undefined ? remove(oldest) : create()).catch(() => {
         refused += 1;
@@ -85,7 +85,7 @@ export function startLoad(stack: Stack): Load {
     accepted: () => accepted,
     refused: () => refused,
     async settle() {
-      ending = true;
+      ending.abort();
       await users;
       const deadline = performance.now() + SETTLE_MS;
       for (const id of promised.exists) await becomes(id, 'available', deadline);
