@@ -1,5 +1,6 @@
 import { existsSync, renameSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 
 /**
  * Named places at which the fault tests stop a process to kill it, or something else, at exactly that instruction.
@@ -20,6 +21,20 @@ export type StoppingPoint =
   | 'server.connected'
   | 'server.defined'
   | 'server.off'
+  | 'tune.live'
+  | 'resize.seen'
+  | 'power.marked'
+  | 'volume.allocated'
+  | 'copy.begun'
+  | 'copy.whole'
+  | 'image.fetching'
+  | 'upload.sending'
+  | 'absent.unexported'
+  | 'absent.removed'
+  | 'grow.grown'
+  | 'export.created'
+  | 'export.locked'
+  | 'export.emptied'
   | 'agent.effected'
   | 'conductor.answered'
   | 'conductor.ended';
@@ -34,6 +49,20 @@ const folder = process.env['BLOCKYARD_STOPPING_POINTS'];
  */
 export function reach(point: StoppingPoint, about?: string): Promise<void> | undefined {
   return folder === undefined ? undefined : stop(folder, about === undefined ? point : `${point}@${about}`);
+}
+
+/** Data that pass the point when their first part has gone through; the same stream where no test wants to know. */
+export function reachWithin(data: Readable, point: StoppingPoint): Readable {
+  if (folder === undefined) return data;
+  async function* parts(): AsyncGenerator<unknown> {
+    let first = true;
+    for await (const part of data) {
+      yield part;
+      if (first) await reach(point);
+      first = false;
+    }
+  }
+  return Readable.from(parts(), { objectMode: false });
 }
 
 function stop(folder: string, name: string): Promise<void> | undefined {

@@ -1,5 +1,6 @@
 import type { Handlers } from '#agent/handlers.ts';
 import type { Secrets } from '#queues/secrets.ts';
+import { reach } from '#queues/stopping-points.ts';
 import { type Acl, TaskError, type VolumeSource } from '#schema/tasks.ts';
 import { type Backend, type Content, GIB } from './backends/backend.ts';
 import type { Images } from './images/images.ts';
@@ -68,6 +69,7 @@ export function createStorageHandlers({
     async 'volume.grow'({ volumeId, backend: name, sizeGib }) {
       const backend = backendOf(name);
       const sizeBytes = await backend.grow(volumeId, sizeGib * GIB);
+      await reach('grow.grown');
       await target.grown(volumeId, deviceOf(backend, volumeId), sizeBytes);
       return { sizeBytes };
     },
@@ -76,6 +78,7 @@ export function createStorageHandlers({
       const state = await target.find(volumeId);
       if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
       if (state !== null) await target.absent(volumeId, null);
+      await reach('absent.unexported');
       await place.absent(volumeId);
       return {};
     },

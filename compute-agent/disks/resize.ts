@@ -1,3 +1,4 @@
+import { reach } from '#queues/stopping-points.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import type { Connector } from '../connectors/connector.ts';
 import { targetOf } from '../libvirt/domain-xml/domain-document.ts';
@@ -19,6 +20,7 @@ export async function resize(
     throw new TaskError('not-found', `volume ${volumeId} is not attached to server ${serverId}`);
   }
   await connector.grown(volumeId);
+  await reach('resize.seen');
   const device = disk && targetOf(disk);
   if (device === undefined) return {};
   try {

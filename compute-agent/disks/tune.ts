@@ -1,3 +1,4 @@
+import { reach } from '#queues/stopping-points.ts';
 import { IOTUNE_KEYS, type Iotune, type IotuneKey } from '#schema/iotune.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import { targetOf } from '../libvirt/domain-xml/domain-document.ts';
@@ -27,6 +28,7 @@ export async function tune(
   }
   const limits = limitsOf(iotune);
   if (liveDisk !== undefined) await limit(virsh, serverId, liveDisk, limits, '--live');
+  await reach('tune.live');
   if (configDisk !== undefined) await limit(virsh, serverId, configDisk, limits, '--config');
   return {};
 }

@@ -1,3 +1,4 @@
+import { reach } from '#queues/stopping-points.ts';
 import type { TaskInput } from '#schema/tasks.ts';
 import { findDomain, viewDomain } from '../disks/domain-view.ts';
 import { eventGate } from '../disks/event-gate.ts';
@@ -31,6 +32,7 @@ export async function power(
   const { virsh } = deps;
   const { live } = await viewDomain(virsh, serverId);
   await virsh.run(['autostart', serverId, ...(action === 'stop' ? ['--disable'] : [])]);
+  await reach('power.marked');
   switch (action) {
     case 'stop':
       if (live !== null && !(await shutsDown(deps, serverId, signal))) await cutPower(virsh, serverId);

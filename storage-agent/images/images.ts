@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageProblem, inspectImage } from '#images/inspect.ts';
+import { reachWithin } from '#queues/stopping-points.ts';
 import { type DiskFormat, type ImageSource, TaskError } from '#schema/tasks.ts';
 import type { ImageContent, OpenedImage } from '../backends/backend.ts';
 import { errnoOf, withReason } from '../backends/errno.ts';
@@ -117,7 +118,10 @@ export function createImages({ service, qemuImg, folder }: ImagesParts): Images 
         service.store(
           imageId,
           () => ({
-            data: createReadStream(path, { end: sizeBytes - 1, highWaterMark: 1024 ** 2 }),
+            data: reachWithin(
+              createReadStream(path, { end: sizeBytes - 1, highWaterMark: 1024 ** 2 }),
+              'upload.sending',
+            ),
             sizeBytes,
           }),
           signal,

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { reach } from '#queues/stopping-points.ts';
 
 /** What is written at once. */
 const BATCH_BYTES = 4 * 1024 ** 2;
@@ -26,6 +27,7 @@ export async function writeRaw(
     writing = writeBatch(file, filling.subarray(0, length), position, zeroed);
     // Awaited before the next batch and at the end; until then a failure must not count as unhandled.
     writing.catch(() => {});
+    await reach('image.fetching');
     position += length;
     length = 0;
     [filling, spare] = [spare, filling];

@@ -3,6 +3,7 @@ import { lstat, mkdir, open, rename, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recorded } from '#agent/recording.ts';
 import type { Runner } from '#agent/run.ts';
+import { reach } from '#queues/stopping-points.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { nameOf, volumeName } from '../../names.ts';
 import { type Backend, type Content, GIB, type InUse } from '../backend.ts';
@@ -30,6 +31,7 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
         await using file = await open(path, OPEN | flags, 0o600);
         return await growFile(file, sizeBytes);
       });
+      await reach('volume.allocated');
       await syncFolder(folder);
       return size;
     });
@@ -50,13 +52,16 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
           if (errnoOf(error) !== 'ENOENT') throw error;
         }
       }
+      await reach('absent.removed');
       // Also when it was gone already: an earlier run may have died between the two.
       await syncFolder(folder);
     });
   /** A copy that gets its name when it is whole; what an earlier run has left is overwritten. */
   const copyTo = async (from: string, name: string, through: string, quiet: () => Promise<void>) => {
     await remove(through);
+    await reach('copy.begun');
     await told(`copy ${at(from)} ${at(through)}`, () => copyFile(runner, at(from), at(through), quiet));
+    await reach('copy.whole');
     await rename(at(through), at(name));
     await syncFolder(folder);
   };
@@ -73,6 +78,7 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
           await atLeast(at(filling), sizeBytes, constants.O_CREAT | constants.O_EXCL);
           await opened.writeTo(at(filling), true);
         });
+        await reach('copy.whole');
         await rename(at(filling), at(name));
         return syncFolder(folder);
     }

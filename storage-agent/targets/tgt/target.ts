@@ -1,3 +1,4 @@
+import { reach } from '#queues/stopping-points.ts';
 import type { ExportItem } from '#schema/inventory.ts';
 import { volumeIdOf, volumeName } from '../../names.ts';
 import { assertAcls, assertPath } from '../limits.ts';
@@ -68,12 +69,14 @@ export function createTgtTarget({ client, portals, iqnPrefix }: TgtTargetOptions
       assertAcls(acls);
       const { target: found, others } = await lookUp(volumeId);
       const target = found ?? (await create(volumeId));
+      await reach('export.created');
       const wanted = new Set(acls.map(({ initiator }) => initiator));
       const leaving = target.initiators.filter((initiator) => !wanted.has(initiator));
       for (const initiator of leaving) await unbindAnyway(client, target.tid, initiator);
       await accounts.ensure(target, others, acls);
       if (found !== undefined)
         await cutSessions(client, target, (initiator) => wanted.has(initiator), CUT_MS);
+      await reach('export.locked');
       await ensureLun(client, target, device, identityOf(volumeId));
       for (const initiator of wanted) await bindInitiator(client, target.tid, initiator);
       if (!target.ready) await client.setReady(target.tid, true);
@@ -84,6 +87,7 @@ export function createTgtTarget({ client, portals, iqnPrefix }: TgtTargetOptions
       if (target === undefined) return;
       for (const initiator of target.initiators) await unbindAnyway(client, target.tid, initiator);
       await cutSessions(client, target, () => false, CUT_MS);
+      await reach('export.emptied');
       await accounts.removeAll(target);
       await client.deleteTarget(target.tid);
     },
