@@ -219,12 +219,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       return work(shelf.pathOf(name), found.sizeBytes);
     },
     ...(cache !== null && { forgetImages: (isGone) => cache.forget(isGone) }),
-    async activate(volumeId) {
-      const name = volumeName(volumeId);
-      const found = (await shelf.find(name)).named.get(name);
-      if (found !== undefined && !found.active) await shelf.activate(name);
-      return found !== undefined;
-    },
+    activate: async (volumeId) => shelf.ensureActive(volumeName(volumeId)),
     devicePath: (volumeId) => shelf.pathOf(volumeName(volumeId)),
     capacity: () => provisioning.capacity(),
     items: () => shelf.items(),

@@ -2,6 +2,7 @@ import type { StoredItem } from '#schema/inventory.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { readName } from '../../names.ts';
 import { copyDeadlineMs } from '../deadline.ts';
+import { deviceId } from './device-id.ts';
 import { assertFit } from '../fit.ts';
 import type { LvmDoor } from './door.ts';
 import { LvmFailure, type LvmReason } from './failure.ts';
@@ -36,6 +37,12 @@ export interface Shelf {
   rename(from: string, to: string): Promise<void>;
   /** Also one that is marked to be skipped at boot. */
   activate(name: string): Promise<void>;
+  /**
+   * Activates a volume unless it is active; LVM is not asked about one that this agent has made or activated, as long as its
+   * device is there.
+   * @returns false when there is no such volume.
+   */
+  ensureActive(name: string): Promise<boolean>;
   /** @returns false when it is open. */
   deactivate(name: string): Promise<boolean>;
   /** @throws TaskError `refused` when there is no room. */
@@ -79,25 +86,39 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
   };
   const activate = (name: string): Promise<void> => door.change('lvchange', ['-ay', '-K', full(name)]);
 
+  /** The devices of volumes that are known to be ours, by name. */
+  const devices = new Map<string, string>();
+  const remember = async (name: string): Promise<void> => {
+    const id = await deviceId(door.pathOf(name));
+    if (id === null) devices.delete(name);
+    else devices.set(name, id);
+  };
+  const find = async (...names: readonly string[]): Promise<Found> => {
+    const any = names.flatMap((name) => [`lv_name=${name}`, `origin=${name}`]).join('||');
+    const all = await rows(any);
+    return {
+      named: new Map(all.filter(({ name }) => names.includes(name)).map((lv) => [lv.name, ours(lv)])),
+      snapshots: all.filter(({ origin }) => origin !== null && names.includes(origin)),
+    };
+  };
+
   return {
     select: async (selection) => (await rows(selection)).map(ours),
-    async find(...names) {
-      const any = names.flatMap((name) => [`lv_name=${name}`, `origin=${name}`]).join('||');
-      const all = await rows(any);
-      return {
-        named: new Map(all.filter(({ name }) => names.includes(name)).map((lv) => [lv.name, ours(lv)])),
-        snapshots: all.filter(({ origin }) => origin !== null && names.includes(origin)),
-      };
-    },
-    create(name, sizeBytes, tags = []) {
+    find,
+    async create(name, sizeBytes, tags = []) {
       // Old signatures are not asked about: blocks come zeroed, and LVM would wait for an answer.
       const args = ['-y', '-Wn', '-n', name, ...tagged(tags), ...provisioning.createArgs(sizeBytes)];
-      return unless('exists', () => spaceOrRefusal(() => door.change('lvcreate', [...args, door.group])));
+      const made = await unless('exists', () =>
+        spaceOrRefusal(() => door.change('lvcreate', [...args, door.group])),
+      );
+      if (made) await remember(name);
+      return made;
     },
     async snapshot(origin, name, ready) {
       const args = ['-y', '-n', name, ...tagged([]), ...provisioning.snapshotArgs(ready), full(origin)];
       try {
         await spaceOrRefusal(() => door.change('lvcreate', args));
+        if (ready) await remember(name);
         return 'made';
       } catch (error) {
         if (error instanceof LvmFailure && error.reason !== 'no-space' && error.reason !== 'in-use')
@@ -105,8 +126,22 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
         throw error;
       }
     },
-    rename: (from, to) => door.change('lvrename', [door.group, from, to]),
+    async rename(from, to) {
+      await door.change('lvrename', [door.group, from, to]);
+      const id = devices.get(from);
+      devices.delete(from);
+      if (id !== undefined) devices.set(to, id);
+    },
     activate,
+    async ensureActive(name) {
+      const known = devices.get(name);
+      if (known !== undefined && (await deviceId(door.pathOf(name))) === known) return true;
+      const found = (await find(name)).named.get(name);
+      if (found === undefined) return false;
+      if (!found.active) await activate(name);
+      await remember(name);
+      return true;
+    },
     deactivate: (name) => unless('in-use', () => door.change('lvchange', ['-an', full(name)])),
     extend: (name, sizeBytes) =>
       spaceOrRefusal(() => door.change('lvextend', ['-y', '-L', `${sizeBytes}b`, full(name)])),
@@ -117,6 +152,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
       if (!active || split) await activate(name);
       await provisioning.wipe(name, copyDeadlineMs(sizeBytes));
       await unless('not-found', () => door.change('lvremove', ['-y', full(name)]));
+      devices.delete(name);
     },
     pathOf: (name) => door.pathOf(name),
     async items() {
@@ -143,6 +179,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
         if (taken) throw new TaskError('refused', `the name ${to} is taken`);
         if (item.open === true) throw new TaskError('refused', `${from} is open`);
         await door.change('lvrename', [door.group, from, to]);
+        devices.delete(from);
       }
       if ((item !== undefined || taken) && readName(to) === null)
         await door.change('lvchange', ['--deltag', TAG, full(to)]);

@@ -78,6 +78,28 @@ describe('LVM in the kernel', function () {
         assert.equal(await group.count(() => backend.absent(volume)), 4);
       });
 
+      it('asks LVM about a volume to be exported only when its device is not the one that is known', async () => {
+        const volume = id();
+        const full = `${group.name}/volume-${volume}`;
+        await backend.ensure(volume, 16 * MIB);
+        assert.equal(await group.count(() => backend.activate(volume)), 0);
+        // Another agent, or this one after a restart.
+        const another = await group.open(kind);
+        assert.equal(await group.count(() => another.activate(volume)), 2, 'pvs, lvs');
+        assert.equal(await group.count(() => another.activate(volume)), 0);
+        await group.run('lvchange', '-an', full);
+        assert.equal(await group.count(() => backend.activate(volume)), 2, 'lvs, lvchange');
+        await read(backend.devicePath(volume), 1);
+        await backend.absent(volume);
+        assert.equal(await backend.activate(volume), false);
+        // The same name, and not ours.
+        const size = kind === 'lvm' ? ['-L', '16m'] : ['-V', '16m', '--thinpool', 'pool'];
+        await group.run('lvcreate', '-y', '-n', `volume-${volume}`, ...size, group.name);
+        await assert.rejects(backend.activate(volume), refused(/not ours/));
+        await assert.rejects(another.activate(volume), refused(/not ours/));
+        await group.run('lvremove', '-y', full);
+      });
+
       it('keeps a snapshot as it was, and makes volumes of any size from it', async () => {
         const [volume, snapshot, same, larger] = [id(), id(), id(), id()];
         const [least, most] = [16 * MIB, 32 * MIB];
