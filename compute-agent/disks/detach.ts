@@ -9,7 +9,7 @@ import type { DomainEvents } from '../libvirt/events.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
 import { cutPower } from '../servers/start.ts';
-import { type DomainView, diskOf, findDomain } from './domain-view.ts';
+import { type DomainView, diskOf, findDomain, findLive } from './domain-view.ts';
 import { eventGate } from './event-gate.ts';
 
 export interface DetachDeps {
@@ -97,8 +97,7 @@ export async function guestLetsGo(
     if (isVirshFailure(error, 'disconnected')) return false;
     throw error;
   };
-  const gone = async (): Promise<boolean> =>
-    diskOf((await findDomain(virsh, serverId))?.live ?? null, volumeId) === undefined;
+  const gone = async (): Promise<boolean> => diskOf(await findLive(virsh, serverId), volumeId) === undefined;
   const goneWithin = async (ms: number, lookEveryMs: number): Promise<boolean> => {
     const until = performance.now() + ms;
     for (let left = ms; left > 0; left = until - performance.now()) {

@@ -1,7 +1,7 @@
 import { isUuid } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { type DomainDocument, isVolume, readDomain } from '../libvirt/domain-xml/domain-document.ts';
-import type { Element } from '../libvirt/domain-xml/element.ts';
+import { childNamed, type Element } from '../libvirt/domain-xml/element.ts';
 import { parseDominfo } from '../libvirt/virsh/parse.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
@@ -34,6 +34,21 @@ export async function findDomain(virsh: Virsh, serverId: string): Promise<Domain
       live: info.active ? readDomain(await virsh.run(['dumpxml', serverId])) : null,
       config: info.persistent ? readDomain(await virsh.run(['dumpxml', serverId, '--inactive'])) : null,
     };
+  } catch (error) {
+    if (isVirshFailure(error, 'domain-not-found')) return null;
+    throw error;
+  }
+}
+
+/** The XML of the running (or paused) guest of that UUID, for half the price of all that `findDomain` tells; null when there is none. */
+export async function findLive(virsh: Virsh, serverId: string): Promise<DomainDocument | null> {
+  if (!isUuid(serverId)) return null;
+  try {
+    const document = readDomain(await virsh.run(['dumpxml', serverId]));
+    const { attributes } = document.root;
+    const uuid = childNamed(document.root, 'uuid')?.text.trim();
+    // One that is shut off is described as it will start.
+    return attributes['id'] !== undefined && uuid === serverId.toLowerCase() ? document : null;
   } catch (error) {
     if (isVirshFailure(error, 'domain-not-found')) return null;
     throw error;
