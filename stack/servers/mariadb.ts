@@ -30,7 +30,8 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
   const { dir, password = randomBytes(18).toString('hex') } = options;
   const port = options.port ?? (await freePort());
   const config = join(dir, 'my.cnf');
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  // A server that starts removes temporary tables of others from a folder that they share.
+  await mkdir(join(dir, 'tmp'), { recursive: true, mode: 0o700 });
   await writeFile(config, configuration(dir, port), { mode: 0o600 });
   // Runs before the first connection is accepted, at each start.
   await writeFile(join(dir, 'init.sql'), accounts(password), { mode: 0o600 });
@@ -78,6 +79,7 @@ function configuration(dir: string, port: number): string {
   return `[mariadbd]
 user = ${userInfo().username}
 datadir = ${dir}/data
+tmpdir = ${dir}/tmp
 socket = ${dir}/mariadb.sock
 pid-file = ${dir}/own.pid
 init-file = ${dir}/init.sql
