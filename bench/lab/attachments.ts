@@ -38,7 +38,8 @@ export async function attachments(bench: LabBench): Promise<Row[]> {
   const looking = await lookingStarts(bench);
   const samples = new Map<string, Samples>();
   for (let round = 0; round <= bench.rounds; round++) {
-    for (const way of ways) {
+    // Each in its turn comes after each other one: what has just run has warmed the machines up for the next.
+    for (const way of [...ways.slice(round % ways.length), ...ways.slice(0, round % ways.length)]) {
       const { attach, detach, attachForks, detachForks } = samples.get(way.name) ?? fresh(samples, way.name);
       const before = await forks(bench);
       const attached = await way.attach();
