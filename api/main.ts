@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { openDatabase } from '#queues/database.ts';
 import { migrate } from '#queues/migrate.ts';
+import { observeProcess } from '#queues/observe-process.ts';
+import { createDirectTasks } from '#queues/drift/direct-tasks.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
 import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
@@ -21,6 +23,14 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const db = openDatabase(config.databaseUrl);
   await migrate(db);
+  const log = (line: string): void => console.error(line);
+  const observed = await observeProcess({
+    process: 'api',
+    db,
+    redisUrl: config.redisUrl,
+    variables: process.env,
+    log,
+  });
   const operations = createOperationGateway({
     db,
     redisUrl: config.redisUrl,
@@ -47,6 +57,12 @@ async function main(): Promise<void> {
     db,
     operations,
     questions,
+    directTasks: createDirectTasks({
+      redisUrl: config.redisUrl,
+      prefix: config.queuePrefix,
+      clock: systemClock,
+      ids: systemIds,
+    }),
     secrets: createSecrets(config.secretKey),
     clock: systemClock,
     ids: systemIds,
@@ -58,12 +74,13 @@ async function main(): Promise<void> {
   const server = createApi(app, {
     authenticator,
     dashboard: dashboard.middleware,
-    log: (line) => console.error(line),
+    limits: config.limits,
+    log,
   });
   server.listen(config.port, config.host);
   await once(server, 'listening');
   // Once the address is ours, whoever had it before has ended.
-  const janitor = await keepTidy(app, (line) => console.error(line));
+  const janitor = await keepTidy(app, log);
   console.log(`api listens on ${config.host}:${config.port}`);
 
   await stopSignal();
@@ -78,6 +95,7 @@ async function main(): Promise<void> {
   await dashboard.close();
   questions.close();
   await operations.close();
+  await observed.stop();
   await db.destroy();
 }
 

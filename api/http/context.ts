@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { VolumeLoader } from '#api/block-storage/volumes/rows.ts';
 import type { Images } from '#api/image/service.ts';
+import type { DirectTasks } from '#queues/drift/direct-tasks.ts';
 import type { OperationGateway } from '#queues/operations/gateway.ts';
 import type { Questions } from '#queues/questions.ts';
 import type { Secrets } from '#queues/secrets.ts';
@@ -25,6 +26,8 @@ export interface App {
   readonly operations: OperationGateway;
   /** What agents are asked about, besides what they do. */
   readonly questions: Questions;
+  /** What agents are told to do about things that MySQL knows nothing of. */
+  readonly directTasks: DirectTasks;
   readonly secrets: Secrets;
   readonly clock: Clock;
   readonly ids: Ids;

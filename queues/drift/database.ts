@@ -3,7 +3,7 @@ import type { Finding } from './difference.ts';
 import type { OperationRow, Rows, VolumeRow } from './rows.ts';
 
 /** Operations that change what is reserved: while one is under way in a pool, its sums are not looked at. */
-const RESERVING: ReadonlySet<string> = new Set([
+export const RESERVING: ReadonlySet<string> = new Set([
   'volume.create',
   'volume.delete',
   'volume.extend',
@@ -89,7 +89,12 @@ const WORKING: ReadonlySet<string> = new Set([
   'extending',
   'uploading',
   'deleting',
+  'managing',
+  'unmanaging',
 ]);
+
+/** What became of the data in these nobody can tell from attachments: delete the volume, by force if need be. */
+const UNSETTLED: ReadonlySet<string> = new Set(['creating', 'managing', 'deleting']);
 
 /** Statuses that promise work which nobody does, or attachments that are not there. */
 function compareStatus({ attached }: Rows, { id, status }: VolumeRow): Finding[] {
@@ -111,9 +116,9 @@ function compareStatus({ attached }: Rows, { id, status }: VolumeRow): Finding[]
       wanted: `no operation is at work, ${attachments.length} attachment(s), ${made} of them complete`,
       found: `status ${status}`,
       repair: 'Set the status to what its attachments make of it.',
-      care: status === 'creating' || status === 'deleting' ? 'none' : 'named',
-      ...(status !== 'creating' &&
-        status !== 'deleting' && { action: { do: 'settle', volumeId: id } as const }),
+      ...(UNSETTLED.has(status)
+        ? { care: 'none' as const }
+        : { care: 'named' as const, action: { do: 'settle', volumeId: id } as const }),
     },
   ];
 }

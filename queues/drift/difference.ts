@@ -1,5 +1,5 @@
 import type { AttachmentId, SnapshotId, VolumeId } from '#schema/ids.ts';
-import type { StoredKind } from '#schema/inventory.ts';
+import type { RemovableKind } from '#schema/inventory.ts';
 
 /**
  * How far a difference may be mended without anybody looking at it. `safe`: by `--all`; nothing can be lost by it.
@@ -23,10 +23,12 @@ export type Repair =
       readonly do: 'remove';
       readonly host: string;
       readonly backend: string;
-      readonly kind: Exclude<StoredKind, 'foreign'>;
+      readonly kind: RemovableKind;
       readonly id: string;
+      /** The volume under whose lock it is done, if MySQL knows that. */
+      readonly ownerId: string;
     }
-  | { readonly do: 'unexport'; readonly host: string; readonly backend: string; readonly volumeId: string }
+  | { readonly do: 'unexport'; readonly host: string; readonly volumeId: string }
   /** Of MySQL's own sums and marks. */
   | { readonly do: 'recount'; readonly pool: string }
   | { readonly do: 'let-go'; readonly volumeId: VolumeId }

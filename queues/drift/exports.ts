@@ -104,7 +104,6 @@ function compareExport(rows: Rows, { id }: VolumeRow, item: ExportItem | undefin
 
 function orphan(rows: Rows, host: string, item: ExportItem): Finding[] {
   const sessions = new Set(item.sessions);
-  const backend = rows.pools.find(({ agent }) => agent === host)?.name.split(/[@#]/)[1];
   return [
     {
       kind: 'export-orphan',
@@ -117,9 +116,7 @@ function orphan(rows: Rows, host: string, item: ExportItem): Finding[] {
           ? 'Cut off those who are logged in and remove the export.'
           : 'Remove the export; nobody is logged in.',
       care: sessions.size > 0 ? 'named' : 'safe',
-      ...(backend !== undefined && {
-        action: { do: 'unexport', host, backend, volumeId: item.volumeId },
-      }),
+      action: { do: 'unexport', host, volumeId: item.volumeId },
     },
   ];
 }

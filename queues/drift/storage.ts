@@ -1,5 +1,5 @@
 import type { PoolName } from '#schema/ids.ts';
-import type { BackendInventory, StorageInventory, StoredItem } from '#schema/inventory.ts';
+import type { BackendInventory, RemovableKind, StorageInventory, StoredItem } from '#schema/inventory.ts';
 import { poolParts } from '#schema/pools.ts';
 import { busyVolumes } from './busy.ts';
 import type { Finding } from './difference.ts';
@@ -139,14 +139,16 @@ function leftovers(
   const mine = new Set(here.map(({ id }) => id as string));
   return (items ?? []).flatMap((item): Finding[] => {
     const { kind, id, name } = item;
-    if (kind === 'foreign' || id === null || busy.has(id)) return [];
+    if (id === null || busy.has(id)) return [];
     const size = `${(item.sizeBytes / GIB).toFixed(2)} GiB`;
     const common = {
       subject: `${backend}/${name}`,
       ...(kind === 'volume' && { volumeId: id }),
       found: `${name}, ${size}, on backend ${backend}${item.open === true ? ', open' : ''}`,
-      action: { do: 'remove', host, backend, kind, id } as const,
     };
+    const remove = (removable: RemovableKind, ownerId: string) => ({
+      action: { do: 'remove', host, backend, kind: removable, id, ownerId } as const,
+    });
     switch (kind) {
       case 'volume': {
         if (mine.has(id)) return [];
@@ -157,8 +159,9 @@ function leftovers(
             kind: 'volume-orphan',
             wanted:
               elsewhere === undefined ? 'no such volume' : `volume ${id} in ${elsewhere.pool ?? 'no pool'}`,
-            repair: 'Keep it (adopt it under another name), or remove it with its data.',
+            repair: 'Keep it (manage it as a volume), or remove it with its data.',
             care: 'data',
+            ...remove(kind, id),
           },
         ];
       }
@@ -172,6 +175,7 @@ function leftovers(
             wanted: 'no such snapshot',
             repair: 'Remove it with its data.',
             care: 'data',
+            ...remove(kind, item.origin?.replace(/^volume-/, '') ?? id),
           },
         ];
       case 'filling':
@@ -179,13 +183,23 @@ function leftovers(
       case 'deleting': {
         const owner = rows.snapshots.get(id)?.volume_id ?? id;
         if (busy.has(owner)) return [];
-        return [{ ...common, kind: 'leftover', volumeId: owner, wanted: 'nothing under way', ...LEFT[kind] }];
+        return [
+          {
+            ...common,
+            kind: 'leftover',
+            volumeId: owner,
+            wanted: 'nothing under way',
+            ...LEFT[kind],
+            ...remove(kind, owner),
+          },
+        ];
       }
       case 'image':
         // Who lets go of copies is the agent itself, and not all at once; a Glance's images are not in MySQL.
         return [];
       case 'imagefilling':
       case 'imagedeleting':
+      case 'foreign':
         return [];
       default:
         return kind satisfies never;

@@ -2,7 +2,8 @@
 import { anyQuery, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { listDrift } from './list.ts';
-import { driftReply } from './schema.ts';
+import { repairDrift } from './repair.ts';
+import { driftReply, repairedReply, repairRequest } from './schema.ts';
 
 export const driftRoutes: readonly Route[] = [
   route({
@@ -15,5 +16,16 @@ export const driftRoutes: readonly Route[] = [
     queryNames: ['host'],
     replies: { 200: driftReply },
     handle: (context, { query }) => listDrift(context, query['host']),
+  }),
+  route({
+    method: 'POST',
+    path: '/drift/repair',
+    summary: 'Repair one difference, and look again',
+    role: 'admin',
+    params: noParams,
+    query: anyQuery,
+    body: repairRequest,
+    replies: { 200: repairedReply },
+    handle: (context, { body }) => repairDrift(context, body),
   }),
 ];

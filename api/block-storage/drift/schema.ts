@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-export const difference = z.strictObject({
+const difference = z.strictObject({
   /** The same as long as the difference lasts. */
   id: z.string(),
   kind: z.string(),
@@ -26,4 +26,21 @@ export const driftReply = z.strictObject({
   /** Hosts that did not answer, or not to all: nothing there is taken for gone. */
   unknown: z.array(z.strictObject({ ...host, reason: z.string() })),
   hosts: z.array(z.strictObject(host)),
+});
+
+export const repairRequest = z.strictObject({
+  /** The difference's id. */
+  item: z.string().min(1, { error: 'is too short' }).max(400, { error: 'is too long' }),
+  /** What may hold data may be removed. */
+  delete_data: z.boolean().optional(),
+});
+
+export const repairedReply = z.strictObject({
+  /** As it was. */
+  difference,
+  /** It is found no longer. */
+  repaired: z.boolean(),
+  /** The operation that did it, where MySQL knows the volume. */
+  operation_id: z.string().nullable(),
+  error: z.string().nullable(),
 });

@@ -48,3 +48,22 @@ function lines(facts: readonly (readonly [title: string, fact: string])[]): stri
     .map(([title, fact]) => `${title === '' ? '' : `${title}: `.padEnd(11)}${oneLine(fact)}\n`)
     .join('');
 }
+
+export const repairedReply = z.looseObject({
+  difference: z.looseObject({ id: z.string() }),
+  repaired: z.boolean(),
+  operation_id: z.string().nullable(),
+  error: z.string().nullable(),
+});
+
+/** One line for each repair. */
+export function repairedText({
+  difference,
+  repaired,
+  operation_id,
+  error,
+}: z.infer<typeof repairedReply>): string {
+  const by = operation_id === null ? '' : ` (operation ${operation_id})`;
+  const outcome = repaired ? 'repaired' : 'still there';
+  return `${oneLine(difference.id)}: ${outcome}${by}${error === null ? '' : `: ${oneLine(error)}`}\n`;
+}

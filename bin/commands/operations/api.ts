@@ -28,16 +28,38 @@ const failure = z.record(z.string(), z.looseObject({ message: z.string() }));
 
 /**
  * @param path below `/v3`.
+ * @param deadlineMs how long the answer may take.
  * @throws CommandError with the API's own message, or why there is no answer.
  */
-export async function get({ url, token }: Endpoint, path: string): Promise<unknown> {
-  const headers = {
-    'OpenStack-API-Version': VERSION,
-    ...(token !== undefined && { 'X-Auth-Token': token }),
-  };
+export function get(endpoint: Endpoint, path: string, deadlineMs: number = DEADLINE_MS): Promise<unknown> {
+  return call(endpoint, path, {}, deadlineMs);
+}
+
+/** @throws as `get` */
+export function post(
+  endpoint: Endpoint,
+  path: string,
+  body: object,
+  deadlineMs: number = DEADLINE_MS,
+): Promise<unknown> {
+  const headers = { 'Content-Type': 'application/json' };
+  return call(endpoint, path, { method: 'POST', headers, body: JSON.stringify(body) }, deadlineMs);
+}
+
+async function call(
+  { url, token }: Endpoint,
+  path: string,
+  request: { method?: string; headers?: Record<string, string>; body?: string },
+  deadlineMs: number,
+): Promise<unknown> {
   const response = await fetch(`${url}/v3${path}`, {
-    headers,
-    signal: AbortSignal.timeout(DEADLINE_MS),
+    ...request,
+    headers: {
+      ...request.headers,
+      'OpenStack-API-Version': VERSION,
+      ...(token !== undefined && { 'X-Auth-Token': token }),
+    },
+    signal: AbortSignal.timeout(deadlineMs),
   }).catch((error: unknown) => {
     throw new CommandError(`no answer from ${new URL(url).origin}: ${reason(error)}`);
   });

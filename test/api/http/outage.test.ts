@@ -6,6 +6,7 @@ import { noAuthentication } from '#api/auth/none.ts';
 import { createImages } from '#api/image/service.ts';
 import { createApi } from '#api/server.ts';
 import { openDatabase } from '#queues/database.ts';
+import { createDirectTasks } from '#queues/drift/direct-tasks.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
 import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
@@ -32,6 +33,12 @@ describe('outage', () => {
       ...parts,
       operations,
       questions,
+      directTasks: createDirectTasks({
+        redisUrl: `redis://${nowhere}`,
+        prefix: 'test',
+        clock: systemClock,
+        ids: systemIds,
+      }),
       secrets,
       defaultAvailabilityZone: 'nova',
       images,

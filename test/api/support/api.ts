@@ -15,6 +15,7 @@ import { apiRoots } from '#api/routes.ts';
 import { type ApiOptions, createApi } from '#api/server.ts';
 import { openDatabase } from '#queues/database.ts';
 import { migrate } from '#queues/migrate.ts';
+import { createDirectTasks } from '#queues/drift/direct-tasks.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
 import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
@@ -103,6 +104,7 @@ export async function startApi(
     db,
     operations,
     questions,
+    directTasks: createDirectTasks({ redisUrl: redis.url, prefix: redis.prefix, clock, ids }),
     secrets,
     clock,
     ids,
