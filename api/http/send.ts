@@ -3,8 +3,11 @@ import { pipeline } from 'node:stream';
 import { IDLE_MS } from './bytes.ts';
 import type { Reply } from './route.ts';
 
-/** Sends a reply; a HEAD request gets its headers alone (Node drops the body). */
-export function send(response: ServerResponse, reply: Reply, requestId: string): void {
+/**
+ * Sends a reply; a HEAD request gets its headers alone (Node drops the body).
+ * @param readWithinMs how long a client has to read a reply that is no stream.
+ */
+export function send(response: ServerResponse, reply: Reply, requestId: string, readWithinMs: number): void {
   const text = reply.json ?? (reply.body === undefined ? '' : JSON.stringify(reply.body));
   const headers: OutgoingHttpHeaders = {
     'x-openstack-request-id': requestId,
@@ -18,14 +21,11 @@ export function send(response: ServerResponse, reply: Reply, requestId: string):
   if (reply.status !== 204) headers['Content-Length'] = Buffer.byteLength(text);
   response.writeHead(reply.status, headers).end(text);
   // Most replies are the kernel's by now. A reader who takes its time keeps the rest in memory, and not for long.
-  if (response.writableLength > 0) giveUpOn(response);
+  if (response.writableLength > 0) giveUpOn(response, readWithinMs);
 }
 
-/** A client has this long to read a reply that is no stream. */
-const READ_WITHIN_MS = 60_000;
-
-function giveUpOn(response: ServerResponse): void {
-  const timer = setTimeout(() => response.destroy(), READ_WITHIN_MS).unref();
+function giveUpOn(response: ServerResponse, readWithinMs: number): void {
+  const timer = setTimeout(() => response.destroy(), readWithinMs).unref();
   response.once('close', () => clearTimeout(timer));
 }
 

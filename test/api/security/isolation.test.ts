@@ -7,10 +7,12 @@ import { bodiesOf, bodyOf, staleBodies } from './support/bodies.ts';
 import { type Kit, makeKit, NOUNS, type Noun, nounsOfField } from './support/kit.ts';
 import { idPlaces, roleOf, TARGETS, type Target, withValue } from './support/surface.ts';
 
+const NO_PROJECT = randomUUID().replaceAll('-', '');
 /** Nobody's: a good id, but of nothing. */
 const nobodys: Kit = {
   ...(Object.fromEntries(NOUNS.map((noun) => [noun, randomUUID()])) as Kit),
-  project: randomUUID().replaceAll('-', ''),
+  project: NO_PROJECT,
+  member: NO_PROJECT,
 };
 
 /** What no tenant owns: operators' own, on routes that are admins' anyway or show what is public. */
@@ -171,6 +173,8 @@ const FREE = new Set(['instance_uuid', 'id']);
 
 function mayStand({ key }: Target, field: string, noun: Noun): boolean {
   if (field === 'instance_uuid') return noun === 'server';
+  // Whom an image is shared with is another project by nature.
+  if (field === 'member') return false;
   return key !== 'image POST /images' || field !== 'id' || noun === 'image';
 }
 

@@ -13,6 +13,8 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /volumes/{id}/action os-extend': () => ({ 'os-extend': { new_size: 2 } }),
   'volume POST /volumes/{id}/action os-reset_status': () => ({ 'os-reset_status': { status: 'error' } }),
   'volume POST /volumes/{id}/action os-force_delete': () => ({ 'os-force_delete': {} }),
+  'volume POST /volumes/{id}/action os-force_detach': () => ({ 'os-force_detach': {} }),
+  'volume POST /drift/repair': () => ({ item: 'no such difference' }),
   'volume POST /volumes/{id}/action os-volume_upload_image': () => ({
     'os-volume_upload_image': { image_name: 'n', disk_format: 'raw', container_format: 'bare' },
   }),
@@ -65,6 +67,8 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'compute POST /flavors/{id}/os-extra_specs': () => ({ extra_specs: metadata }),
   'image POST /images': () => ({ name: 'n', disk_format: 'raw', container_format: 'bare', key: 'new' }),
   'image PATCH /images/{id}': () => [{ op: 'replace', path: '/name', value: 'renamed' }],
+  'image POST /images/{id}/members': () => ({ member: 'cccccccccccccccccccccccccccccccc' }),
+  'image PUT /images/{id}/members/{member_id}': () => ({ status: 'accepted' }),
   'image PUT /images/{id}/file': () => 'data',
 };
 

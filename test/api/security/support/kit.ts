@@ -16,6 +16,7 @@ export const NOUNS = [
   'flavor',
   'qos',
   'project',
+  'member',
 ] as const;
 export type Noun = (typeof NOUNS)[number];
 
@@ -41,6 +42,7 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
   flavors: 'flavor',
   'qos-specs': 'qos',
   project: 'project',
+  member_id: 'member',
 };
 
 /** Parameters that are names within a resource, and one that every resource of a kit has. */
@@ -69,6 +71,7 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   image_id: ['image'],
   imageRef: ['image'],
   instance_uuid: ['server'],
+  attachment_id: ['attachment'],
   volume_type: ['type'],
   flavorRef: [],
   // One of three, as its neighbour says.
@@ -124,6 +127,10 @@ export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
     headers: { 'X-Auth-Token': TOKENS[owner], 'Content-Type': 'application/octet-stream' },
     body: 'data',
   });
+  await api.image('POST', `/images/${image.body.id}/members`, {
+    as: owner,
+    body: { member: PROJECT_OF[owner] },
+  });
   return {
     volume,
     snapshot,
@@ -134,6 +141,8 @@ export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
     image: image.body.id,
     ...(await makeOperators(api)),
     project: PROJECT_OF[owner],
+    // So that all can be done with it that a member can do.
+    member: PROJECT_OF[owner],
   };
 }
 
