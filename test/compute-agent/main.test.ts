@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Queue, QueueEvents } from 'bullmq';
 import { agentQueue, reportChannel } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
+import { taskResult } from '#schema/accounts.ts';
 import { asId } from '#schema/ids.ts';
 import { agentReport, type ComputeReport } from '#schema/reports.ts';
 import { createRedis } from '../support/redis.ts';
@@ -91,7 +92,15 @@ describe('the compute agent as a process', function () {
       input: lab.attachment(volume, server),
     };
     const attached = await queue.add('disk.attach', envelope);
-    assert.deepEqual(await attached.waitUntilFinished(events), { device: '/dev/vda' });
+    const { output, account } = taskResult.parse(await attached.waitUntilFinished(events));
+    assert.deepEqual(output, { device: '/dev/vda' });
+    const said = account.commands.map(({ command }) => command);
+    assert.ok(
+      said.some((command) => command.startsWith(`virsh attach-device ${server} `)),
+      said.join('\n'),
+    );
+    assert.ok(said.some((command) => /^virsh secret-set-value [0-9a-f-]{36} \*\*\*$/.test(command)));
+    assert.ok(account.commands.every(({ exit_code }) => exit_code === 0));
     const input = { ...envelope.input, serverId: '00000000-0000-4000-8000-000000000000' };
     const missing = await queue.add('disk.attach', { ...envelope, seq: 2, input });
     await assert.rejects(

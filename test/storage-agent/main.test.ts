@@ -10,6 +10,7 @@ import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
 import { agentQueue, reportKey } from '#queues/names.ts';
 import { createSecrets } from '#queues/secrets.ts';
+import { type TaskAccount, taskResult } from '#schema/accounts.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import { storageReport } from '#schema/reports.ts';
 import { TASKS, type TaskInput, type TaskName, type TaskOutput } from '#schema/tasks.ts';
@@ -32,6 +33,8 @@ describe('storage agent process', () => {
   let agent: ChildProcess;
   let log = '';
   let seq = 0;
+  /** Of the last task. */
+  let told: TaskAccount;
 
   before(async function () {
     this.timeout(60_000);
@@ -77,8 +80,9 @@ describe('storage agent process', () => {
   const ask = async <N extends TaskName>(name: N, input: TaskInput<N> & { volumeId: string }) => {
     seq += 1;
     const job = await queue.add(name, { volumeId: input.volumeId, seq, requestId: 'req-test', input });
-    const answer: unknown = await job.waitUntilFinished(events, 20_000);
-    return TASKS[name].output.parse(answer) as TaskOutput<N>;
+    const { output, account } = taskResult.parse(await job.waitUntilFinished(events, 20_000));
+    told = account;
+    return TASKS[name].output.parse(output) as TaskOutput<N>;
   };
   const report = async () =>
     storageReport.parse(JSON.parse((await commands.get(reportKey(redis.prefix, 'storage', HOST))) ?? 'null'));
@@ -129,6 +133,9 @@ describe('storage agent process', () => {
     assert.ok(connection);
     assert.ok(seen.includes('tgtd'));
     assert.ok(!seen.includes(SECRET));
+    const made = told.commands.map(({ command }) => command);
+    assert.ok(made.includes('tgtd: account create user=u1,password=***'), made.join('\n'));
+    assert.ok(!JSON.stringify(told).includes(SECRET));
     await qemuIo(connection, login, 'write 0 4k');
     await assert.rejects(ask('volume.absent', place), /^Error: refused: /);
     await ask('export.ensure', { ...place, number: 1, acls: [] });
