@@ -12,6 +12,7 @@ import { createStorageHandlers } from './handlers.ts';
 import { forgetGoneImages } from './images/forget.ts';
 import { openImages } from './images/open.ts';
 import { storageLister } from './inventory.ts';
+import { noteSpace, watchExports } from './metrics.ts';
 import { storageReport } from './report.ts';
 import { openTarget } from './targets/open.ts';
 
@@ -28,6 +29,7 @@ const observed = await observeProcess({
 const backends = await openBackends(config.backends, systemRunner);
 const images = openImages(config, systemRunner);
 const { target, ...daemon } = await openTarget(config);
+watchExports(target);
 // A new id at each start, and at each start of the target: the conductor then has every export ensured again.
 const started = systemIds.uuid();
 const bootId = async (): Promise<string> =>
@@ -53,7 +55,7 @@ const agent = await startAgent({
     bootId: await bootId(),
     version: VERSION,
     availabilityZone: config.availabilityZone,
-    pools: await storageReport(backends, log),
+    pools: noteSpace(await storageReport(backends, log)),
   }),
   log,
 });

@@ -3,6 +3,7 @@ import { aliasOf } from '../libvirt/domain-xml/domain-document.ts';
 import type { DomainEvents } from '../libvirt/events.ts';
 import { parseDomainList } from '../libvirt/virsh/parse.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
+import { countReplugged } from '../metrics.ts';
 import type { ServerTurns } from '../recovery/server-turns.ts';
 import { diskOf, findDomain } from './domain-view.ts';
 
@@ -33,6 +34,7 @@ export function watchLosses({ virsh, events, turns, log }: Deps): () => void {
         if (!isUuid(volumeId) || diskOf(view.live, volumeId) !== undefined) continue;
         const xml = view.config.text.slice(disk.start, disk.end).replace(ADDRESS, '');
         await virsh.run(['attach-device', serverId, '--live'], { xml });
+        countReplugged();
         log(`${view.name} has let go of volume ${volumeId}, which is attached: plugged in again`);
       }
     });

@@ -4,6 +4,7 @@ import { findDomain } from '../disks/domain-view.ts';
 import { aliasOf, type DomainDocument } from '../libvirt/domain-xml/domain-document.ts';
 import { childNamed, type Element } from '../libvirt/domain-xml/element.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
+import { countReconnected } from '../metrics.ts';
 
 /**
  * Makes the volumes in a domain's persistent definition reachable as they were when they were attached, and corrects the
@@ -24,6 +25,7 @@ export async function reconnectVolumes(
     connected += 1;
     if (source.type === 'block') await point(virsh, serverId, config, disk, source.dev);
   }
+  countReconnected(connected);
   return connected;
 }
 

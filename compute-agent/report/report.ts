@@ -1,6 +1,7 @@
 import { VERSION } from '#queues/system.ts';
 import type { ComputeReport, ServerReport } from '#schema/reports.ts';
 import type { ComputeConfig } from '../config.ts';
+import { countServers } from '../metrics.ts';
 
 /** What a compute agent tells about itself and its host. */
 export function computeReporter(
@@ -17,6 +18,6 @@ export function computeReporter(
     initiator: config.initiator,
     ip: config.ip,
     room: config.room,
-    servers: await servers(),
+    servers: countServers(await servers()),
   });
 }

@@ -14,6 +14,7 @@ import { reach } from '../stopping-points.ts';
 import { FairLine } from './fair-line.ts';
 import { HostDown } from './host-down.ts';
 import type { Liveness } from './liveness.ts';
+import { lineChanged } from './metrics.ts';
 import type { Reseal } from './reseal.ts';
 import { type Result, readResults } from './results.ts';
 import { withdrawJob } from './withdraw.ts';
@@ -190,8 +191,10 @@ export function createDispatcher(
           new TaskError('failed', `${dispatch.queue} did not answer within ${(withinMs ?? 0) / 1_000} s`),
         );
       };
+      lineChanged(dispatch.queue, 1);
       const place = lineOf(dispatch.queue).enter(dispatch.project ?? '', () => {
         waiter.sent = true;
+        lineChanged(dispatch.queue, -1);
         waiter.nextLook = now() + SETTLED_MS;
         if (withinMs !== undefined) timer = setTimeout(expire, withinMs);
         // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
@@ -203,6 +206,7 @@ export function createDispatcher(
         return await promise;
       } finally {
         place.leave();
+        if (!waiter.sent) lineChanged(dispatch.queue, -1);
         clearTimeout(timer);
         waiters.delete(dispatch.jobId);
       }

@@ -1,7 +1,7 @@
 import type { OperationKind } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
 import type { AgentKind, TaskName } from '#schema/tasks.ts';
-import { counter, DURATION_BUCKETS, histogram } from '#telemetry/metrics.ts';
+import { counter, DURATION_BUCKETS, gauge, histogram } from '#telemetry/metrics.ts';
 
 const operations = histogram({
   name: 'blockyard_operation_duration_seconds',
@@ -30,6 +30,17 @@ const takenOver = counter({
   name: 'blockyard_operations_taken_over_total',
   help: 'Operations that this conductor went on with after another had let go of them',
 });
+
+const inLine = gauge({
+  name: 'blockyard_tasks_in_line',
+  help: 'Tasks that this conductor holds back until it is their project’s turn at the agent',
+  labelNames: ['queue'],
+});
+
+/** A task has joined (1) or left (-1) the line before an agent's queue. */
+export function lineChanged(queue: string, by: 1 | -1): void {
+  inLine.inc({ queue }, by);
+}
 
 export function operationEnded(
   kind: OperationKind,

@@ -8,6 +8,7 @@ import { collectCapacity, collectStatuses } from './capacity.ts';
 import { collectOperations } from './operations.ts';
 import { collectQueues } from './queues.ts';
 import { collectServices } from './services.ts';
+import { collectWaiting } from './waiting.ts';
 
 interface Deps {
   readonly db: Kysely<Tables>;
@@ -23,6 +24,7 @@ interface Deps {
 export function watchInstallation({ db, redis, prefix, clock }: Deps): void {
   let agents: readonly string[] = [];
   onScrape('operations', () => collectOperations(db, clock));
+  onScrape('waiting', () => collectWaiting(db, clock));
   onScrape('capacity', () => collectCapacity(db));
   onScrape('statuses', () => collectStatuses(db));
   onScrape('services', async () => {

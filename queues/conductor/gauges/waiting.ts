@@ -1,0 +1,47 @@
+import type { Kysely } from 'kysely';
+import { type Clock, sqlTimeToMs } from '#schema/clock.ts';
+import type { OperationKind } from '#schema/operations.ts';
+import { DOWN_AFTER_S } from '#schema/reports.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import type { Tables } from '#schema/tables.ts';
+import { gauge } from '#telemetry/metrics.ts';
+import { FLOWS } from '../../flows/index.ts';
+
+const waiting = gauge({
+  name: 'blockyard_operations_waiting',
+  help: 'Operations that wait for a host that is down, by host',
+  labelNames: ['agent', 'host'],
+});
+
+/** Of operations that are under way, and whose step the host has not answered. */
+export async function collectWaiting(db: Kysely<Tables>, clock: Clock): Promise<void> {
+  const steps = await db
+    .selectFrom('operation_steps')
+    .innerJoin('operations', 'operations.id', 'operation_steps.operation_id')
+    .select(['operations.kind', 'operation_steps.name', 'operation_steps.host'])
+    .where('operations.state', 'in', OPEN_OPERATION_STATES)
+    .where('operation_steps.state', '=', 'running')
+    .execute();
+  const services = await db
+    .selectFrom('services')
+    .select(['binary', 'agent', 'last_seen_at'])
+    .where('binary', '!=', 'blockyard-conductor')
+    .execute();
+  const since = clock.now() - DOWN_AFTER_S * 1_000;
+  const up = new Set(
+    services
+      .filter(({ last_seen_at }) => sqlTimeToMs(last_seen_at) >= since)
+      .map(({ binary, agent }) => `${binary} ${agent}`),
+  );
+  waiting.reset();
+  for (const { binary, agent: host } of services) {
+    if (!up.has(`${binary} ${host}`)) waiting.set({ agent: binary.slice(PREFIX.length), host }, 0);
+  }
+  for (const { kind, name, host } of steps) {
+    const agent = FLOWS[kind as OperationKind].rows.find((row) => row.name === name)?.on;
+    if (agent !== undefined && agent !== 'conductor' && !up.has(`${PREFIX}${agent} ${host}`))
+      waiting.inc({ agent, host });
+  }
+}
+
+const PREFIX = 'blockyard-';
