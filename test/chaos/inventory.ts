@@ -12,10 +12,13 @@ import type { Rig } from './rig.ts';
 
 /** All that a volume can leave somewhere, as lists of words that must be equal. */
 interface Inventory {
+  /** Of volumes and snapshots. */
   readonly files: string[];
+  readonly images: string[];
   /** `volume: initiators / accounts`. */
   readonly exports: string[];
   readonly accounts: string[];
+  readonly domains: string[];
   readonly live: string[];
   readonly persistent: string[];
   readonly secrets: string[];
@@ -28,7 +31,8 @@ interface Inventory {
 }
 
 const SETTLE_MS = 5_000;
-const RESTING = ['available', 'in-use', 'error'];
+/** `attaching`: exported to a client that has not said yet that it is done. */
+const RESTING = ['available', 'in-use', 'error', 'attaching', 'reserved'];
 
 /**
  * What the hosts have and what MySQL's sums say is exactly what MySQL's rows ask for, and nothing is under way.
@@ -48,15 +52,37 @@ export async function assertNothingLeft(rig: Rig): Promise<void> {
   }
 }
 
-async function wantedBy({ db }: Rig): Promise<Inventory> {
+async function wantedBy(rig: Rig): Promise<Inventory> {
+  const { db } = rig;
   const volumes = await db.selectFrom('volumes').selectAll().execute();
   const attachments = await db.selectFrom('attachments').selectAll().execute();
   const pools = await db.selectFrom('pools').select('name').execute();
   const placed = volumes.filter(({ pool }) => pool !== null);
   const exported = attachments.filter(({ chap_secret }) => chap_secret !== null);
-  const disks = exported.filter(({ status }) => status === 'attached').map((each) => each.volume_id);
+  const snapshots = await db
+    .selectFrom('snapshots')
+    .select(['id', 'volume_id', 'size_gib', 'reserved'])
+    .execute();
+  // Deleted ones are remembered until their host has reported without them.
+  const servers = await db
+    .selectFrom('servers')
+    .select(['id', 'host'])
+    .where('status', '<>', 'DELETED')
+    .execute();
+  const images = await db.selectFrom('images').select('id').execute();
+  const disks = exported
+    .filter(({ status, host }) => status === 'attached' && host === rig.stack.env['BLOCKYARD_HOST'])
+    .map((each) => each.volume_id);
   return sorted({
-    files: placed.map(({ id }) => `volume-${id}`),
+    files: [
+      ...placed.map(({ id }) => `volume-${id}`),
+      ...snapshots.filter(({ reserved }) => reserved === 1).map(({ id }) => `snapshot-${id}`),
+    ],
+    images: images.map(({ id }) => id),
+    domains: [
+      rig.server,
+      ...servers.filter(({ host, id }) => host !== null && id !== rig.server).map(({ id }) => id),
+    ],
     exports: exported.map((each) => `${each.volume_id}: ${each.initiator} / ${each.chap_username}`),
     accounts: exported.map(({ chap_username }) => String(chap_username)),
     live: disks,
@@ -65,7 +91,11 @@ async function wantedBy({ db }: Rig): Promise<Inventory> {
     documents: [],
     pools: pools.map(({ name }) => {
       const inPool = placed.filter(({ pool }) => pool === name);
-      return `${name}: ${inPool.reduce((sum, { size_gib }) => sum + size_gib, 0)} GiB, ${inPool.length}`;
+      const kept = snapshots.filter(
+        ({ reserved, volume_id }) => reserved === 1 && inPool.some(({ id }) => id === volume_id),
+      );
+      const gib = [...inPool, ...kept].reduce((sum, { size_gib }) => sum + size_gib, 0);
+      return `${name}: ${gib} GiB, ${inPool.length}`;
     }),
     busy: [],
   });
@@ -82,7 +112,9 @@ async function foundOn(rig: Rig): Promise<Inventory> {
   const virsh = async (...args: string[]): Promise<string> =>
     (await systemRunner.run('virsh', ['--quiet', '--connect', stack.env['BLOCKYARD_LIBVIRT_URI']!, ...args]))
       .stdout;
-  const disksIn = (xml: string): string[] => listDisks(xml).flatMap(({ serial }) => serial ?? []);
+  const disksIn = (documents: readonly string[]): string[] =>
+    documents.flatMap((xml) => listDisks(xml).flatMap(({ serial }) => serial ?? []));
+  const domains = uuids(await virsh('list', '--all', '--uuid'));
   const pools = await db.selectFrom('pools').selectAll().execute();
   const volumes = await db.selectFrom('volumes').selectAll().execute();
   const open = await db
@@ -98,8 +130,10 @@ async function foundOn(rig: Rig): Promise<Inventory> {
         `${uuids(name).join()}: ${initiators.join()} / ${accounts.filter((each) => !guard(each)).join()}`,
     ),
     accounts: accountsIn(await ask(MODE.account)).filter((each) => !guard(each)),
-    live: disksIn(await virsh('dumpxml', rig.server)),
-    persistent: disksIn(await virsh('dumpxml', rig.server, '--inactive')),
+    images: (await readdir(join(stack.runDir, 'state/images'))).flatMap((name) => uuids(name)),
+    domains,
+    live: disksIn(await Promise.all(domains.map((id) => virsh('dumpxml', id)))),
+    persistent: disksIn(await Promise.all(domains.map((id) => virsh('dumpxml', id, '--inactive')))),
     secrets: uuids(await virsh('secret-list')).filter((uuid) => uuid[14] === '5'),
     documents: (await readdir(stack.env['BLOCKYARD_STATE_DIR']!, { recursive: true })).filter((name) =>
       name.endsWith('.xml'),

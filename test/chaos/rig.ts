@@ -1,143 +1,55 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { appendFileSync } from 'node:fs';
-import { mkdtemp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Queue } from 'bullmq';
-import { Redis } from 'ioredis';
-import type { Kysely, Selectable } from 'kysely';
-import { systemRunner } from '#agent/run.ts';
-import { openDatabase } from '#queues/database.ts';
+import type { Selectable } from 'kysely';
+import { asId, type ServerId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
-import type { OperationsTable, Tables } from '#schema/tables.ts';
-import { type Stack, startStack } from '#stack/environment.ts';
-import { GuestConsole } from '#stack/guest/console.ts';
-import { guestDomainXml } from '#stack/guest/domain.ts';
-import { buildGuest } from '#stack/guest/image.ts';
-import { answers, servicesUp } from '#stack/readiness.ts';
-import { startTgtd, type TgtdServer } from '#stack/servers/tgtd.ts';
-import { Stops } from './stops.ts';
+import type { Tables } from '#schema/tables.ts';
+import { Anchor } from './anchor.ts';
+import { VolumeData } from './data.ts';
+import { Stage } from './stage.ts';
 
-export type ProcessName = 'api' | 'conductor' | 'storage' | 'compute';
+type VolumeRow = Selectable<Tables['volumes']>;
 
-/** How long an operation may take to end after a fault; what is seen is printed. */
-export const RECOVERY_MS = 30_000;
+const INITIATOR = 'iqn.2026-01.org.example:client';
+const FLAVOR = '1';
+/** A volume's name says what it is for; each that has data was given them when it was made. */
+const CELL = 'cell';
 
-/** Tasks in which QEMU says goodbye to a target. */
-const LOGS_OUT = new Set<string>(['disk.detach', 'disk.evict', 'server.absent'] satisfies string[]);
-
-/** The whole stack as it runs in production, with real servers and one real guest, for all cells of the matrix. */
-export class Rig implements AsyncDisposable {
-  readonly stack: Stack;
-  readonly stops: Stops;
-  readonly db: Kysely<Tables>;
-  readonly redis: Redis;
-  readonly server: string;
-  readonly guest: GuestConsole;
-  /** Attached all the time; its data must survive everything. */
+/** The stage with all that operations need: volumes, snapshots, an image, a type with limits, servers. */
+export class Rig extends Stage {
+  readonly data = new VolumeData(this.stack.runDir);
   anchor!: Anchor;
-  /** One that took the place of the stack's own. */
-  #tgtd: TgtdServer | undefined;
-  readonly #dir: string;
-
-  private constructor(dir: string, stack: Stack, stops: Stops, server: string, guest: GuestConsole) {
-    this.#dir = dir;
-    this.stack = stack;
-    this.stops = stops;
-    this.server = server;
-    this.guest = guest;
-    this.db = openDatabase(stack.env['DATABASE_URL']!, { connections: 4 });
-    this.redis = new Redis(stack.env['REDIS_URL']!, { maxRetriesPerRequest: null }).on(
-      'error',
-      () => undefined,
-    );
-  }
+  /** Never touched by anything. */
+  #bystander = '';
+  /** Volumes are made from it. */
+  image = '';
+  #limits: { readonly type: string; readonly spec: string } | undefined;
+  #iops = 1_000;
 
   static async start(): Promise<Rig> {
-    const dir = await mkdtemp(join(tmpdir(), 'by-f-'));
-    const stops = new Stops(join(dir, 'stops'));
-    const stack = await startStack({
-      runDir: join(dir, 'run'),
-      log: (name, line) => appendFileSync(join(dir, 'log'), `${new Date().toISOString()} ${name} ${line}\n`),
-      env: { BLOCKYARD_STOPPING_POINTS: stops.folder, BLOCKYARD_DETACH_TIMEOUT_S: '120' },
-      ready: servicesUp,
-    });
-    const [consoleSocket, consoleLog] = [join(dir, 'c.sock'), join(dir, 'c.log')];
-    const server = randomUUID();
-    const image = await buildGuest('.data/cache/guest');
-    const xml = join(dir, 'guest.xml');
-    await writeFile(
-      xml,
-      guestDomainXml({
-        ...image,
-        name: 'guest',
-        uuid: server,
-        consoleSocket,
-        consoleLog,
-        project: stack.project,
-      }),
-    );
-    const uri = stack.env['BLOCKYARD_LIBVIRT_URI']!;
-    await systemRunner.run('virsh', ['--connect', uri, `define ${xml}; start guest`]);
-    const guest = await GuestConsole.open(consoleSocket, consoleLog);
-    await guest.waitFor(/^guest: ready$/m);
-    const rig = new Rig(dir, stack, stops, server, guest);
-    await rig.until(
-      'the server is known',
-      async () => (await rig.call('GET', rig.serverPath)).status === 200,
-    );
-    rig.anchor = await Anchor.attach(rig);
-    return rig;
+    const rig = new Rig(await Stage.parts());
+    try {
+      await rig.until(
+        'the server is known',
+        async () => (await rig.call('GET', rig.serverPath)).status === 200,
+      );
+      rig.anchor = await Anchor.attach(rig);
+      rig.#bystander = await rig.volume('available', 'bystander');
+      rig.image = await rig.#uploaded();
+      return rig;
+    } catch (error) {
+      await rig[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
-  /** Where the log of all processes is. */
-  get logFile(): string {
-    return join(this.#dir, 'log');
+  /** What nobody has touched is as it was. */
+  async verifyBystander(): Promise<void> {
+    await this.data.verify(this.#bystander);
   }
 
-  get prefix(): string {
-    return this.stack.env['BLOCKYARD_QUEUE_PREFIX']!;
-  }
-
-  /** The queue of operations and those of both agents. */
-  get queues(): string[] {
-    const host = this.stack.env['BLOCKYARD_HOST']!;
-    return ['operations', `storage.${host}`, `compute.${host}`];
-  }
-
-  get serverPath(): string {
-    return `/compute/v2.1/servers/${this.server}`;
-  }
-
-  get volumesPath(): string {
-    return `/v3/${this.stack.project}/volumes`;
-  }
-
-  async call(
-    method: 'GET' | 'POST' | 'DELETE',
-    path: string,
-    body?: object,
-    // oxlint-disable-next-line typescript/no-explicit-any
-  ): Promise<{ status: number; body: any }> {
-    const response = await fetch(`${this.stack.apiUrl}${path}`, {
-      method,
-      headers: { 'X-Auth-Token': this.stack.adminToken, 'Content-Type': 'application/json' },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    assert.ok(response.status < 500, `${method} ${path}: ${response.status} ${text}`);
-    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
-  }
-
-  /** Resolves once the API can be called. */
-  async apiUp(): Promise<void> {
-    await answers({ ...this.stack, processes: new Map() });
-  }
-
-  create(name: string): Promise<unknown> {
-    return this.call('POST', this.volumesPath, { volume: { size: 1, name } });
+  async create(name: string, more: object = {}): Promise<void> {
+    await this.call('POST', this.path('volumes'), { volume: { size: 1, name, ...more } });
   }
   attach(volume: string, device?: string): Promise<unknown> {
     return this.call('POST', `${this.serverPath}/os-volume_attachments`, {
@@ -148,176 +60,258 @@ export class Rig implements AsyncDisposable {
     return this.call('DELETE', `${this.serverPath}/os-volume_attachments/${volume}`);
   }
   delete(volume: string): Promise<unknown> {
-    return this.call('DELETE', `${this.volumesPath}/${volume}`);
+    return this.call('DELETE', this.path(`volumes/${volume}`));
   }
-
   extend(volume: string, gib: number): Promise<unknown> {
-    return this.call('POST', `${this.volumesPath}/${volume}/action`, { 'os-extend': { new_size: gib } });
+    return this.call('POST', this.path(`volumes/${volume}/action`), { 'os-extend': { new_size: gib } });
   }
 
-  /** The volume of this name, if there is one. */
-  async named(name: string): Promise<Selectable<Tables['volumes']> | undefined> {
-    return this.db.selectFrom('volumes').selectAll().where('name', '=', name).executeTakeFirst();
+  /** The newest first. */
+  volumes(name: string): Promise<VolumeRow[]> {
+    return this.db
+      .selectFrom('volumes')
+      .selectAll()
+      .where('name', '=', name)
+      .orderBy('created_at', 'desc')
+      .execute();
+  }
+  async named(name: string): Promise<VolumeRow | undefined> {
+    return (await this.volumes(name))[0];
+  }
+  async newestVolume(name: string): Promise<string> {
+    const volume = await this.named(name);
+    assert.ok(volume !== undefined, `there is no volume ${name}`);
+    return volume.id;
   }
 
   /** No operation is under way for the volume of this name, or it is gone with the last one. */
   async isResting(name: string): Promise<boolean> {
-    const volume = await this.named(name);
-    return volume === undefined || volume.operation_id === null;
+    return (await this.volumes(name)).every(({ operation_id }) => operation_id === null);
   }
 
   /** A volume of this name in that state, from an earlier cell or made now. */
-  async volume(status: 'available' | 'in-use', name = 'cell'): Promise<string> {
+  async volume(status: 'available' | 'in-use', name = CELL, more: object = {}): Promise<string> {
     await this.apiUp();
     const found = await this.#find(name, status);
     if (found !== undefined) return found;
     if (status === 'in-use') {
-      const volume = await this.volume('available', name);
+      const volume = await this.volume('available', name, more);
       await this.attach(volume);
-    } else await this.create(name);
-    await this.until(`a volume is ${status}`, async () => (await this.#find(name, status)) !== undefined);
-    return (await this.#find(name, status))!;
+    } else {
+      await this.create(name, more);
+    }
+    await this.until(
+      `a volume ${name} is ${status}`,
+      async () => (await this.#find(name, status)) !== undefined,
+    );
+    const volume = (await this.#find(name, status))!;
+    if (status === 'available') await this.data.mark(volume);
+    return volume;
   }
 
   async #find(name: string, status: VolumeStatus): Promise<string | undefined> {
-    const select = this.db.selectFrom('volumes').select('id').where('name', '=', name);
-    return (await select.where('status', '=', status).where('operation_id', 'is', null).executeTakeFirst())
-      ?.id;
+    const found = (await this.volumes(name)).find(
+      (each) => each.status === status && each.operation_id === null,
+    );
+    return found?.id;
   }
 
-  /** The newest operation; ids of operations are random, their volumes' names are not needed. */
-  async newest(): Promise<Selectable<OperationsTable> | undefined> {
-    return this.db
-      .selectFrom('operations')
-      .selectAll()
+  /** Leaves so many volumes of this name that are not attached, and deletes the others. */
+  async clear(name: string, keep: number): Promise<void> {
+    await this.release(name, keep);
+    const free = (await this.volumes(name)).filter(
+      ({ status }) => status === 'available' || status === 'error',
+    );
+    for (const { id } of free.slice(keep)) await this.delete(id);
+    await this.until(
+      `volumes ${name} are deleted`,
+      async () => (await this.volumes(name)).length <= free.length + keep && (await this.isResting(name)),
+    );
+  }
+
+  /** Detaches all volumes of this name but so many: a guest has room for some 25 disks. */
+  async release(name: string, keep: number): Promise<void> {
+    await this.apiUp();
+    const used = (await this.volumes(name)).filter(({ status }) => status === 'in-use');
+    for (const { id } of used.slice(keep)) await this.detach(id);
+    await this.until(`volumes ${name} are detached`, () => this.isResting(name));
+  }
+
+  /** An attached volume whose type has limits, smaller than `below` GiB. */
+  async tuned(
+    below = Number.POSITIVE_INFINITY,
+  ): Promise<{ volume: string; size: number; retune: () => Promise<unknown> }> {
+    await this.apiUp();
+    const { type, spec } = (this.#limits ??= await this.#makeLimits());
+    const name = 'tuned';
+    const [old] = await this.volumes(name);
+    if (old !== undefined && old.size_gib >= below) await this.clear(name, 0);
+    const volume = await this.volume('in-use', name, { volume_type: type });
+    const size = (await this.named(name))!.size_gib;
+    const retune = (): Promise<unknown> =>
+      this.call('PUT', this.path(`qos-specs/${spec}`), {
+        qos_specs: { total_iops_sec: String((this.#iops += 1)) },
+      });
+    return { volume, size, retune };
+  }
+
+  async #makeLimits(): Promise<{ type: string; spec: string }> {
+    const { body: made } = await this.call('POST', this.path('types'), { volume_type: { name: 'tuned' } });
+    const { body } = await this.call('POST', this.path('qos-specs'), {
+      qos_specs: { name: 'tuned', consumer: 'front-end', total_iops_sec: String(this.#iops) },
+    });
+    const [type, spec] = [made.volume_type.id as string, body.qos_specs.id as string];
+    await this.call('GET', this.path(`qos-specs/${spec}/associate?vol_type_id=${type}`));
+    return { type, spec };
+  }
+
+  /** A snapshot that can be copied, and what it is of. */
+  async snapshot(): Promise<{ snapshot: string; origin: string }> {
+    const origin = await this.volume('available', 'origin');
+    const find = async (): Promise<string | undefined> =>
+      (await this.#snapshots()).find(({ status }) => status === 'available')?.id;
+    if ((await find()) === undefined) {
+      await this.call('POST', this.path('snapshots'), { snapshot: { volume_id: origin, name: 'snap' } });
+      await this.until('a snapshot is available', async () => (await find()) !== undefined);
+    }
+    return { snapshot: (await find())!, origin };
+  }
+  async newestSnapshot(): Promise<string> {
+    return (await this.#snapshots())[0]!.id;
+  }
+  async clearSnapshots(keep: number): Promise<void> {
+    await this.apiUp();
+    const all = await this.#snapshots();
+    for (const { id } of all.slice(keep)) await this.call('DELETE', this.path(`snapshots/${id}`));
+    await this.until('snapshots are deleted', async () => (await this.#snapshots()).length <= keep);
+  }
+  async snapshotsOf(volume: string): Promise<string[]> {
+    return (await this.#snapshots()).filter(({ volume_id }) => volume_id === volume).map(({ id }) => id);
+  }
+  #snapshots(): Promise<Selectable<Tables['snapshots']>[]> {
+    return this.db.selectFrom('snapshots').selectAll().orderBy('created_at', 'desc').execute();
+  }
+
+  async #uploaded(): Promise<string> {
+    const { body } = await this.call('POST', '/image/v2/images', {
+      name: 'source',
+      disk_format: 'raw',
+      container_format: 'bare',
+    });
+    const stored = await fetch(`${this.stack.apiUrl}/image/v2/images/${body.id}/file`, {
+      method: 'PUT',
+      headers: { 'X-Auth-Token': this.stack.adminToken, 'Content-Type': 'application/octet-stream' },
+      body: new Uint8Array(VolumeData.image()),
+    });
+    assert.equal(stored.status, 204, await stored.text());
+    return body.id as string;
+  }
+  async newestImage(): Promise<string> {
+    return (await this.#sent())[0]!;
+  }
+  /** Deletes images that volumes have been sent to. */
+  async clearImages(): Promise<void> {
+    await this.apiUp();
+    for (const id of await this.#sent()) await this.call('DELETE', `/image/v2/images/${id}`);
+  }
+  async #sent(): Promise<string[]> {
+    const rows = await this.db
+      .selectFrom('images')
+      .select('id')
+      .where('name', '=', 'sent')
       .orderBy('created_at', 'desc')
-      .limit(1)
-      .executeTakeFirst();
+      .execute();
+    return rows.map(({ id }) => id);
   }
 
-  /** kill -9, and the supervisor's restart without its pause. */
-  async kill(name: ProcessName): Promise<void> {
-    const supervised = this.stack.processes.get(name)!;
-    await supervised.kill('SIGKILL');
-    supervised.start();
+  /** Exports a volume to a client that connects by itself. */
+  lend(volume: string): Promise<{ status: number; body: { attachment: { id: string } } }> {
+    return this.call('POST', this.path('attachments'), {
+      attachment: {
+        volume_uuid: volume,
+        instance_uuid: randomUUID(),
+        connector: {
+          initiator: INITIATOR,
+          host: 'client',
+          ip: '127.0.0.1',
+          platform: 'x86_64',
+          os_type: 'linux',
+        },
+      },
+    });
+  }
+  async attachmentsOf(volume: string): Promise<string[]> {
+    const rows = await this.db.selectFrom('attachments').select(['id', 'volume_id']).execute();
+    return rows.filter(({ volume_id }) => volume_id === volume).map(({ id }) => id);
+  }
+  async lent(): Promise<{ attachment: string; volume: string }> {
+    await this.apiUp();
+    const find = () =>
+      this.db
+        .selectFrom('attachments')
+        .innerJoin('volumes', 'volumes.id', 'attachments.volume_id')
+        .select(['attachments.id', 'volumes.id as volume'])
+        .where('volumes.name', '=', 'lent')
+        .where('volumes.operation_id', 'is', null)
+        .executeTakeFirst();
+    if ((await find()) === undefined) await this.lend(await this.volume('available', 'lent'));
+    const found = await find();
+    assert.ok(found !== undefined, 'nothing could be lent');
+    return { attachment: found.id, volume: found.volume };
   }
 
-  /** kill -9 of the target, which keeps nothing on disk, and its restart. */
-  async crashTgtd(): Promise<void> {
-    const tgtd = this.#tgtd ?? this.stack.servers.tgtd!;
-    process.kill(tgtd.pid, 'SIGKILL');
-    await tgtd.stop();
-    const port = Number(this.stack.env['BLOCKYARD_ISCSI_PORTAL']!.split(':')[1]);
-    this.#tgtd = await startTgtd({ dir: join(this.stack.runDir, 'tgt'), port });
+  /** A volume that servers may boot from, free. */
+  async bootable(): Promise<string> {
+    const volume = await this.volume('available', 'root');
+    await this.#makeBootable(volume);
+    return volume;
   }
-
-  /**
-   * The same, but not while a guest may be letting go of a disk: QEMU's own initiator freezes for good when its target dies in
-   * the middle of a logout (libiscsi 1.19 drops the logout when it reconnects, and QEMU waits for it holding all its locks).
-   */
-  async crashTgtdBetweenLogouts(): Promise<void> {
-    const queue = new Queue(this.queues.at(-1)!, { connection: this.redis, prefix: this.prefix });
-    try {
-      for (let looks = 0; looks < 200; looks++) {
-        const jobs = await queue.getJobs(['active']);
-        if (!jobs.some((job) => job !== undefined && LOGS_OUT.has(job.name))) return await this.crashTgtd();
-        await sleep(20);
-      }
-    } finally {
-      await queue.close();
+  async #makeBootable(volume: string): Promise<void> {
+    await this.call('POST', this.path(`volumes/${volume}/action`), { 'os-set_bootable': { bootable: true } });
+  }
+  async bootFrom(volume: string): Promise<void> {
+    await this.#makeBootable(volume);
+    await this.boot(volume);
+  }
+  boot(root: string): Promise<unknown> {
+    return this.call('POST', '/compute/v2.1/servers', {
+      server: {
+        name: 'server',
+        flavorRef: FLAVOR,
+        networks: 'none',
+        block_device_mapping_v2: [
+          { boot_index: 0, source_type: 'volume', destination_type: 'volume', uuid: root },
+        ],
+      },
+    });
+  }
+  /** A server that runs, and its root volume. */
+  async booted(): Promise<{ server: string; root: string }> {
+    await this.apiUp();
+    const find = async () =>
+      (await this.servers()).find(({ status, task_state }) => status === 'ACTIVE' && task_state === null);
+    if ((await find()) === undefined) {
+      await this.clearServers();
+      await this.boot(await this.bootable());
+      await this.until('a server runs', async () => (await find()) !== undefined);
     }
+    return { server: (await find())!.id, root: await this.newestVolume('root') };
   }
-
-  nameOf(pid: number): ProcessName {
-    const found = [...this.stack.processes.values()].find((supervised) => supervised.pid === pid);
-    assert.ok(found, `process ${pid} is none of ours`);
-    return found.name as ProcessName;
+  async clearServers(): Promise<void> {
+    await this.apiUp();
+    for (const { id } of await this.servers()) await this.call('DELETE', `/compute/v2.1/servers/${id}`);
+    await this.until(
+      'servers are gone',
+      async () => (await this.servers()).length === 0 && (await this.isResting('root')),
+    );
   }
-
-  /** How much Redis has written down. */
-  async aofBytes(): Promise<number> {
-    return (await stat(await this.#aof())).size;
-  }
-
-  /** Redis crashes and comes back without what it wrote down since: as after a power cut, or from an older copy. */
-  async forgetSince(bytes: number): Promise<void> {
-    const file = await this.#aof();
-    await this.stack.servers.crashRedis(() => truncate(file, bytes));
-  }
-
-  async #aof(): Promise<string> {
-    const folder = join(this.stack.runDir, 'redis/appendonlydir');
-    const newest = (await readdir(folder))
-      .filter((name) => name.endsWith('.incr.aof'))
-      .toSorted()
-      .at(-1);
-    assert.ok(newest !== undefined);
-    return join(folder, newest);
-  }
-
-  async until(what: string, holds: () => Promise<boolean>, withinMs = RECOVERY_MS): Promise<void> {
-    const deadline = performance.now() + withinMs;
-    while (!(await holds())) {
-      assert.ok(performance.now() < deadline, `not within ${withinMs / 1_000} s: ${what}`);
-      await sleep(20);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.stops.release();
-    this.redis.disconnect();
-    await this.db.destroy();
-    await this.guest[Symbol.asyncDispose]();
-    await this.stack.stop();
-    await this.#tgtd?.stop();
-    if (process.env['BLOCKYARD_KEEP'] === undefined) await rm(this.#dir, { recursive: true, force: true });
-    else console.log(`kept ${this.#dir}`);
+  /** Those made through the API. */
+  servers(): Promise<Selectable<Tables['servers']>[]> {
+    return this.db
+      .selectFrom('servers')
+      .selectAll()
+      .where('status', '<>', 'DELETED')
+      .where('id', '<>', asId<ServerId>(this.server))
+      .execute();
   }
 }
-
-/** A volume that the guest uses throughout. */
-class Anchor {
-  readonly #guest: GuestConsole;
-  readonly #disk: string;
-  readonly #file: string;
-  #words = 0;
-
-  private constructor(guest: GuestConsole, disk: string, file: string) {
-    this.#guest = guest;
-    this.#disk = disk;
-    this.#file = file;
-  }
-
-  static async attach(rig: Rig): Promise<Anchor> {
-    const volume = await rig.volume('in-use', 'anchor');
-    const serial = volume.slice(0, 20);
-    const [, disk = ''] = await rig.guest.waitFor(
-      new RegExp(`^guest: disk (\\w+) added serial=${serial}`, 'm'),
-    );
-    const anchor = new Anchor(rig.guest, disk, join(rig.stack.runDir, `volumes/volume-${volume}`));
-    await anchor.#write();
-    return anchor;
-  }
-
-  /** What the guest wrote is on the storage host, and it can read and write on. */
-  async verify(): Promise<void> {
-    await this.#guest.command(`read ${this.#disk} ${BLOCKS} ${BLOCK}`);
-    const file = await open(this.#file);
-    const { buffer } = await file.read(Buffer.alloc(BLOCKS * BLOCK), 0, BLOCKS * BLOCK, 0);
-    await file.close();
-    const word = `word-${this.#words}\n`;
-    assert.equal(
-      buffer.toString(),
-      word.repeat(Math.ceil(buffer.length / word.length)).slice(0, buffer.length),
-    );
-    await this.#write();
-  }
-
-  /** Another word each time, so that no old data passes for new. */
-  async #write(): Promise<void> {
-    this.#words += 1;
-    await this.#guest.command(`write ${this.#disk} ${BLOCKS} ${BLOCK} word-${this.#words}`);
-  }
-}
-
-const [BLOCKS, BLOCK] = [64, 65_536];

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { Queue } from 'bullmq';
-import { chaos } from './chaos.ts';
 import { assertNothingLeft } from './inventory.ts';
 import type { Rig } from './rig.ts';
+import { soak } from './soak.ts';
 
 /** Faults that are no cell of the matrix. */
 export const SCENARIOS = {
@@ -103,7 +103,7 @@ export const SCENARIOS = {
 
   'users at work while everything dies at random': async (rig) => {
     await rig.apiUp();
-    await chaos(rig, Number(process.env['SEED'] ?? randomInt(2 ** 31)));
+    await soak(rig, { seed: Number(process.env['SEED'] ?? randomInt(2 ** 31)), lastsMs: 20_000 });
   },
 
   'nothing waits in Redis in the end': async (rig) => {

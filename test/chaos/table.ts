@@ -1,31 +1,53 @@
-import type { Cell, Played } from './matrix.ts';
+import type { Cell } from './cells.ts';
+import { FAULT_NAMES, faultOptions } from './faults.ts';
 
-/** Seconds from the blow to the end, by place and fault. */
-export class Table {
-  readonly #cells = new Map<string, Map<string, number>>();
-  readonly #faults = new Set<string>();
-  readonly #ends = new Map<Played['end'], number>();
+export interface Outcome extends Cell {
+  readonly passed: boolean;
+  /** From the blow to the end of the operation. */
+  readonly seconds: number;
+  readonly end: string;
+}
 
-  add({ subject, place, fault }: Cell, { seconds, end }: Played): void {
-    const row = `${subject}: ${place}`;
-    this.#faults.add(fault);
-    this.#ends.set(end, (this.#ends.get(end) ?? 0) + 1);
-    this.#cells.set(row, (this.#cells.get(row) ?? new Map()).set(fault, seconds));
-  }
+/** The matrix: for each subject and fault how many cells passed of those that were tried, and how long recovery took. */
+export function matrix(outcomes: readonly Outcome[]): string {
+  const faults = FAULT_NAMES.filter((fault) => outcomes.some((each) => each.fault === fault));
+  const subjects = [...new Set(outcomes.map(({ subject }) => subject))];
+  const row = (title: string, of: readonly Outcome[]): string[] => [
+    title,
+    ...faults.map((fault) => share(of.filter((each) => each.fault === fault))),
+    share(of),
+    ...spread(of),
+  ];
+  const rows = [
+    ['flow', ...faults.map((fault) => faultOptions(fault).short), 'all', 'median s', 'worst s'],
+    ['---', ...faults.map(() => '--:'), '--:', '--:', '--:'],
+    ...subjects.map((subject) =>
+      row(
+        subject,
+        outcomes.filter((each) => each.subject === subject),
+      ),
+    ),
+    row('**all**', outcomes),
+  ];
+  const ends = Map.groupBy(outcomes, ({ end }) => end);
+  return [
+    ...rows.map((cells) => `| ${cells.join(' | ')} |`),
+    '',
+    ...faults.map((fault) => `- \`${faultOptions(fault).short}\`: ${fault}`),
+    '',
+    `${outcomes.length} cells: ${[...ends].map(([end, of]) => `${of.length} ${end}`).join(', ')}.`,
+  ].join('\n');
+}
 
-  toString(): string {
-    const faults = [...this.#faults];
-    const rows = [...this.#cells].map(
-      ([row, cells]) =>
-        `${faults.map((fault) => (cells.get(fault)?.toFixed(1) ?? '').padStart(5)).join('')}  ${row}`,
-    );
-    const all = [...this.#cells.values()].flatMap((cells) => [...cells.values()]).toSorted((a, b) => a - b);
-    const legend = faults.map((fault, index) => `${' '.repeat(5 * index + 4)}${index + 1} ${fault}`);
-    return [
-      'Seconds from the fault to the end of the operation:',
-      ...legend,
-      ...rows,
-      `${all.length} cells: ${[...this.#ends].map(([end, count]) => `${count} ${end}`).join(', ')}; median ${all[Math.floor(all.length / 2)]?.toFixed(1)} s, worst ${all.at(-1)?.toFixed(1)} s`,
-    ].join('\n');
-  }
+function share(of: readonly Outcome[]): string {
+  return of.length === 0 ? '' : `${of.filter(({ passed }) => passed).length}/${of.length}`;
+}
+
+function spread(of: readonly Outcome[]): [median: string, worst: string] {
+  const seconds = of
+    .filter(({ passed }) => passed)
+    .map((each) => each.seconds)
+    .toSorted((one, other) => one - other);
+  const shown = (value: number | undefined): string => value?.toFixed(1) ?? '';
+  return [shown(seconds[Math.floor(seconds.length / 2)]), shown(seconds.at(-1))];
 }

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemRunner } from '#agent/run.ts';
+
+const MARK_BYTES = 65_536;
+/** Beginning, middle and end of the first GiB. */
+const MARKS_AT = [0, 300 * 2 ** 20, 2 ** 30 - MARK_BYTES];
+
+/** What volumes hold: each is given data of its own at the beginning, which must never change again. */
+export class VolumeData {
+  readonly #folder: string;
+  readonly #images: string;
+
+  constructor(runDir: string) {
+    this.#folder = join(runDir, 'volumes');
+    this.#images = join(runDir, 'state/images');
+  }
+
+  /** Gives a new volume data; while nobody has it. */
+  async mark(volume: string): Promise<void> {
+    await using file = await open(this.#volume(volume), 'r+');
+    for (const [index, at] of MARKS_AT.entries()) await file.write(mark(volume, index), 0, MARK_BYTES, at);
+    await file.sync();
+  }
+
+  /** The volume holds what the other one was given, and what nobody wrote to is still zero. */
+  async verify(volume: string, of = volume): Promise<void> {
+    await verifyFile(this.#volume(volume), of);
+  }
+
+  async verifySnapshot(snapshot: string, of: string): Promise<void> {
+    await verifyFile(join(this.#folder, `snapshot-${snapshot}`), of);
+  }
+
+  async verifyImage(image: string, of: string): Promise<void> {
+    const [name] = (await readdir(this.#images, { recursive: true })).filter((each) => each.endsWith(image));
+    assert.ok(name !== undefined, `image ${image} has no data`);
+    // It says so, with an exit code, when they differ.
+    await systemRunner.run('qemu-img', [
+      'compare',
+      '-U',
+      '-f',
+      'qcow2',
+      '-F',
+      'raw',
+      join(this.#images, name),
+      this.#volume(of),
+    ]);
+  }
+
+  /** What the image holds from which volumes are made, as raw data. */
+  static image(): Buffer {
+    const data = Buffer.alloc(IMAGE_BYTES);
+    // No zeroes: it must take several batches to fetch.
+    for (let at = 0; at < IMAGE_BYTES; at += MARK_BYTES) mark('image', at).copy(data, at);
+    return data;
+  }
+
+  async verifyImaged(volume: string): Promise<void> {
+    await using file = await open(this.#volume(volume), 'r');
+    const { buffer } = await file.read(Buffer.alloc(IMAGE_BYTES), 0, IMAGE_BYTES, 0);
+    assert.ok(buffer.equals(VolumeData.image()), `volume ${volume} does not hold the image`);
+  }
+
+  async sizeOf(volume: string): Promise<number> {
+    return (await stat(this.#volume(volume))).size;
+  }
+
+  #volume(id: string): string {
+    return join(this.#folder, `volume-${id}`);
+  }
+}
+
+const IMAGE_BYTES = 12 * 2 ** 20;
+
+async function verifyFile(path: string, of: string): Promise<void> {
+  await using file = await open(path, 'r');
+  for (const [index, at] of MARKS_AT.entries()) {
+    const { buffer } = await file.read(Buffer.alloc(MARK_BYTES), 0, MARK_BYTES, at);
+    assert.ok(buffer.equals(mark(of, index)), `${path} does not hold at ${at} what was written to ${of}`);
+  }
+  const written = (await file.stat()).blocks * 512;
+  const marked = MARKS_AT.length * MARK_BYTES;
+  assert.ok(
+    written < 2 * marked + 2 ** 20,
+    `${written} bytes were written to ${path}, and ${marked} should have been`,
+  );
+}
+
+function mark(volume: string, index: number): Buffer {
+  const word = createHash('sha512').update(`${volume} ${index}`).digest();
+  return Buffer.alloc(MARK_BYTES, word);
+}

@@ -1,0 +1,18 @@
+import type { Way } from '../places.ts';
+import type { Rig } from '../rig.ts';
+
+export type End = 'done' | 'undone' | 'never begun';
+
+/** One operation that is ready to be asked for. */
+export interface Ready {
+  readonly call: () => Promise<unknown>;
+  /** What must be true of the data afterwards. */
+  readonly verify?: (end: End) => Promise<void>;
+}
+
+/** One way through a flow. */
+export interface Subject extends Way {
+  readonly title: string;
+  /** Brings about what the operation needs. */
+  readonly begin: (rig: Rig) => Promise<Ready>;
+}
