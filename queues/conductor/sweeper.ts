@@ -5,8 +5,8 @@ import type { HostName, OperationId, ProjectId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 
-/** A conductor that has not said so for this long is dead, and its operations are anybody's. */
-export const CONDUCTOR_DEAD_MS = 15_000;
+/** A conductor that has not said so for this long counts as dead, and its operations are anybody's; it says so every two seconds. */
+export const CONDUCTOR_DEAD_MS = 8_000;
 /** Younger ones have just been submitted. */
 const GRACE_MS = 1_000;
 const AT_MOST = 1_000;

@@ -1,6 +1,6 @@
 /**
- * Cinder's "Messages": why something failed, where stock clients look for it (`cinder message-list`). Each is an
- * operation that was undone or is stuck; it carries the operation's id.
+ * Cinder's "Messages": why something failed, or waits, where stock clients look for it (`cinder message-list`). Each is an
+ * operation that was undone, is stuck, or waits for a host that is down; it carries the operation's id.
  */
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
@@ -9,18 +9,23 @@ import { anyQuery, idParams, isoTime, links, noParams, time } from '#api/http/fi
 import { pageOf } from '#api/http/paged.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
+import { sqlTime } from '#schema/clock.ts';
 import { isUuid, type OperationId } from '#schema/ids.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import { type Waiting, waitingFor } from '../operations/waiting.ts';
 
 /** Messages exist from 3.3, filters and pages of them from 3.5. */
 const SINCE = 3;
 /** Operations are kept, but the field is part of Cinder's view; this is its default of 30 days. */
+/** Of the operations under way, so many are looked at. */
+const MOST_WAITING = 1_000;
 const KEPT_MS = 30 * 24 * 3_600_000;
 
 const message = z.strictObject({
   id: z.string(),
   event_id: z.string(),
   user_message: z.string(),
-  message_level: z.literal('ERROR'),
+  message_level: z.enum(['ERROR', 'INFO']),
   resource_type: z.literal('VOLUME'),
   resource_uuid: z.string(),
   request_id: z.string(),
@@ -38,17 +43,38 @@ function failures({ app, caller }: RequestContext) {
     .$if(!caller.seesAllProjects, (select) => select.where('project_id', '=', caller.projectId));
 }
 
+/** Those that are under way and wait for a host. */
+async function waitingRows(
+  context: RequestContext,
+): Promise<{ rows: Row[]; waits: ReadonlyMap<string, Waiting> }> {
+  const { app, caller } = context;
+  const open = await app.db
+    .selectFrom('operations')
+    .select(['id', 'kind', 'state', 'project_id', 'request_id', 'volume_id', 'error', 'created_at'])
+    .where('state', 'in', OPEN_OPERATION_STATES)
+    // A quick one doesn't wait.
+    .where('created_at', '<', sqlTime(app.clock.now() - 1_000))
+    .$if(!caller.seesAllProjects, (select) => select.where('project_id', '=', caller.projectId))
+    .limit(MOST_WAITING)
+    .execute();
+  const waits = await waitingFor(app, open);
+  return { rows: open.filter(({ id }) => waits.has(id)), waits };
+}
+
 type Row = Awaited<ReturnType<ReturnType<typeof failures>['execute']>>[number];
 
-function view(context: RequestContext, row: Row) {
+function view(context: RequestContext, row: Row, waits?: Waiting) {
   const created = isoTime(row.created_at);
   const until = new Date(Date.parse(`${created.slice(0, 23)}Z`) + KEPT_MS).toISOString();
   const handed = row.state === 'stuck' ? ', handed to an administrator' : '';
   return {
     id: row.id,
     event_id: row.kind,
-    user_message: `${row.kind}${handed}: ${row.error ?? ''}`,
-    message_level: 'ERROR' as const,
+    user_message:
+      waits === undefined
+        ? `${row.kind}${handed}: ${row.error ?? ''}`
+        : `${row.kind} waits since ${waits.since.slice(0, 19)} UTC and goes on by itself: ${waits.reason}`,
+    message_level: waits === undefined ? ('ERROR' as const) : ('INFO' as const),
     resource_type: 'VOLUME' as const,
     resource_uuid: row.volume_id,
     request_id: row.request_id,
@@ -84,7 +110,9 @@ export const messageRoutes: readonly Route[] = [
     queryNames: [...LIST_QUERY, 'resource_uuid', 'event_id', 'request_id'],
     replies: { 200: z.strictObject({ messages: z.array(message), messages_links: links.optional() }) },
     handle: async (context, { query }) => {
-      const found = await failures(context).where('project_id', '=', context.caller.projectId).execute();
+      const failed = await failures(context).where('project_id', '=', context.caller.projectId).execute();
+      const { rows, waits } = await waitingRows(context);
+      const found = [...failed, ...rows.filter((row) => row.project_id === context.caller.projectId)];
       const wanted = found.filter(
         (row) =>
           (query['resource_uuid'] === undefined || row.volume_id === query['resource_uuid']) &&
@@ -92,7 +120,7 @@ export const messageRoutes: readonly Route[] = [
           (query['request_id'] === undefined || row.request_id === query['request_id']),
       );
       const page = pageOf(context, query, wanted, SORT_COLUMNS, 'messages', noMessage);
-      const messages = page.rows.map((row) => view(context, row));
+      const messages = page.rows.map((row) => view(context, row, waits.get(row.id)));
       return {
         status: 200,
         body: { messages, ...(page.links.length > 0 && { messages_links: page.links }) },
@@ -113,8 +141,11 @@ export const messageRoutes: readonly Route[] = [
             .where('id', '=', id.toLowerCase() as OperationId)
             .executeTakeFirst()
         : undefined;
-      if (row === undefined) throw noMessage(id);
-      return { status: 200, body: { message: view(context, row) } };
+      if (row !== undefined) return { status: 200, body: { message: view(context, row) } };
+      const { rows, waits } = await waitingRows(context);
+      const waiting = rows.find((each) => each.id === id.toLowerCase());
+      if (waiting === undefined) throw noMessage(id);
+      return { status: 200, body: { message: view(context, waiting, waits.get(waiting.id)) } };
     },
   }),
 ];

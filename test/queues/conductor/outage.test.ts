@@ -20,6 +20,7 @@ describe('a conductor without Redis', () => {
         DATABASE_URL: yard.url,
         REDIS_URL: `redis://:${password}@127.0.0.1:${port}`,
         BLOCKYARD_HOST: 'cond1',
+        BLOCKYARD_SECRET_KEY: 'ab'.repeat(32),
       },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
