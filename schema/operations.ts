@@ -1,12 +1,15 @@
 /** Operations: what a flow is asked for. Everything else a flow reads from MySQL when it runs. */
-import type { PoolName, SnapshotId } from './ids.ts';
+import type { AttachmentId, PoolName, SnapshotId, VolumeId } from './ids.ts';
 import type { RemovableKind } from './inventory.ts';
 import type { Iotune } from './iotune.ts';
 import type { DiskFormat, VolumeSource } from './tasks.ts';
 
 export interface OperationInputs {
-  /** `pool`: where the source lies, and so the new volume must; without it placement chooses. */
-  'volume.create': { source?: VolumeSource; pool?: PoolName };
+  /**
+   * `pool`: where the source lies, and so the new volume must; without it placement chooses. `awaited`: an attachment waits
+   * for it.
+   */
+  'volume.create': { source?: VolumeSource; pool?: PoolName; awaited?: true };
   'volume.delete': Record<string, never>;
   /** Plug an attachment into a guest that one of our compute agents runs. */
   'volume.attach': { device: string | null };
@@ -37,6 +40,8 @@ export interface OperationInputs {
     host: string | null;
     /** The same request makes the volume: when the server cannot be made and was to take the volume with it, it goes. */
     madeVolume: boolean;
+    /** Its other volumes, each with an attachment that waits for the server. */
+    data?: readonly DataVolume[];
   };
   /** `takesVolume`: the root volume goes with it. */
   'server.delete': { serverId: string; takesVolume: boolean };
@@ -57,6 +62,16 @@ export type RepairInput =
   | { what: 'unplug'; host: string; serverId: string }
   | { what: 'disconnect'; host: string }
   | { what: 'remove'; host: string; backend: string; kind: RemovableKind; id: string };
+
+/** A volume that a server has from its making on, besides its root. */
+export interface DataVolume {
+  readonly volumeId: VolumeId;
+  readonly attachmentId: AttachmentId;
+  /** `/dev/vdX`; null takes the first free one. */
+  readonly device: string | null;
+  /** The same request makes it: when the server cannot be made and was to take it with it, it goes. */
+  readonly made: boolean;
+}
 
 export type OperationKind = keyof OperationInputs;
 

@@ -1,13 +1,14 @@
 import type { Updateable } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
-import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
+import { type OperationInputs, type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
 import type { OperationStepsTable, Tables } from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { underSpan } from '#telemetry/tracing.ts';
 import type { AnyRow, Flow, Run } from '../flows/flow.ts';
 import { FLOWS } from '../flows/index.ts';
+import { isAwaited } from '../flows/volume-create.ts';
 import { reach } from '../stopping-points.ts';
 import { LostRow, type Tx, transaction } from '../transaction.ts';
 import { type Claim, claim, NotOurs, VolumeGone } from './claim.ts';
@@ -338,9 +339,10 @@ class Operation {
   async #nextInLine(volumeId: Claim['facts']['volume']['id']): Promise<OperationId | null> {
     const { operation, input } = this.#claim.facts;
     // Nothing is accepted for a volume that is being deleted; nor for one that is being created, but a server that
-    // boots from what it is filled with.
+    // has it from its making on.
     if (operation.kind === 'volume.delete') return null;
-    if (operation.kind === 'volume.create' && !('source' in input)) return null;
+    if (operation.kind === 'volume.create' && !isAwaited(input as OperationInputs['volume.create']))
+      return null;
     const row = await this.#deps.db
       .selectFrom('volumes')
       .select('operation_id')

@@ -3,6 +3,7 @@ import type { HostName, VolumeId } from '#schema/ids.ts';
 import { placeServer } from '../placement/place-server.ts';
 import { resolveIotune } from '../qos/resolve.ts';
 import type { Tx } from '../transaction.ts';
+import { attachData, releaseData } from './data-volumes.ts';
 import { writeEviction } from './evictions.ts';
 import { aclsOf, cutOff, exportTask } from './exports.ts';
 import { attachmentOf, type Facts, subject } from './facts.ts';
@@ -15,7 +16,10 @@ import { removeVolume } from './volume-removal.ts';
 const BOOT_WITHIN_S = 180;
 const ROOT_DEVICE = 'vda';
 
-/** An operation of the root volume: it is exported to a hypervisor that has room, and the server is started there from it. */
+/**
+ * An operation of the root volume: it is exported to a hypervisor that has room, and the server is started there from it.
+ * Its other volumes follow by operations of their own.
+ */
 export const serverCreate = flow('server.create')
   .local({
     name: 'place',
@@ -98,6 +102,7 @@ export const serverCreate = flow('server.create')
       });
       settle(tx, run, 'in-use');
       setServer(tx, run, { status: 'ACTIVE', task_state: AT_REST });
+      attachData(tx, run, run.out.place);
     },
     undone(tx, run) {
       const { volume, input } = run.facts;
@@ -109,6 +114,7 @@ export const serverCreate = flow('server.create')
       if (goes) removeVolume(tx, run, status);
       else settle(tx, run, status);
       setServer(tx, run, { status: 'ERROR', fault: run.error, host: null, task_state: AT_REST });
+      releaseData(tx, run);
     },
     stuck(tx, run) {
       setAttachment(tx, run, 'error_attaching');

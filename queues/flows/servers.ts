@@ -30,7 +30,7 @@ export function forgetServer(tx: Tx, run: Run<ServerKind, unknown>): void {
   tx.later(tx.q.deleteFrom('servers').where('id', '=', id).where('host', 'is', null));
 }
 
-/** @throws Error when it is gone. */
+/** Held: nobody begins to delete it before this transaction ends. @throws Error when it is gone. */
 export async function readServer(
   tx: Tx,
   id: string,
@@ -39,7 +39,8 @@ export async function readServer(
     tx.q
       .selectFrom('servers')
       .select(['name', 'project_id', 'vcpus', 'memory_mib', 'task_state'])
-      .where('id', '=', asId<ServerId>(id)),
+      .where('id', '=', asId<ServerId>(id))
+      .forUpdate(),
   );
   if (server === undefined) throw new Error(`server ${id} is gone`);
   return server;

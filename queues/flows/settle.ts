@@ -84,6 +84,17 @@ export function setAttachment(
   );
 }
 
+/** Unless its server is being deleted: what waits in line to detach it knows by it whether the volume goes as well. */
+export function dropUnlessDetached(tx: Tx, run: Run<OperationKind, unknown>): void {
+  const { volume_id: volumeId, attachment_id: id } = run.facts.operation;
+  if (id === null) return;
+  tx.later(
+    sql`DELETE FROM attachments WHERE id = ${id} AND NOT EXISTS (SELECT 1 FROM operations AS o
+      WHERE o.volume_id = ${volumeId} AND o.attachment_id = ${id} AND o.kind = 'volume.detach'
+        AND o.state = 'queued')`.compile(tx.q),
+  );
+}
+
 export function dropAttachment(tx: Tx, run: Run<OperationKind, unknown>): void {
   const id = run.facts.operation.attachment_id;
   if (id !== null) tx.later(tx.q.deleteFrom('attachments').where('id', '=', id));

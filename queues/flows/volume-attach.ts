@@ -5,10 +5,18 @@ import { EXPORT } from './exports.ts';
 import { subject } from './facts.ts';
 import { flow } from './flow.ts';
 import { PLUG_WITHIN_S, plugTask } from './plug.ts';
-import { dropAttachment, setAttachment, settle } from './settle.ts';
+import { dropUnlessDetached, setAttachment, settle } from './settle.ts';
 
 export const volumeAttach = flow('volume.attach')
-  .task(EXPORT)
+  .task({
+    ...EXPORT,
+    do(run) {
+      const { id, status } = run.facts.volume;
+      // What made it went before, and says why.
+      if (status === 'error') throw new Error(`volume ${id} could not be made`);
+      return EXPORT.do(run);
+    },
+  })
   .task({
     name: 'plug',
     on: 'compute',
@@ -39,8 +47,8 @@ export const volumeAttach = flow('volume.attach')
     },
     undone(tx, run) {
       if (run.evicts) writeEviction(tx, run);
-      dropAttachment(tx, run);
-      settle(tx, run, 'by-attachments');
+      dropUnlessDetached(tx, run);
+      settle(tx, run, run.facts.volume.status === 'error' ? null : 'by-attachments');
     },
     stuck(tx, run) {
       setAttachment(tx, run, 'error_attaching');

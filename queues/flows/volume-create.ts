@@ -1,3 +1,4 @@
+import type { OperationInputs } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { release } from '../placement/place.ts';
 import { FILL_WITHIN_S } from './fill.ts';
@@ -6,6 +7,11 @@ import { settle } from './settle.ts';
 
 /** More than the agent's patience with one command of LVM's, which may have to wait for the group's lock. */
 const CREATE_WITHIN_S = 180;
+
+/** Only then may anything wait in line behind it. */
+export function isAwaited({ source, awaited }: OperationInputs['volume.create']): boolean {
+  return source !== undefined || awaited === true;
+}
 
 export const volumeCreate = flow('volume.create')
   .local({
@@ -55,8 +61,8 @@ export const volumeCreate = flow('volume.create')
     },
   })
   .ends({
-    // A server may wait to boot from what it has been filled with.
-    done: (tx, run) => settle(tx, run, run.facts.input.source === undefined ? 'available' : 'by-attachments'),
+    // A server may wait for it: to boot from what it has been filled with, or to have it beside.
+    done: (tx, run) => settle(tx, run, isAwaited(run.facts.input) ? 'by-attachments' : 'available'),
     undone: (tx, run) => settle(tx, run, 'error', { pool: null }),
     stuck: (tx, run) => settle(tx, run, 'error'),
   });

@@ -41,10 +41,15 @@ export const volumeDetach = flow('volume.detach')
   .ends({
     done(tx, run) {
       const { serverGone } = run.facts.input;
-      const goes = serverGone === true && attachmentOf(run.facts)?.delete_on_termination === 1;
+      const attachment = attachmentOf(run.facts);
+      const goes = serverGone === true && attachment?.delete_on_termination === 1;
+      // One that could not be made for a server, and so was never attached, goes on saying so.
+      const { pool, status: before } = run.facts.volume;
+      const neverWas = pool === null || (before === 'error' && attachment?.host === null);
+      const status = neverWas ? null : 'by-attachments';
       dropAttachment(tx, run);
-      if (goes) removeVolume(tx, run, 'by-attachments');
-      else settle(tx, run, 'by-attachments');
+      if (goes) removeVolume(tx, run, status);
+      else settle(tx, run, status);
     },
     undone(tx, run) {
       setAttachment(tx, run, 'attached');

@@ -118,7 +118,7 @@ export class ModelHost {
         },
       };
     },
-    'disk.attach': (input) => this.#plug(input, '/dev/vdb'),
+    'disk.attach': (input) => this.#plug(input, input.device ?? '/dev/vdb'),
     'disk.detach': ({ volumeId, serverId, serverGone }) => {
       if (serverGone && this.servers.has(serverId)) this.servers.set(serverId, 'off');
       return this.#unplug(serverId, volumeId);

@@ -24,8 +24,11 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
 /** A volume that can be made as it was asked for. */
 export interface PreparedVolume {
   readonly row: VolumeRow;
-  /** Makes it, and begins `volume.create`, in the caller's transaction. */
-  readonly write: (tx: Tx) => Promise<OperationId>;
+  /**
+   * Makes it, and begins `volume.create`, in the caller's transaction.
+   * @param awaited an attachment to it comes into being in the same transaction.
+   */
+  readonly write: (tx: Tx, awaited?: boolean) => Promise<OperationId>;
   /** What a client is told when that transaction failed with this; undefined when the volume is not the reason. */
   readonly refusal: (error: unknown) => ApiError | undefined;
 }
@@ -64,7 +67,7 @@ export async function prepareVolume(context: RequestContext, volume: NewVolume):
   const { type_name: _, ...values } = row;
   return {
     row,
-    write(tx) {
+    write(tx, awaited = false) {
       source?.hold(tx);
       tx.later(tx.q.insertInto('volumes').values(values));
       return app.operations.begin(tx, {
@@ -73,7 +76,7 @@ export async function prepareVolume(context: RequestContext, volume: NewVolume):
         projectId: row.project_id,
         userId: row.user_id,
         requestId: context.requestId,
-        input: source?.input ?? {},
+        input: { ...source?.input, ...(awaited && { awaited }) },
       });
     },
     refusal(error) {

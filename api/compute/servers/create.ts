@@ -1,31 +1,36 @@
 import { newAccount } from '#api/block-storage/attachments/export.ts';
-import type { RequestContext } from '#api/http/context.ts';
+import type { App, RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, forbidden } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { transaction } from '#queues/transaction.ts';
+import { type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { type AttachmentId, asId, type ServerId } from '#schema/ids.ts';
+import { type AttachmentId, asId, type OperationId, type ServerId } from '#schema/ids.ts';
+import type { DataVolume } from '#schema/operations.ts';
 import { type FlavorRow, findFlavor, keptFlavor } from '../flavors/rows.ts';
-import { prepareRoot, rootMapping } from './root-volume.ts';
-import type { NewServer } from './schema.ts';
+import { prepareData } from './data-volume.ts';
+import { readMappings } from './mappings.ts';
+import { prepareRoot, type ServerVolume } from './root-volume.ts';
+import type { Mapping, NewServer } from './schema.ts';
 import { linksOf } from './view.ts';
 
 /**
- * The volume's new status (or the new volume), the attachment, the server and its operation in one transaction; answers
- * at once. A conductor chooses the hypervisor.
+ * The volumes' new status (or the new volumes), their attachments, the server and its operation in one transaction; answers
+ * at once. A conductor chooses the hypervisor, and has the volumes beside the root attached once the server runs.
  */
 export async function createServer(context: RequestContext, wanted: NewServer): Promise<Reply> {
   const { app, caller } = context;
-  const mapping = rootMapping(wanted);
+  const mappings = readMappings(wanted);
   const flavor = await chosenFlavor(context, wanted.flavorRef);
   const place = await readPlace(context, wanted.availability_zone ?? null);
-  const root = await prepareRoot(context, mapping);
-  const { volumeId, volumeProject } = root;
+  const root = disk(app, mappings.root, await prepareRoot(context, mappings.root));
+  const data: Disk[] = [];
+  for (const mapping of mappings.data) data.push(disk(app, mapping, await prepareData(context, mapping)));
+  const { attachmentId, volume } = root;
+  const { volumeId, volumeProject } = volume;
   const id = asId<ServerId>(app.ids.uuid());
-  const attachmentId = asId<AttachmentId>(app.ids.uuid());
   const now = sqlTime(app.clock.now());
-  const operation = await transaction(app.db, async (tx) => {
-    const making = await root.take(tx);
+  const operations = await transaction(app.db, async (tx) => {
+    const making = await volume.take(tx);
     tx.later(
       tx.q.insertInto('servers').values({
         id,
@@ -45,28 +50,12 @@ export async function createServer(context: RequestContext, wanted: NewServer): 
         updated_at: now,
       }),
     );
-    tx.later(
-      tx.q.insertInto('attachments').values({
-        id: attachmentId,
-        volume_id: volumeId,
-        project_id: volumeProject,
-        server_id: id,
-        status: 'attaching',
-        host: null,
-        managed: 1,
-        mountpoint: null,
-        mode: 'rw',
-        connector: null,
-        connection: null,
-        initiator: null,
-        ...newAccount(context, volumeId),
-        boot_index: 0,
-        delete_on_termination: mapping.delete_on_termination === true ? 1 : 0,
-        attached_at: null,
-        created_at: now,
-        updated_at: null,
-      }),
-    );
+    writeAttachment(context, tx, id, root, now);
+    const others: { readonly disk: Disk; readonly making: OperationId | null }[] = [];
+    for (const each of data) {
+      others.push({ disk: each, making: await each.volume.take(tx) });
+      writeAttachment(context, tx, id, each, now);
+    }
     const booting = await app.operations.begin(tx, {
       kind: 'server.create',
       volumeId,
@@ -74,16 +63,70 @@ export async function createServer(context: RequestContext, wanted: NewServer): 
       projectId: volumeProject,
       userId: caller.userId,
       requestId: context.requestId,
-      input: { serverId: id, ...place, madeVolume: making !== null },
+      input: {
+        serverId: id,
+        ...place,
+        madeVolume: making !== null,
+        data: others.map((other) => dataVolume(other.disk, other.making !== null)),
+      },
     });
-    // The second waits in line.
-    return making ?? booting;
+    // What is made goes first; the server waits in its root's line.
+    return [making ?? booting, ...others.flatMap((other) => other.making ?? [])];
   }).catch((error: unknown) => {
-    throw root.refusal(error) ?? error;
+    const refusals = [root, ...data].map((each) => each.volume.refusal(error));
+    throw refusals.find((refusal) => refusal !== undefined) ?? error;
   });
-  app.operations.submit(operation);
+  for (const operation of operations) app.operations.submit(operation);
   const server = { id, links: linksOf(context, id), 'OS-DCF:diskConfig': 'MANUAL' as const };
   return { status: 202, body: { server }, headers: { Location: `${context.selfUrl}/servers/${id}` } };
+}
+
+/** A volume of the server's, and how it is to be attached. */
+interface Disk {
+  readonly mapping: Mapping;
+  readonly volume: ServerVolume;
+  readonly attachmentId: AttachmentId;
+}
+
+function disk({ ids }: App, mapping: Mapping, volume: ServerVolume): Disk {
+  return { mapping, volume, attachmentId: asId<AttachmentId>(ids.uuid()) };
+}
+
+function dataVolume({ mapping, volume, attachmentId }: Disk, made: boolean): DataVolume {
+  return { volumeId: volume.volumeId, attachmentId, device: mapping.device_name ?? null, made };
+}
+
+/** It has no host yet: that is chosen with the server's. */
+function writeAttachment(
+  context: RequestContext,
+  tx: Tx,
+  serverId: ServerId,
+  { mapping, volume, attachmentId }: Disk,
+  now: string,
+): void {
+  const { volumeId, volumeProject } = volume;
+  tx.later(
+    tx.q.insertInto('attachments').values({
+      id: attachmentId,
+      volume_id: volumeId,
+      project_id: volumeProject,
+      server_id: serverId,
+      status: 'attaching',
+      host: null,
+      managed: 1,
+      mountpoint: null,
+      mode: 'rw',
+      connector: null,
+      connection: null,
+      initiator: null,
+      ...newAccount(context, volumeId),
+      boot_index: Number(mapping.boot_index ?? -1) === 0 ? 0 : null,
+      delete_on_termination: mapping.delete_on_termination === true ? 1 : 0,
+      attached_at: null,
+      created_at: now,
+      updated_at: null,
+    }),
+  );
 }
 
 /** A flavor's id, or a link that ends in it. */

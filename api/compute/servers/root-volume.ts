@@ -7,9 +7,10 @@ import { type ApiError, badRequest } from '#api/http/errors.ts';
 import type { Tx } from '#queues/transaction.ts';
 import type { OperationId, ProjectId, VolumeId } from '#schema/ids.ts';
 import { holdType, reserve } from '../volume-attachments/reserve.ts';
-import type { Mapping, NewServer } from './schema.ts';
+import type { Mapping } from './schema.ts';
 
-export interface RootVolume {
+/** A volume that a server is made with. */
+export interface ServerVolume {
   readonly volumeId: VolumeId;
   readonly volumeProject: ProjectId;
   /**
@@ -21,29 +22,8 @@ export interface RootVolume {
   readonly refusal: (error: unknown) => ApiError | undefined;
 }
 
-const FROM_VOLUMES =
-  'Servers boot from volumes here: name one in block_device_mapping_v2 (openstack server create --volume VOLUME), or have the image made one (--image IMAGE --boot-from-volume GIB).';
-
-/** The mapping of the root disk. @throws ApiError 400 when there is none, or anything beside it. */
-export function rootMapping({ block_device_mapping_v2: mappings = [], imageRef }: NewServer): Mapping {
-  const [root, ...rest] = mappings;
-  if (root === undefined) throw badRequest(FROM_VOLUMES);
-  if (rest.length > 0) {
-    throw badRequest(
-      'A server is made with its root volume alone; attach others once it is there (openstack server add volume).',
-    );
-  }
-  if (Number(root.boot_index ?? -1) !== 0)
-    throw badRequest('Invalid block device mapping: boot_index must be 0.');
-  if (root.destination_type === 'local') throw badRequest(FROM_VOLUMES);
-  if ((imageRef ?? '') !== '' && !(root.source_type === 'image' && root.uuid === imageRef)) {
-    throw badRequest('imageRef names another image than the root volume is to be made from.');
-  }
-  return root;
-}
-
 /** @throws ApiError 400 when the server cannot boot from that. */
-export async function prepareRoot(context: RequestContext, mapping: Mapping): Promise<RootVolume> {
+export async function prepareRoot(context: RequestContext, mapping: Mapping): Promise<ServerVolume> {
   const { source_type: source = 'volume', uuid } = mapping;
   if (uuid == null) throw badRequest('Invalid block device mapping: the root volume has no uuid.');
   switch (source) {
@@ -60,7 +40,7 @@ export async function prepareRoot(context: RequestContext, mapping: Mapping): Pr
   }
 }
 
-async function existing(context: RequestContext, id: string): Promise<RootVolume> {
+async function existing(context: RequestContext, id: string): Promise<ServerVolume> {
   const volume = await findVolume(context, id);
   if (volume.bootable === 0) throw badRequest(`Block Device ${volume.id} is not bootable.`);
   await checkStorage(context.app, volume);
@@ -80,7 +60,7 @@ async function made(
   context: RequestContext,
   { volume_size: size, volume_type }: Mapping,
   source: Pick<NewVolume, 'imageRef' | 'snapshot_id'>,
-): Promise<RootVolume> {
+): Promise<ServerVolume> {
   const volume = await prepareVolume(context, { ...source, size, volume_type });
   if (volume.row.bootable === 0) {
     throw badRequest('Block Device Mapping is Invalid: the snapshot is of a volume that is not bootable.');

@@ -58,6 +58,12 @@ const mapping = z.looseObject({
   volume_size: sizeGib.nullish(),
   volume_type: text255.nullish(),
   delete_on_termination: flag.optional(),
+  /** Not of the root, which is vda. */
+  device_name: z
+    .string()
+    .regex(/^(\/dev\/)?(vd|sd|hd|xvd)[a-z]{1,3}$/, { error: 'is not a device like /dev/vdb' })
+    .nullish(),
+  tag: z.string().optional(),
 });
 export type Mapping = z.output<typeof mapping>;
 

@@ -1,0 +1,66 @@
+import { checkStorage } from '#api/block-storage/services/down.ts';
+import { prepareVolume } from '#api/block-storage/volumes/create.ts';
+import { findVolume } from '#api/block-storage/volumes/rows.ts';
+import type { NewVolume } from '#api/block-storage/volumes/schema.ts';
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest } from '#api/http/errors.ts';
+import { holdType, reserve } from '../volume-attachments/reserve.ts';
+import type { ServerVolume } from './root-volume.ts';
+import type { Mapping } from './schema.ts';
+
+/** A volume that a server gets beside its root. @throws ApiError 400 or 404 when it cannot be had. */
+export async function prepareData(context: RequestContext, mapping: Mapping): Promise<ServerVolume> {
+  const { source_type: source = 'volume', destination_type: destination, uuid } = mapping;
+  if (destination === 'local') {
+    throw badRequest(
+      'Block Device Mapping is Invalid: servers have no disks but volumes (destination_type).',
+    );
+  }
+  if (source === 'blank') {
+    // Nova's word for a volume of nothing; without a destination it would be a disk of the host's.
+    if (destination === undefined) {
+      throw badRequest('Block Device Mapping is Invalid: a blank disk must be a volume (destination_type).');
+    }
+    return made(context, mapping, {});
+  }
+  if (uuid == null) throw badRequest(`Block Device Mapping is Invalid: a ${source} is named by its uuid.`);
+  switch (source) {
+    case 'volume':
+      return existing(context, uuid);
+    case 'image':
+      return made(context, mapping, { imageRef: uuid });
+    case 'snapshot':
+      return made(context, mapping, { snapshot_id: uuid });
+    default:
+      return source satisfies never;
+  }
+}
+
+async function existing(context: RequestContext, id: string): Promise<ServerVolume> {
+  const volume = await findVolume(context, id);
+  await checkStorage(context.app, volume);
+  return {
+    volumeId: volume.id,
+    volumeProject: volume.project_id,
+    async take(tx) {
+      holdType(tx, volume);
+      await reserve(context, tx, volume);
+      return null;
+    },
+    refusal: () => undefined,
+  };
+}
+
+async function made(
+  context: RequestContext,
+  { volume_size: size, volume_type }: Mapping,
+  source: Pick<NewVolume, 'imageRef' | 'snapshot_id'>,
+): Promise<ServerVolume> {
+  const { row, write, refusal } = await prepareVolume(context, { ...source, size, volume_type });
+  return {
+    volumeId: row.id,
+    volumeProject: row.project_id,
+    take: (tx) => write(tx, true),
+    refusal,
+  };
+}
