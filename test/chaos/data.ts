@@ -30,6 +30,17 @@ export class VolumeData {
     await verifyFile(this.#volume(volume), of);
   }
 
+  async verifyUnmanaged(volume: string): Promise<void> {
+    await verifyFile(join(this.#folder, `unmanaged-${volume}`), volume);
+  }
+  /** Former ids of volumes that are no more, whose data are still there. */
+  async unmanaged(): Promise<string[]> {
+    const names = await readdir(this.#folder);
+    return names
+      .filter((name) => name.startsWith('unmanaged-'))
+      .map((name) => name.slice('unmanaged-'.length));
+  }
+
   async verifySnapshot(snapshot: string, of: string): Promise<void> {
     await verifyFile(join(this.#folder, `snapshot-${snapshot}`), of);
   }

@@ -124,7 +124,8 @@ async function foundOn(rig: Rig): Promise<Inventory> {
     .execute();
   const steps = await db.selectFrom('operation_steps').selectAll().where('state', '=', 'running').execute();
   return sorted({
-    files: await readdir(join(stack.runDir, 'volumes')),
+    // What was unmanaged is nobody's.
+    files: (await readdir(join(stack.runDir, 'volumes'))).filter((name) => !name.startsWith('unmanaged-')),
     exports: targets.map(
       ({ name, initiators, accounts }) =>
         `${uuids(name).join()}: ${initiators.join()} / ${accounts.filter((each) => !guard(each)).join()}`,

@@ -39,6 +39,8 @@ export interface Way {
   readonly skips?: readonly string[];
   /** More places within its tasks, by row. */
   readonly inside?: Readonly<Record<string, readonly StoppingPoint[]>>;
+  /** Places that only other ways pass. */
+  readonly never?: readonly StoppingPoint[];
   /** Rows that are undone; then only the undos count, the rest is another way's. */
   readonly undoes?: readonly string[];
 }
@@ -46,12 +48,19 @@ export interface Way {
 type TaskRow = Exclude<AnyRow, { on: 'conductor' }>;
 
 /** Every place that an operation passes on this way, in order: before, during and after the effect of each step. */
-export function placesOf({ kind, skips = [], inside = {}, undoes }: Way): Place[] {
+export function placesOf({ kind, skips = [], inside = {}, never = [], undoes }: Way): Place[] {
   const rows = taskRows(kind).filter(({ name }) => !skips.includes(name));
   if (undoes !== undefined) {
     return rows
       .filter(({ name }) => undoes.includes(name))
-      .flatMap(({ undo }) => ('none' in undo ? [] : around(undo.task, INSIDE[undo.task])));
+      .flatMap(({ undo }) =>
+        'none' in undo
+          ? []
+          : around(
+              undo.task,
+              INSIDE[undo.task].filter((point) => !never.includes(point)),
+            ),
+      );
   }
   return [
     `api.writing@${kind}`,

@@ -260,6 +260,22 @@ export class Rig extends Stage {
     return { attachment: found.id, volume: found.volume };
   }
 
+  /** What a volume has left that was unmanaged: its former id. */
+  async unmanaged(): Promise<string> {
+    const [left] = await this.data.unmanaged();
+    if (left !== undefined) return left;
+    const volume = await this.volume('available', 'unmanages');
+    await this.call('POST', this.path(`volumes/${volume}/action`), { 'os-unmanage': {} });
+    await this.until('a volume is unmanaged', async () => (await this.data.unmanaged()).includes(volume));
+    await this.until('it is forgotten', async () => (await this.volumes('unmanages')).length === 0);
+    return volume;
+  }
+  async manage(former: string, name: string): Promise<void> {
+    const { name: host } = await this.db.selectFrom('pools').select('name').executeTakeFirstOrThrow();
+    const ref = { 'source-name': `unmanaged-${former}` };
+    await this.call('POST', this.path('manageable_volumes'), { volume: { host, ref, name } });
+  }
+
   /** A volume that servers may boot from, free. */
   async bootable(): Promise<string> {
     const volume = await this.volume('available', 'root');

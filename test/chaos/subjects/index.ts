@@ -1,6 +1,7 @@
 import type { OperationKind } from '#schema/operations.ts';
 import { CLIENT_SUBJECTS } from './clients.ts';
 import { COPY_SUBJECTS } from './copies.ts';
+import { MANAGE_SUBJECTS } from './manage.ts';
 import { SERVER_SUBJECTS } from './servers.ts';
 import type { Subject } from './subject.ts';
 import { VOLUME_SUBJECTS } from './volumes.ts';
@@ -11,12 +12,11 @@ export const SUBJECTS: readonly Subject[] = [
   ...COPY_SUBJECTS,
   ...CLIENT_SUBJECTS,
   ...SERVER_SUBJECTS,
+  ...MANAGE_SUBJECTS,
 ];
 
 /** Flows that are not in the matrix, and why. */
 export const EXEMPT: Readonly<Partial<Record<OperationKind, string>>> = {
   'volume.force-detach': 'asks for a host that is down for over a minute: test/e2e has it',
   'volume.repair': 'asks for a difference to repair; its tasks are those of other flows',
-  'volume.manage': 'one rename, tested by its own suite',
-  'volume.unmanage': 'one rename, tested by its own suite',
 };

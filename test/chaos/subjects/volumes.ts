@@ -57,6 +57,8 @@ export const VOLUME_SUBJECTS: readonly Subject[] = [
     title: 'attach that fails',
     kind: 'volume.attach',
     undoes: ['plug'],
+    // The guest never saw it.
+    never: ['detach.requested'],
     async begin(rig) {
       const volume = await rig.volume('available');
       return keeping(rig, volume, () => rig.attach(volume, '/dev/vda'));
