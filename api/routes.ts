@@ -10,6 +10,7 @@ import { poolRoutes } from './block-storage/pools/routes.ts';
 import { qosRoutes } from './block-storage/qos-specs/routes.ts';
 import { serviceRoutes } from './block-storage/services/routes.ts';
 import { snapshotRoutes } from './block-storage/snapshots/routes.ts';
+import { statusRoutes } from './block-storage/status/routes.ts';
 import { typeRoutes } from './block-storage/types/routes.ts';
 import { volumeRoutes } from './block-storage/volumes/routes.ts';
 import { flavorRoutes } from './compute/flavors/routes.ts';
@@ -37,6 +38,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...availabilityZoneRoutes,
   ...extensionRoutes,
   ...operationRoutes,
+  ...statusRoutes,
   ...driftRoutes,
   ...messageRoutes,
 ];
@@ -95,4 +97,6 @@ function openApiDocument(): Reply {
 export const documents: ReadonlyMap<string, (request: IncomingMessage) => Reply> = new Map([
   ...versionDocuments,
   ['/openapi.json', openApiDocument],
+  // For load balancers; `/readyz` beside the metrics also asks MySQL.
+  ['/healthcheck', () => ({ status: 200, json: '{"status":"ok"}' })],
 ]);

@@ -1,11 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Koa from 'koa';
+import { currentSpan, inSpan, parseTraceparent, type SpanSpec } from '#telemetry/tracing.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { drain, mayTakeLong } from './http/bytes.ts';
 import type { App } from './http/context.ts';
 import { type ApiRoot, Dispatcher, type Exchange } from './http/dispatch.ts';
 import { ApiError, noSuchRoute } from './http/errors.ts';
+import { countRequest } from './http/metrics.ts';
 import type { Reply } from './http/route.ts';
 import { send } from './http/send.ts';
 import { apiRoots, documents } from './routes.ts';
@@ -36,8 +38,18 @@ export function createApi(app: App, options: ApiOptions): Server {
 
   const newRequestId = (): string => `req-${app.ids.uuid()}`;
 
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const exchange = { request, response, requestId: newRequestId() };
+  function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchange: Exchange = { request, response, requestId: newRequestId() };
+    const answered = countRequest(request.method);
+    response.once('close', () => answered(exchange.route, response.statusCode));
+    return inSpan(
+      () => serverSpan(exchange),
+      () => respond(exchange),
+    );
+  }
+
+  async function respond(exchange: Exchange): Promise<void> {
+    const { request, response } = exchange;
     let reply: Reply;
     try {
       reply = await reach(exchange);
@@ -45,6 +57,7 @@ export function createApi(app: App, options: ApiOptions): Server {
       reply = failure(error, exchange);
       if (mayTakeLong(request.socket)) await drain(request);
     }
+    tellSpan(exchange, reply.status);
     if (!response.headersSent && !response.destroyed) send(response, reply, exchange.requestId);
     else reply.stream?.destroy();
   }
@@ -84,6 +97,25 @@ export function createApi(app: App, options: ApiOptions): Server {
   );
   server.on('clientError', (error, socket: Socket) => refuse(error, socket, newRequestId()));
   return server;
+}
+
+function serverSpan({ request, requestId }: Exchange): SpanSpec {
+  const header = request.headers['traceparent'];
+  return {
+    name: request.method ?? 'HTTP',
+    kind: 'server',
+    root: true,
+    parent: typeof header === 'string' && parseTraceparent(header) !== null ? header : null,
+    attributes: { 'http.request.method': request.method ?? '', 'blockyard.request': requestId },
+  };
+}
+
+function tellSpan({ request, route }: Exchange, status: number): void {
+  const span = currentSpan();
+  if (span === undefined) return;
+  if (route !== undefined) span.rename(`${request.method ?? ''} ${route}`);
+  span.set({ 'http.response.status_code': status, ...(route !== undefined && { 'http.route': route }) });
+  if (status >= 500) span.fail(`status ${status}`);
 }
 
 function rootOf(path: string): ApiRoot | undefined {

@@ -42,6 +42,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       return (argv) => operationsCommand(argv, process, process.env);
     },
   },
+  status: {
+    summary: 'say which services are up, what is stuck, and what waits in the queues',
+    load: async () => {
+      const { statusCommand } = await import('./commands/status/command.ts');
+      return (argv) => statusCommand(argv, process, process.env);
+    },
+  },
   restored: {
     summary: 'after a restore of MySQL: bring it and the hosts together again',
     load: async () => {

@@ -4,7 +4,9 @@ import { type Clock, sqlTime } from '#schema/clock.ts';
 import type { Ids, OperationId } from '#schema/ids.ts';
 import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { Tables } from '#schema/tables.ts';
+import { currentTrace } from '#telemetry/tracing.ts';
 import { endedChannel, OPERATIONS_QUEUE } from '../names.ts';
+import { queueDepths } from '../queue-depths.ts';
 import { openRedis } from '../redis.ts';
 import { reach } from '../stopping-points.ts';
 import { BUILDER, Tx } from '../transaction.ts';
@@ -49,7 +51,7 @@ function beginning(id: OperationId, operation: NewOperation<OperationKind>, now:
         input: JSON.stringify(operation.input),
         owner: null,
         seq_base: sql<number>`LAST_INSERT_ID()`,
-        traceparent: null,
+        traceparent: currentTrace(),
         error: null,
         created_at: now,
         started_at: null,
@@ -120,6 +122,8 @@ export function createOperationGateway(
         }
       }
     },
+
+    depths: (queues) => queueDepths(commands, prefix, queues),
 
     async close() {
       await queue.close();

@@ -3,6 +3,7 @@ import type { AttachmentId, OperationId, ProjectId, UserId, VolumeId } from '#sc
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
+import type { QueueDepth } from '../queue-depths.ts';
 import type { Tx } from '../transaction.ts';
 
 export interface NewOperation<K extends OperationKind> {
@@ -34,4 +35,6 @@ export interface OperationGateway {
   submit(id: OperationId): void;
   /** Waits until the operation has ended, or `timeoutMs` have passed (then with the state it has). */
   ended(id: OperationId, timeoutMs: number): Promise<EndedOperation>;
+  /** What waits in these queues. @throws Error while Redis is away. */
+  depths(queues: readonly string[]): Promise<QueueDepth[]>;
 }

@@ -13,12 +13,13 @@ import { sqlTime } from '#schema/clock.ts';
 import { isUuid, type OperationId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import { type Waiting, waitingFor } from '../operations/waiting.ts';
+import { whatFailed } from './what-failed.ts';
 
 /** Messages exist from 3.3, filters and pages of them from 3.5. */
 const SINCE = 3;
-/** Operations are kept, but the field is part of Cinder's view; this is its default of 30 days. */
 /** Of the operations under way, so many are looked at. */
 const MOST_WAITING = 1_000;
+/** Operations are kept, but the field is part of Cinder's view; this is its default of 30 days. */
 const KEPT_MS = 30 * 24 * 3_600_000;
 
 const message = z.strictObject({
@@ -63,7 +64,7 @@ async function waitingRows(
 
 type Row = Awaited<ReturnType<ReturnType<typeof failures>['execute']>>[number];
 
-function view(context: RequestContext, row: Row, waits?: Waiting) {
+function view(context: RequestContext, row: Row, failed: string | undefined, waits?: Waiting) {
   const created = isoTime(row.created_at);
   const until = new Date(Date.parse(`${created.slice(0, 23)}Z`) + KEPT_MS).toISOString();
   const handed = row.state === 'stuck' ? ', handed to an administrator' : '';
@@ -72,7 +73,7 @@ function view(context: RequestContext, row: Row, waits?: Waiting) {
     event_id: row.kind,
     user_message:
       waits === undefined
-        ? `${row.kind}${handed}: ${row.error ?? ''}`
+        ? `${row.kind}${handed}: ${row.error ?? ''}${failed === undefined ? '' : ` (${failed})`}`
         : `${row.kind} waits since ${waits.since.slice(0, 19)} UTC and goes on by itself: ${waits.reason}`,
     message_level: waits === undefined ? ('ERROR' as const) : ('INFO' as const),
     resource_type: 'VOLUME' as const,
@@ -83,6 +84,8 @@ function view(context: RequestContext, row: Row, waits?: Waiting) {
     links: [
       { rel: 'self', href: `${context.selfUrl}/messages/${row.id}` },
       { rel: 'bookmark', href: `${context.bookmarkUrl}/messages/${row.id}` },
+      // Ours: its whole timeline.
+      { rel: 'operation', href: `${context.selfUrl}/operations/${row.id}` },
     ],
   };
 }
@@ -120,7 +123,11 @@ export const messageRoutes: readonly Route[] = [
           (query['request_id'] === undefined || row.request_id === query['request_id']),
       );
       const page = pageOf(context, query, wanted, SORT_COLUMNS, 'messages', noMessage);
-      const messages = page.rows.map((row) => view(context, row, waits.get(row.id)));
+      const why = await whatFailed(
+        context,
+        page.rows.map(({ id }) => id),
+      );
+      const messages = page.rows.map((row) => view(context, row, why.get(row.id), waits.get(row.id)));
       return {
         status: 200,
         body: { messages, ...(page.links.length > 0 && { messages_links: page.links }) },
@@ -141,11 +148,14 @@ export const messageRoutes: readonly Route[] = [
             .where('id', '=', id.toLowerCase() as OperationId)
             .executeTakeFirst()
         : undefined;
-      if (row !== undefined) return { status: 200, body: { message: view(context, row) } };
+      if (row !== undefined) {
+        const why = await whatFailed(context, [row.id]);
+        return { status: 200, body: { message: view(context, row, why.get(row.id)) } };
+      }
       const { rows, waits } = await waitingRows(context);
       const waiting = rows.find((each) => each.id === id.toLowerCase());
       if (waiting === undefined) throw noMessage(id);
-      return { status: 200, body: { message: view(context, waiting, waits.get(waiting.id)) } };
+      return { status: 200, body: { message: view(context, waiting, undefined, waits.get(waiting.id)) } };
     },
   }),
 ];
