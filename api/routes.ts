@@ -4,6 +4,7 @@ import { availabilityZoneRoutes } from './block-storage/availability-zones/route
 import { driftRoutes } from './block-storage/drift/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
+import { manageableVolumeRoutes } from './block-storage/manageable-volumes/routes.ts';
 import { messageRoutes } from './block-storage/messages/routes.ts';
 import { operationRoutes } from './block-storage/operations/routes.ts';
 import { poolRoutes } from './block-storage/pools/routes.ts';
@@ -21,6 +22,8 @@ import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS } from './http/microversion.ts
 import { describeApis } from './http/openapi.ts';
 import type { Reply, Route } from './http/route.ts';
 import { Router } from './http/router.ts';
+import { login } from './identity/login.ts';
+import { identityRoutes } from './identity/routes.ts';
 import { imageRoutes } from './image/routes.ts';
 import { ticketBearer } from './image/ticket.ts';
 import { versionDocuments } from './versions/documents.ts';
@@ -40,6 +43,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...operationRoutes,
   ...statusRoutes,
   ...driftRoutes,
+  ...manageableVolumeRoutes,
   ...messageRoutes,
 ];
 
@@ -60,6 +64,7 @@ export const apiRoots: readonly ApiRoot[] = [
     projectOptionalSince: 1,
     legacyVersionHeader: 'x-openstack-nova-api-version',
   },
+  { prefix: '/identity/v3', router: new Router(identityRoutes), projectOptionalSince: 0, login },
   ...['/image/v2', '/image'].map(imageRoot),
 ];
 
@@ -88,6 +93,7 @@ function openApiDocument(): Reply {
       },
       { prefix: '/compute/v2.1', tag: 'Compute', versions: COMPUTE_VERSIONS, routes: computeRoutes },
       { prefix: '/image/v2', tag: 'Image', routes: imageRoutes },
+      { prefix: '/identity/v3', tag: 'Identity', routes: identityRoutes },
     ]),
   );
   return { status: 200, json: openApi };

@@ -172,16 +172,18 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
     },
     async leave(from, to) {
       assertLvName(to);
-      const items = await this.items();
-      const item = items.find(({ name }) => name === from);
-      const taken = items.some(({ name }) => name === to);
-      if (item !== undefined) {
-        if (taken) throw new TaskError('refused', `the name ${to} is taken`);
-        if (item.open === true) throw new TaskError('refused', `${from} is open`);
+      const found = await rows(`lv_name=${from}||lv_name=${to}`);
+      const taken = found.find(({ name }) => name === to);
+      const lv = found.find(({ name }) => name === from);
+      if (lv !== undefined) {
+        if (taken !== undefined) throw new TaskError('refused', `the name ${to} is taken`);
+        ours(lv);
+        if ((await this.items()).some(({ name, open }) => name === from && open === true))
+          throw new TaskError('refused', `${from} is open`);
         await door.change('lvrename', [door.group, from, to]);
-        devices.delete(from);
       }
-      if ((item !== undefined || taken) && readName(to) === null)
+      // A crash may have come between; and what has one of our names keeps the mark.
+      if ((lv ?? taken)?.tags.includes(TAG) === true && readName(to) === null)
         await door.change('lvchange', ['--deltag', TAG, full(to)]);
     },
   };
@@ -201,7 +203,7 @@ function itemOf(row: Readonly<Record<string, string>>): StoredItem {
     id: ours?.id ?? null,
     sizeBytes: Number(row['lv_size']),
     origin: row['origin'] || null,
-    open: attributes[5] === 'o',
+    open: attributes[4] === 'X' ? null : attributes[5] === 'o',
     unfit: unfitness(attributes),
   };
 }
@@ -218,7 +220,8 @@ function unfitness(attributes: string): string | null {
   if (type === 'o') return 'it has snapshots';
   if (!'-V'.includes(type)) return type === 's' ? 'a snapshot' : 'not a plain logical volume';
   if (permission !== 'w') return 'not writable';
-  if (!'-a'.includes(state)) return 'suspended or invalid';
+  // `X`: LVM was not told, where there is no device-mapper.
+  if (!'-aX'.includes(state)) return 'suspended or invalid';
   return attributes[8] === 'p' ? 'a physical volume is missing' : null;
 }
 

@@ -51,12 +51,13 @@ export class DriftRig implements AsyncDisposable {
     this.tgt = createTgtClient(stack.env['BLOCKYARD_TGT_SOCKET']!);
   }
 
-  static async start(): Promise<DriftRig> {
+  static async start(auth: 'none' | 'tokens' = 'tokens'): Promise<DriftRig> {
     const dir = await mkdtemp(join(tmpdir(), 'by-d-'));
     const stack = await startStack({
       runDir: join(dir, 'run'),
       log: (name, line) => appendFileSync(join(dir, 'log'), `${name} ${line}\n`),
       ready: servicesUp,
+      auth,
     });
     const server = randomUUID();
     const rig = new DriftRig(stack, server, dir);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Backend } from '#storage-agent/backends/backend.ts';
 
 const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
 
 /** What every backend must do; `make` gives a fresh, empty one. Sizes are multiples of any allocation unit. */
 export function itIsABackend(make: () => Promise<Backend>): void {
@@ -66,5 +67,54 @@ export function itIsABackend(make: () => Promise<Backend>): void {
     const { totalGib, freeGib } = await backend.capacity();
     assert.ok(totalGib > 0);
     assert.ok(freeGib >= 0 && freeGib <= totalGib);
+  });
+
+  it('lists what there is, ours and not', async () => {
+    const volume = id();
+    await backend.ensure(volume, 64 * MIB);
+    const mine = async () => (await backend.items())?.find((item) => item.id === volume);
+    assert.deepEqual(await mine(), {
+      kind: 'volume',
+      name: `volume-${volume}`,
+      id: volume,
+      sizeBytes: 64 * MIB,
+      origin: null,
+      open: (await mine())?.open,
+      unfit: null,
+    });
+    await backend.remove('volume', volume);
+    assert.equal(await mine(), undefined);
+    await backend.remove('volume', volume);
+  });
+
+  it('gives a volume another name, and takes it back, however often it is asked', async () => {
+    const [volume, again] = [id(), id()];
+    const name = `unmanaged-${volume}`;
+    const lies = async () => (await backend.items())?.filter((item) => item.name.includes(volume));
+    await backend.ensure(volume, 64 * MIB);
+    for (let time = 0; time < 2; time += 1) {
+      await backend.release(volume, name);
+      assert.deepEqual(
+        (await lies())?.map(({ kind, name }) => [kind, name]),
+        [['foreign', name]],
+      );
+    }
+    // Never over somebody else's.
+    await backend.ensure(again, 64 * MIB);
+    await assert.rejects(backend.release(again, name), { code: 'refused' });
+    await backend.absent(again);
+    await assert.rejects(backend.adopt(volume, 'not-there', GIB), { code: 'not-found' });
+    await assert.rejects(backend.adopt(volume, name, 3 * GIB), { code: 'refused', message: /size/ });
+    for (let time = 0; time < 2; time += 1) {
+      assert.equal(await backend.adopt(volume, name, GIB), GIB);
+      assert.deepEqual(
+        (await lies())?.map(({ kind, sizeBytes }) => [kind, sizeBytes]),
+        [['volume', GIB]],
+      );
+    }
+    await backend.absent(volume);
+    await assert.rejects(backend.adopt(volume, '../somewhere', GIB), { code: 'invalid' });
+    await assert.rejects(backend.release(volume, '../somewhere'), { code: 'invalid' });
+    assert.deepEqual(await lies(), []);
   });
 }

@@ -1,0 +1,75 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest, invalidInput } from '#api/http/errors.ts';
+import { readPage } from '#api/http/pagination.ts';
+import type { Reply } from '#api/http/route.ts';
+import { findPool, listStored, type Manageable } from './stored.ts';
+
+type Query = Readonly<Record<string, string>>;
+
+/** What could be managed on one pool, in pages. */
+export async function listManageable(context: RequestContext, query: Query, detail: boolean): Promise<Reply> {
+  const { host } = query;
+  if (host === undefined || host === '') throw badRequest("The 'host' query parameter is missing.");
+  const { name } = await findPool(context, host);
+  const { limit, offset, marker } = readPage(query);
+  const all = (await listStored(context, name)).toSorted(order(query));
+  const at = marker === undefined ? -1 : all.findIndex((each) => each.name === nameIn(marker));
+  if (marker !== undefined && at === -1) throw badRequest('marker not found');
+  const shown = all.slice(at + 1 + offset, at + 1 + offset + limit);
+  const last = shown.at(-1);
+  const next =
+    last === undefined || shown.length < limit ? [] : [{ rel: 'next', href: link(context, last, detail) }];
+  return {
+    status: 200,
+    body: {
+      'manageable-volumes': shown.map((each) => view(each, detail)),
+      ...(next.length > 0 && { 'manageable-volumes_links': next }),
+    },
+  };
+}
+
+function view({ name, sizeGib, sizeBytes, reason, volumeId }: Manageable, detail: boolean) {
+  return {
+    reference: { 'source-name': name },
+    size: sizeGib,
+    safe_to_manage: reason === null,
+    ...(detail && {
+      reason_not_safe: reason,
+      cinder_id: volumeId,
+      extra_info: { size_bytes: sizeBytes },
+    }),
+  };
+}
+
+function link({ selfUrl, rawQuery }: RequestContext, { name }: Manageable, detail: boolean): string {
+  const query = new URLSearchParams(rawQuery);
+  query.set('marker', JSON.stringify({ 'source-name': name }));
+  return `${selfUrl}/manageable_volumes${detail ? '/detail' : ''}?${query.toString()}`;
+}
+
+/** A reference, as JSON, as Python prints a dictionary (which is what clients of Cinder send), or a bare name. */
+function nameIn(marker: string): string {
+  return /^\{\s*u?['"]source-name['"]\s*:\s*u?['"](.*)['"]\s*\}$/.exec(marker)?.[1] ?? marker;
+}
+
+/** `sort=size:desc,reference`, or the older `sort_key` and `sort_dir`. */
+function order(query: Query): (a: Manageable, b: Manageable) => number {
+  const { sort, sort_key: key, sort_dir: direction = 'desc' } = query;
+  const text = sort ?? (key === undefined ? 'reference:asc' : `${key}:${direction}`);
+  const keys = text.split(',').map((part) => {
+    const [name = '', way = 'desc'] = part.split(':').map((each) => each.trim());
+    if (name !== 'size' && name !== 'reference')
+      throw invalidInput("Sort key supplied is invalid: only 'size' and 'reference' can be sorted by.");
+    if (way !== 'asc' && way !== 'desc')
+      throw invalidInput("Unknown sort direction, must be 'desc' or 'asc'.");
+    return { name, sign: way === 'asc' ? 1 : -1 };
+  });
+  const byName = (a: Manageable, b: Manageable): number => (a.name < b.name ? -1 : Number(a.name > b.name));
+  return (a, b) => {
+    for (const { name, sign } of keys) {
+      const result = name === 'size' ? a.sizeBytes - b.sizeBytes : byName(a, b);
+      if (result !== 0) return sign * result;
+    }
+    return byName(a, b);
+  };
+}

@@ -1,0 +1,94 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { transaction } from '#queues/transaction.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
+import type { VolumeRow } from '../volumes/rows.ts';
+import { detailView } from '../volumes/view.ts';
+import type { Asked } from './schema.ts';
+import { findPool, listStored, type Manageable } from './stored.ts';
+
+/** Makes a volume of what lies on a backend; a 202 means that the row and the operation are committed. */
+export async function manageVolume(context: RequestContext, asked: Asked): Promise<Reply> {
+  const { app, caller } = context;
+  if ((asked.cluster ?? '') !== '') throw badRequest('There are no clusters: name a host.');
+  if ((asked.host ?? '') === '') throw badRequest("'host' is a required property");
+  const pool = await findPool(context, asked.host ?? '');
+  if ((asked.availability_zone ?? pool.availabilityZone) !== pool.availabilityZone)
+    throw invalidInput(`Pool ${pool.name} is in availability zone ${pool.availabilityZone}.`);
+  const type = await findType(context, asked.volume_type, pool.backendName);
+  const item = choose(await listStored(context, pool.name), asked.ref);
+  const row: VolumeRow = {
+    id: asId<VolumeId>(app.ids.uuid()),
+    project_id: caller.projectId,
+    user_id: caller.userId,
+    name: asked.name ?? null,
+    description: asked.description ?? null,
+    size_gib: item.sizeGib,
+    status: 'managing',
+    availability_zone: pool.availabilityZone,
+    pool: null,
+    volume_type_id: type?.id ?? null,
+    type_name: type?.name ?? null,
+    bootable: asked.bootable === true ? 1 : 0,
+    multiattach: type?.multiattach === true ? 1 : 0,
+    metadata: JSON.stringify(asked.metadata ?? {}),
+    operation_id: null,
+    source_volume_id: null,
+    snapshot_id: null,
+    image_metadata: null,
+    created_at: sqlTime(app.clock.now()),
+    updated_at: null,
+  };
+  const { type_name: _, ...values } = row;
+  const operation = await transaction(app.db, async (tx) => {
+    tx.later(tx.q.insertInto('volumes').values(values));
+    return app.operations.begin(tx, {
+      kind: 'volume.manage',
+      volumeId: row.id,
+      projectId: row.project_id,
+      userId: row.user_id,
+      requestId: context.requestId,
+      input: { name: item.name, pool: pool.name },
+    });
+  });
+  app.operations.submit(operation);
+  return { status: 202, body: { volume: detailView(context, row, []) } };
+}
+
+/** @throws ApiError 400 when there is no such thing, or it cannot be managed */
+function choose(items: readonly Manageable[], ref: Asked['ref']): Manageable {
+  const name = ref['source-name'];
+  const id = ref['source-id']?.toLowerCase();
+  const item = items.find((each) =>
+    name === undefined ? [`volume-${id}`, `unmanaged-${id}`].includes(each.name) : each.name === name,
+  );
+  if (item === undefined)
+    throw invalidInput(
+      `Failed to manage existing volume: there is nothing named ${(name ?? id ?? '').toWellFormed()} there.`,
+    );
+  if (item.reason !== null)
+    throw invalidInput(`Unable to manage existing volume ${item.name}: ${item.reason}.`);
+  return item;
+}
+
+async function findType(
+  { app: { db } }: RequestContext,
+  wanted: string | null | undefined,
+  backendName: string,
+): Promise<{ id: VolumeTypeId; name: string; multiattach: boolean } | undefined> {
+  if (wanted === undefined || wanted === null || wanted === '') return undefined;
+  const query = db.selectFrom('volume_types').select(['id', 'name', 'extra_specs']);
+  const byId = isUuid(wanted)
+    ? await query.where('id', '=', asId<VolumeTypeId>(wanted.toLowerCase())).executeTakeFirst()
+    : undefined;
+  const type = byId ?? (await query.where('name', '=', wanted).executeTakeFirst());
+  if (type === undefined)
+    throw new ApiError(404, `Volume type with name ${wanted.toWellFormed()} could not be found.`);
+  const specs = JSON.parse(type.extra_specs) as Record<string, string>;
+  const wants = specs['volume_backend_name'];
+  if (wants !== undefined && wants !== backendName)
+    throw invalidInput(`Volume type ${type.name} wants backend ${wants}, and the pool is of ${backendName}.`);
+  return { id: type.id, name: type.name, multiattach: specs['multiattach'] === '<is> True' };
+}

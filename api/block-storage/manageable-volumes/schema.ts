@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { flag, links, stringMap, text255, trimmed255 } from '#api/http/fields.ts';
+
+/** Cinder leaves to drivers what a reference is; ours know a name, and the id in a volume's name. */
+const reference = z
+  .record(z.string(), z.string().max(255, { error: 'is too long' }))
+  .refine((ref) => Object.keys(ref).length === 1 && ('source-name' in ref || 'source-id' in ref), {
+    error: "must have exactly one of 'source-name' and 'source-id'",
+  });
+
+const asked = z.looseObject({
+  host: text255.min(1, { error: 'is too short' }).nullish(),
+  cluster: text255.nullish(),
+  ref: reference,
+  name: trimmed255.nullish(),
+  description: trimmed255.nullish(),
+  volume_type: text255.nullish(),
+  availability_zone: text255.nullish(),
+  bootable: flag.nullish(),
+  metadata: stringMap.nullish(),
+});
+export const manageBody = z.strictObject({ volume: asked });
+export type Asked = z.output<typeof asked>;
+
+const summary = {
+  reference: z.record(z.string(), z.string()),
+  /** GiB, rounded up. */
+  size: z.int(),
+  safe_to_manage: z.boolean(),
+};
+const listed = { 'manageable-volumes_links': links.optional() };
+export const summaryReply = z.strictObject({
+  'manageable-volumes': z.array(z.strictObject(summary)),
+  ...listed,
+});
+export const detailReply = z.strictObject({
+  'manageable-volumes': z.array(
+    z.strictObject({
+      ...summary,
+      reason_not_safe: z.string().nullable(),
+      cinder_id: z.string().nullable(),
+      extra_info: z.record(z.string(), z.unknown()).nullable(),
+    }),
+  ),
+  ...listed,
+});
+
+export const unmanageBody = z.strictObject({ 'os-unmanage': z.looseObject({}).nullable() });

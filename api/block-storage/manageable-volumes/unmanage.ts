@@ -1,0 +1,62 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { invalidVolume } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { LostRow, transaction } from '#queues/transaction.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { volumeStatusesBefore } from '#schema/states.ts';
+import { findVolume } from '../volumes/rows.ts';
+
+/** Forgets a volume that nobody uses; its data stay, as `unmanaged-<id>`. */
+export async function unmanageVolume(context: RequestContext, id: string): Promise<Reply> {
+  const { app, caller } = context;
+  const volume = await findVolume(context, id);
+  const statuses = volumeStatusesBefore('unmanaging');
+  const operation = await transaction(app.db, async (tx) => {
+    // The lock comes first: what the conditions look at can't change behind their back.
+    tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());
+    tx.must(
+      tx.q
+        .updateTable('volumes')
+        .set({ status: 'unmanaging', updated_at: sqlTime(app.clock.now()) })
+        .where('id', '=', volume.id)
+        .where('status', 'in', statuses)
+        .where('pool', 'is not', null)
+        .where((eb) =>
+          eb.and([
+            eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', volume.id))),
+            eb.not(eb.exists(eb.selectFrom('snapshots').select('id').where('volume_id', '=', volume.id))),
+            eb.not(
+              eb.exists(
+                eb
+                  .selectFrom(
+                    eb
+                      .selectFrom('volumes as each')
+                      .select('each.id')
+                      .where('each.source_volume_id', '=', volume.id)
+                      .where('each.status', '=', 'creating')
+                      .limit(1)
+                      .as('copies'),
+                  )
+                  .select('copies.id'),
+              ),
+            ),
+          ]),
+        ),
+    );
+    return app.operations.begin(tx, {
+      kind: 'volume.unmanage',
+      volumeId: volume.id,
+      projectId: volume.project_id,
+      userId: caller.userId,
+      requestId: context.requestId,
+      input: { name: `unmanaged-${volume.id}` },
+    });
+  }).catch((error: unknown) => {
+    if (!(error instanceof LostRow)) throw error;
+    throw invalidVolume(
+      `Volume status must be ${statuses.join(' or ')} and must not be attached, being copied or have snapshots; it is ${volume.status}.`,
+    );
+  });
+  app.operations.submit(operation);
+  return { status: 202 };
+}
