@@ -14,11 +14,14 @@ import {
 import type { Authenticator } from './auth/authenticator.ts';
 import { noAuthentication } from './auth/none.ts';
 import { createTokenAuthenticator } from './auth/tokens.ts';
+import type { CertificateFiles } from './http/certificate.ts';
 import { LIMIT_SETTINGS, type Limits, limitsFrom } from './limits/settings.ts';
 
 export interface Config {
   readonly databaseUrl: string;
   readonly redisUrl: string;
+  /** For HTTPS; undefined for plain HTTP. */
+  readonly tls: CertificateFiles | undefined;
   readonly host: string;
   readonly port: number;
   readonly authenticator: Authenticator;
@@ -51,6 +54,8 @@ const SETTINGS_OF_API = {
     .string()
     .regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, { error: 'must be address:port' })
     .default('127.0.0.1:8776'),
+  BLOCKYARD_TLS_CERT: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
+  BLOCKYARD_TLS_KEY: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
   BLOCKYARD_AUTH: z.enum(['none', 'tokens'], { error: 'must be none or tokens' }),
   BLOCKYARD_TOKENS_FILE: z.string().min(1, { error: 'is empty' }).optional(),
   BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
@@ -76,6 +81,7 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
   return {
     databaseUrl: databaseUrl(env),
     redisUrl: redisUrl(env),
+    tls: certificateOf(env),
     host,
     port: Number(env.BLOCKYARD_LISTEN.slice(colon + 1)),
     authenticator: env.BLOCKYARD_AUTH === 'none' ? noAuthentication : tokensFrom(env.BLOCKYARD_TOKENS_FILE),
@@ -94,6 +100,17 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
         ? undefined
         : { url: env.BLOCKYARD_GLANCE_URL, account: glanceAccount(env) },
   };
+}
+
+function certificateOf(env: {
+  readonly BLOCKYARD_TLS_CERT?: string | undefined;
+  readonly BLOCKYARD_TLS_KEY?: string | undefined;
+}): CertificateFiles | undefined {
+  const { BLOCKYARD_TLS_CERT: cert, BLOCKYARD_TLS_KEY: key } = env;
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined) throw new Error('BLOCKYARD_TLS_CERT is not set, but BLOCKYARD_TLS_KEY is');
+  if (key === undefined) throw new Error('BLOCKYARD_TLS_KEY is not set, but BLOCKYARD_TLS_CERT is');
+  return { cert, key };
 }
 
 function isLoopback(host: string): boolean {

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { openDatabase } from '#queues/database.ts';
+import { createDirectTasks } from '#queues/drift/direct-tasks.ts';
 import { migrate } from '#queues/migrate.ts';
 import { observeProcess } from '#queues/observe-process.ts';
-import { createDirectTasks } from '#queues/drift/direct-tasks.ts';
 import { createOperationGateway } from '#queues/operations/create-gateway.ts';
 import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
@@ -12,6 +12,7 @@ import { stopSignal, systemClock, systemIds } from '#queues/system.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createDashboard } from './dashboard/dashboard.ts';
+import { readCertificate, renewOnHangup } from './http/certificate.ts';
 import { keepTidy } from './image/data/janitor.ts';
 import { createImages } from './image/service.ts';
 import { createApi } from './server.ts';
@@ -73,12 +74,14 @@ async function main(): Promise<void> {
   const dashboard = createDashboard({ db, redisUrl, prefix, authenticator });
   const server = createApi(app, {
     authenticator,
+    tls: config.tls && readCertificate(config.tls),
     dashboard: dashboard.middleware,
     limits: config.limits,
     log,
   });
   server.listen(config.port, config.host);
   await once(server, 'listening');
+  if (config.tls !== undefined) renewOnHangup(server, config.tls, log);
   // Once the address is ours, whoever had it before has ended.
   const janitor = await keepTidy(app, log);
   console.log(`api listens on ${config.host}:${config.port}`);

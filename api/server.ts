@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import Koa from 'koa';
 import { currentSpan, inSpan, parseTraceparent, type SpanSpec } from '#telemetry/tracing.ts';
 import type { Authenticator } from './auth/authenticator.ts';
@@ -8,29 +10,44 @@ import type { App } from './http/context.ts';
 import { type ApiRoot, Dispatcher, type Exchange } from './http/dispatch.ts';
 import { ApiError, noSuchRoute } from './http/errors.ts';
 import { countRequest } from './http/metrics.ts';
+import { oneLine } from './http/one-line.ts';
 import type { Reply } from './http/route.ts';
 import { send } from './http/send.ts';
+import { limitConnections } from './limits/connections.ts';
+import { limitGuesses } from './limits/limit-guesses.ts';
+import { createRateLimits } from './limits/rate-limits.ts';
+import type { Limits } from './limits/settings.ts';
 import { apiRoots, documents } from './routes.ts';
 
 export interface ApiOptions {
   readonly authenticator: Authenticator;
+  /** Certificate and key for HTTPS; plain HTTP without them. */
+  readonly tls?: SecureContextOptions | undefined;
   /** Where failures that are our fault are told; never a request's body. */
   readonly log: (message: string) => void;
   /** What answers below `/dashboard`; nothing does without it. */
   readonly dashboard?: Koa.Middleware;
+  /** Default: none. */
+  readonly limits?: Limits;
   /** Milliseconds that a client has for a request, image data apart. Default: a minute. */
   readonly requestTimeoutMs?: number;
 }
 
 const REQUEST_TIMEOUT_MS = 60_000;
+/** A head comes in one piece, or its client is not in earnest. */
+const HEADERS_TIMEOUT_MS = 20_000;
+const CHECK_EVERY_MS = 5_000;
+const MAX_HEADER_BYTES = 16_384;
 
 /** The API as an HTTP server that listens to nothing yet. */
 export function createApi(app: App, options: ApiOptions): Server {
-  const dispatcher = new Dispatcher(app, options.authenticator);
+  const limits = options.limits && createRateLimits(options.limits.rates, app.clock);
+  const dispatcher = new Dispatcher(app, options.authenticator, limits);
+  const { requestTimeoutMs: requestTimeout = REQUEST_TIMEOUT_MS } = options;
   const koa = new Koa();
   // Koa would print what it catches; everything is caught and told below.
   koa.silent = true;
-  if (options.dashboard !== undefined) koa.use(options.dashboard);
+  if (options.dashboard !== undefined) koa.use(limitGuesses(options.dashboard, limits));
   koa.use(async (ctx) => {
     ctx.respond = false;
     await answer(ctx.req, ctx.res);
@@ -58,7 +75,8 @@ export function createApi(app: App, options: ApiOptions): Server {
       if (mayTakeLong(request.socket)) await drain(request);
     }
     tellSpan(exchange, reply.status);
-    if (!response.headersSent && !response.destroyed) send(response, reply, exchange.requestId);
+    if (!response.headersSent && !response.destroyed)
+      send(response, reply, exchange.requestId, requestTimeout);
     else reply.stream?.destroy();
   }
 
@@ -67,7 +85,10 @@ export function createApi(app: App, options: ApiOptions): Server {
     const mark = url.indexOf('?');
     const path = mark === -1 ? url : url.slice(0, mark);
     const document = documents.get(path);
-    if (document !== undefined) return document(exchange.request);
+    if (document !== undefined) {
+      limits?.admit(exchange.request);
+      return document(exchange.request);
+    }
     const root = rootOf(path);
     if (root === undefined) throw noSuchRoute();
     return dispatcher.dispatch(root, exchange, path, mark === -1 ? '' : url.slice(mark + 1));
@@ -78,23 +99,25 @@ export function createApi(app: App, options: ApiOptions): Server {
     // Nobody is left to be told when the client has gone, or the process stops.
     if (!(error instanceof ApiError) && !response.destroyed) {
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      options.log(`${requestId} ${request.method ?? ''} failed: ${reason}`);
+      options.log(oneLine(`${requestId} ${request.method ?? ''} failed: ${reason}`));
     }
     return { status: told.status, body: told.toBody(requestId), headers: told.headers };
   }
 
   const handle = koa.callback();
-  const { requestTimeoutMs: requestTimeout = REQUEST_TIMEOUT_MS } = options;
-  const server = createServer(
-    {
-      keepAliveTimeout: 65_000,
-      requestTimeout,
-      headersTimeout: requestTimeout,
-      connectionsCheckingInterval: requestTimeout / 2,
-      maxHeaderSize: 16_384,
-    },
-    (request, response) => void handle(request, response),
-  );
+  const http = {
+    keepAliveTimeout: 65_000,
+    requestTimeout,
+    headersTimeout: Math.min(requestTimeout, HEADERS_TIMEOUT_MS),
+    connectionsCheckingInterval: Math.min(requestTimeout / 2, CHECK_EVERY_MS),
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+  const take = (request: IncomingMessage, response: ServerResponse): void => void handle(request, response);
+  const server =
+    options.tls === undefined
+      ? createServer(http, take)
+      : createTlsServer({ ...options.tls, ...http, handshakeTimeout: HEADERS_TIMEOUT_MS }, take);
+  if (options.limits !== undefined) limitConnections(server, options.limits.connections);
   server.on('clientError', (error, socket: Socket) => refuse(error, socket, newRequestId()));
   return server;
 }

@@ -42,6 +42,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       return (argv) => operationsCommand(argv, process, process.env);
     },
   },
+  secrets: {
+    summary: 'make a key, encrypt the secrets in MySQL with a new one',
+    load: async () => {
+      const { secretsCommand } = await import('./commands/secrets/command.ts');
+      return (argv) => secretsCommand(argv, process, process.env);
+    },
+  },
   status: {
     summary: 'say which services are up, what is stuck, and what waits in the queues',
     load: async () => {

@@ -1,8 +1,10 @@
+import { isIP } from 'node:net';
 import { Kysely, MysqlDialect, type Transaction } from 'kysely';
-import { createPool, type Pool } from 'mysql2';
+import { createPool, type Pool, type SslOptions } from 'mysql2';
 import type { Tables } from '#schema/tables.ts';
 import { failoverPool, isReadOnly } from './failover-pool.ts';
 import { observeQuery } from './metrics.ts';
+import { tlsFiles } from './tls.ts';
 
 export interface DatabaseOptions {
   /** Connections kept open at most. */
@@ -51,8 +53,10 @@ function addresses(url: string): [string, ...string[]] {
 }
 
 function openPool(url: string, options: DatabaseOptions): Pool {
+  const { uri, ssl } = secured(url);
   const pool = createPool({
-    uri: url,
+    uri,
+    ...(ssl === undefined ? {} : { ssl }),
     connectionLimit: options.connections ?? 10,
     charset: 'utf8mb4',
     timezone: 'Z',
@@ -77,7 +81,30 @@ function openPool(url: string, options: DatabaseOptions): Pool {
       orGone,
     );
   });
+  if (ssl !== undefined) nameInErrors(pool, new URL(url).host);
   return pool;
+}
+
+/** @throws Error for an address instead of a name: mysql2 compares names only with the certificate. */
+function secured(text: string): { readonly uri: string; readonly ssl?: SslOptions } {
+  const { url, tls, named } = tlsFiles(text);
+  const uri = new URL(url);
+  const wanted = named || uri.searchParams.get('tls') === 'on';
+  uri.searchParams.delete('tls');
+  if (!wanted) return { uri: uri.href };
+  if (isIP(uri.hostname.replace(/^\[|\]$/g, '')) !== 0)
+    throw new Error('DATABASE_URL must have the host by name, not by address, where TLS is used');
+  return { uri: uri.href, ssl: { ...tls, rejectUnauthorized: true, verifyIdentity: true } };
+}
+
+/** OpenSSL's words alone don't say whose certificate is no good. */
+function nameInErrors(pool: Pool, host: string): void {
+  const take = pool.getConnection.bind(pool);
+  pool.getConnection = (callback) =>
+    take((error, connection) => {
+      if (error?.code === 'HANDSHAKE_SSL_ERROR') error.message = `MySQL at ${host}: ${error.message}`;
+      callback(error, connection);
+    });
 }
 
 /** Deadlock (1213) and lock wait timeout (1205): the transaction was rolled back and may simply run again. */

@@ -8,6 +8,7 @@ import { ApiError, badRequest, forbidden, noSuchRoute } from './errors.ts';
 import { type MicroversionRange, negotiate, parse } from './microversion.ts';
 import { BYTES, type Method, type Reply, type Route } from './route.ts';
 import type { Endpoint, Router } from './router.ts';
+import { schemeOf } from './scheme.ts';
 import { parseInput } from './validation.ts';
 
 /** One API under one prefix: Cinder's `/v3`, Nova's `/compute/v2.1`, or Glance's `/image/v2`. */
@@ -26,8 +27,19 @@ export interface ApiRoot {
    * @throws ApiError 401 when it is not valid for this request.
    */
   readonly bearer?: (app: App, request: IncomingMessage, segments: readonly string[]) => Caller | undefined;
+  /** A POST that brings its proof of identity in the body. */
+  readonly login?: Login;
   /** Why nothing answers here, for the client; null when all is well. */
   readonly closed?: (app: App) => string | null;
+}
+
+/** Answers those who ask what their token is good for. */
+export interface Login {
+  /** Below the root's prefix. */
+  readonly path: string;
+  /** @throws ApiError 400 when the body is not what it should be. */
+  readonly read: (body: unknown) => { readonly token: string; readonly project: string | undefined };
+  readonly answer: (context: RequestContext, token: string, project: string | undefined) => Reply;
 }
 
 export interface Exchange {
@@ -66,6 +78,10 @@ export class Dispatcher {
    */
   async dispatch(root: ApiRoot, exchange: Exchange, path: string, rawQuery: string): Promise<Reply> {
     const { request, response, requestId } = exchange;
+    const { login } = root;
+    if (login !== undefined && request.method === 'POST' && path === `${root.prefix}${login.path}`) {
+      return this.#logIn(root, login, exchange);
+    }
     const segments = path.slice(root.prefix.length + 1).split('/');
     const first = segments[0] ?? '';
     const project = root.router.hasRoot(first) ? undefined : first;
@@ -104,6 +120,24 @@ export class Dispatcher {
       query: parseInput(route.query, rawQuery === '' ? {} : decodeQuery(rawQuery)),
       body: route.body === undefined ? undefined : parseInput(route.body, requireBody(body)),
     });
+  }
+
+  /** Once read, the token is shown as any other request shows it. */
+  async #logIn(root: ApiRoot, login: Login, { request, requestId }: Exchange): Promise<Reply> {
+    this.#limits?.admit(request);
+    const { token, project } = login.read(requireBody(await readJsonBody(request)));
+    request.headers['x-auth-token'] = token;
+    const context: RequestContext = {
+      app: this.#app,
+      caller: await this.#identify(request, undefined),
+      requestId,
+      microversion: 0,
+      rawQuery: '',
+      ifMatch: undefined,
+      range: undefined,
+      ...urls(root, request, undefined),
+    };
+    return login.answer(context, token, project);
   }
 
   /** @throws ApiError 401, or 429 when the address has failed too often or the project asks too much. */
@@ -184,7 +218,7 @@ const HOST = /^[A-Za-z0-9.:_[\]-]{1,255}$/;
 
 function urls(root: ApiRoot, request: IncomingMessage, project: string | undefined) {
   const header = request.headers.host;
-  const origin = `http://${header !== undefined && HOST.test(header) ? header : 'localhost'}`;
+  const origin = `${schemeOf(request)}://${header !== undefined && HOST.test(header) ? header : 'localhost'}`;
   const suffix = project === undefined ? '' : `/${project}`;
   const bookmarkRoot = root.prefix.slice(0, root.prefix.lastIndexOf('/'));
   return {

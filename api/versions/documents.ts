@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS, type MicroversionRange } from '#api/http/microversion.ts';
 import type { Reply } from '#api/http/route.ts';
+import { schemeOf } from '../http/scheme.ts';
 
 interface VersionedApi {
   /** `/v3/`, or `/compute/v2.1/`. */
@@ -37,7 +38,7 @@ function describe(api: VersionedApi, request: IncomingMessage) {
     updated: api.updated,
     links: [
       { rel: 'describedby', type: 'text/html', href: 'https://docs.openstack.org/' },
-      { rel: 'self', href: `http://${request.headers.host ?? 'localhost'}${api.path}` },
+      { rel: 'self', href: `${schemeOf(request)}://${request.headers.host ?? 'localhost'}${api.path}` },
     ],
     'media-types': [{ base: 'application/json', type: api.mediaType }],
   };
@@ -58,7 +59,7 @@ const IMAGE_MINOR = 7;
 
 /** Glance lists every minor it has grown through, each with the same address. */
 function imageVersions(request: IncomingMessage): Reply {
-  const href = `http://${request.headers.host ?? 'localhost'}/image/v2/`;
+  const href = `${schemeOf(request)}://${request.headers.host ?? 'localhost'}/image/v2/`;
   const minors = Array.from({ length: IMAGE_MINOR + 1 }, (_, i) => IMAGE_MINOR - i);
   return {
     status: 300,
@@ -72,6 +73,24 @@ function imageVersions(request: IncomingMessage): Reply {
   };
 }
 
+function identityVersion(request: IncomingMessage) {
+  return {
+    id: 'v3.14',
+    status: 'stable',
+    updated: '2020-04-07T00:00:00Z',
+    links: [
+      { rel: 'self', href: `${schemeOf(request)}://${request.headers.host ?? 'localhost'}/identity/v3/` },
+    ],
+    'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.identity-v3+json' }],
+  };
+}
+
+const identityVersions: Document = (request) => ({
+  status: 300,
+  body: { versions: { values: [identityVersion(request)] } },
+});
+const identityV3: Document = (request) => ({ status: 200, body: { version: identityVersion(request) } });
+
 /** Version discovery, which needs no token: path → document. */
 export const versionDocuments: ReadonlyMap<string, Document> = new Map([
   ['/', all(BLOCK_STORAGE, 300)],
@@ -81,6 +100,10 @@ export const versionDocuments: ReadonlyMap<string, Document> = new Map([
   ['/compute/', all(COMPUTE, 200)],
   ['/compute/v2.1', one(COMPUTE)],
   ['/compute/v2.1/', one(COMPUTE)],
+  ['/identity', identityVersions],
+  ['/identity/', identityVersions],
+  ['/identity/v3', identityV3],
+  ['/identity/v3/', identityV3],
   ['/image', imageVersions],
   ['/image/', imageVersions],
   ['/image/v2', imageVersions],

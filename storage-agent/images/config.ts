@@ -33,9 +33,9 @@ export function imageServiceOf(env: Settings): ImageServiceConfig | null {
       throw new Error('BLOCKYARD_IMAGE_URL is not set, but BLOCKYARD_GLANCE_AUTH_URL is');
     return null;
   }
-  const ca =
-    env.BLOCKYARD_IMAGE_CA === undefined ? undefined : readPem('BLOCKYARD_IMAGE_CA', env.BLOCKYARD_IMAGE_CA);
-  return { url: env.BLOCKYARD_IMAGE_URL, account: glanceAccount(env), ca };
+  const service = { url: env.BLOCKYARD_IMAGE_URL, account: glanceAccount(env) };
+  if (env.BLOCKYARD_IMAGE_CA === undefined) return service;
+  return { ...service, ca: readPem('BLOCKYARD_IMAGE_CA', env.BLOCKYARD_IMAGE_CA) };
 }
 
 function readPem(variable: string, path: string): string {
