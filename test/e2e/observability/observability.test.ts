@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { openDatabase } from '#queues/database.ts';
+import { createSecrets } from '#queues/secrets.ts';
 import { type Stack, startStack } from '#stack/environment.ts';
 import { servicesUp } from '#stack/readiness.ts';
 import { eventually } from '#test/api/support/hosts.ts';
 import { Stops } from '#test/chaos/stops.ts';
 import { Collector, type Received } from './collector.ts';
+
+const execute = promisify(execFile);
 
 // Replies are of every shape; the test looks only at what it is about.
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -58,7 +64,8 @@ describe('observability', () => {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     assert.ok(response.status < 300, `${method} ${path}: ${response.status}`);
-    return await response.json();
+    const text = await response.text();
+    return text === '' ? null : JSON.parse(text);
   }
   const becomes = (id: string, status: string) =>
     eventually(async () => {
@@ -70,9 +77,14 @@ describe('observability', () => {
     const { id } = operations.find((each: Json) => each.kind === kind);
     return (await call('GET', `/v3/operations/${id}`)).operation;
   }
+  const blockyard = async (...words: string[]): Promise<string> => {
+    const env = { ...process.env, BLOCKYARD_URL: stack.apiUrl, BLOCKYARD_TOKEN: stack.adminToken };
+    return (await execute('bin/blockyard', words, { env, timeout: 30_000 })).stdout;
+  };
   const logged = () => readFileSync(join(dir, 'log'), 'utf8');
   const metricsUrl = (name: string): string => {
-    const [, url] = new RegExp(`metrics of ${name}: (\\S+)`).exec(logged()) ?? [];
+    // It may have been started anew.
+    const url = [...logged().matchAll(new RegExp(`metrics of ${name}: (\\S+)`, 'g'))].at(-1)?.[1];
     assert.ok(url !== undefined, `${name} says where its metrics are`);
     return url;
   };
@@ -162,6 +174,70 @@ describe('observability', () => {
       assert.match(await text(name), /^nodejs_eventloop_lag_seconds /m);
       assert.equal((await fetch(new URL('/readyz', metricsUrl(name)))).status, 200);
       assert.equal((await fetch(new URL('/healthz', metricsUrl(name)))).status, 200);
+    }
+  });
+
+  it('what failed names the host, the command, its exit code and the wait', async function () {
+    this.timeout(60_000);
+    const { volume } = await call('POST', '/v3/volumes', { volume: { size: 1 } });
+    await becomes(volume.id, 'available');
+    await rm(join(stack.runDir, 'volumes', `volume-${volume.id}`));
+    await call('POST', `/v3/volumes/${volume.id}/action`, { 'os-extend': { new_size: 2 } });
+    await eventually(async () => {
+      assert.equal((await timeline(volume.id, 'volume.extend')).state, 'undone');
+    }, 30_000);
+    const extend = await timeline(volume.id, 'volume.extend');
+    const grow = extend.steps.find((step: Json) => step.state === 'failed');
+    assert.equal(grow.commands.length, 1);
+    assert.equal(grow.commands[0].exit_code, 1);
+    assert.equal(grow.commands[0].error, grow.error);
+    assert.ok(grow.wait_ms >= 0);
+    const { messages } = await call('GET', `/v3/messages?resource_uuid=${volume.id}`);
+    assert.equal(messages.length, 1);
+    assert.equal(messages[0].event_id, 'volume.extend');
+    assert.match(
+      messages[0].user_message,
+      new RegExp(`on host ${grow.host}, file: .*volume-${volume.id}.*exit code 1.*wait of \\d+ ms`),
+    );
+    const { href } = messages[0].links.find(({ rel }: Json) => rel === 'operation');
+    assert.ok(href.endsWith(`/operations/${extend.id}`));
+
+    const shown = await blockyard('operations', 'show', extend.id);
+    assert.match(shown, /WAITED/);
+    assert.match(shown, new RegExp(`grow on ${grow.host}:\\n +AT +DURATION +EXIT +COMMAND`));
+    assert.match(
+      await blockyard('status'),
+      /blockyard-storage .* up[^]*Operations: 0 queued[^]*operations +0 +0 +0/,
+    );
+  });
+
+  it('no secret shows in timelines, traces, metrics or logs', async () => {
+    const db = openDatabase(stack.env['DATABASE_URL'] ?? '');
+    const rows = await db
+      .selectFrom('attachments')
+      .select(['volume_id', 'chap_secret'])
+      .where('chap_secret', 'is not', null)
+      .execute();
+    const steps = JSON.stringify(
+      await db.selectFrom('operation_steps').select(['commands', 'error']).execute(),
+    );
+    await db.destroy();
+    const secrets = createSecrets(stack.env['BLOCKYARD_SECRET_KEY'] ?? '');
+    const planted = rows.map((row) => secrets.decrypt(row.chap_secret ?? '', row.volume_id));
+    assert.ok(planted.length > 0);
+    const metrics = await Promise.all(
+      ['api', 'conductor', 'storage', 'compute'].map(async (name) => (await fetch(metricsUrl(name))).text()),
+    );
+    const places = { steps, metrics: metrics.join(''), traces: collector.text, log: logged() };
+    const never = [
+      ...planted.flatMap((secret) => [secret, Buffer.from(secret).toString('base64')]),
+      ...rows.map(({ chap_secret }) => chap_secret ?? ''),
+      stack.env['BLOCKYARD_SECRET_KEY'] ?? '',
+      stack.adminToken,
+    ];
+    for (const [place, text] of Object.entries(places)) {
+      assert.ok(text.length > 100, place);
+      for (const secret of never) assert.ok(!text.includes(secret), `a secret shows in the ${place}`);
     }
   });
 });
