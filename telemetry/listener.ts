@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { MetricsAddress } from './address.ts';
-import { collectProcessMetrics, gauge, METRICS_TYPE, scrape } from './metrics.ts';
+import { describeProcess, METRICS_TYPE, scrape } from './metrics.ts';
 
 export interface ListenerOptions {
   /** Where; null for nowhere. */
@@ -31,12 +31,7 @@ const READY_MS = 3_000;
 export async function listenForScrapes(options: ListenerOptions): Promise<Listener> {
   const { address, log } = options;
   if (address === null) return { url: null, close: () => undefined };
-  collectProcessMetrics();
-  gauge({
-    name: 'blockyard_build_info',
-    help: 'Always 1; the labels say which process this is',
-    labelNames: ['process', 'version'],
-  }).set({ process: options.process, version: options.version }, 1);
+  describeProcess(options.process, options.version);
   const server = createServer(
     { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 65_000 },
     (request, response) => {

@@ -76,8 +76,17 @@ async function collectOne(name: string, collect: () => Promise<void>): Promise<v
   }
 }
 
-/** Processor time, memory, descriptors, garbage collection, and how late the event loop is. */
-export function collectProcessMetrics(): void {
+const buildInfo = gauge({
+  name: 'blockyard_build_info',
+  help: 'Always 1; the labels say which process this is',
+  labelNames: ['process', 'version'],
+});
+let described = false;
+
+/** Adds which process this is, its processor time, memory, descriptors, garbage collection, and how late the event loop is. */
+export function describeProcess(process: string, version: string): void {
+  buildInfo.set({ process, version }, 1);
   // Its timer: the default of 10 ms would wake an idle process a hundred times a second.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 25 });
+  if (!described) collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 25 });
+  described = true;
 }
