@@ -41,6 +41,12 @@ export class VolumeData {
       .map((name) => name.slice('unmanaged-'.length));
   }
 
+  /** Nothing was written to it. */
+  async verifyEmpty(volume: string): Promise<void> {
+    const { size, blocks } = await stat(this.#volume(volume));
+    assert.deepEqual({ size, blocks }, { size: 2 ** 30, blocks: 0 });
+  }
+
   async verifySnapshot(snapshot: string, of: string): Promise<void> {
     await verifyFile(join(this.#folder, `snapshot-${snapshot}`), of);
   }

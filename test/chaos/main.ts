@@ -4,6 +4,7 @@
  * --sample N     so many cells, chosen by the seed           --seed S      default: a new one
  * --minutes M    begins no cell after that                   --resume      goes on where the same seed has stopped
  * --soak         users at work while everything dies, for --minutes (default 5)
+ *   --slow-guest P   the guest stands still for P percent of the time
  * --list         says which cells there are
  */
 import { randomInt } from 'node:crypto';
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     resume: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
+    'slow-guest': { type: 'string', default: '0' },
     list: { type: 'boolean', default: false },
   },
 });
@@ -40,7 +42,11 @@ const took = (): string => `${((performance.now() - began) / 60_000).toFixed(1)}
 
 if (values.soak) {
   console.log(`seed ${seed}`);
-  await soakAlone(seed, (minutes ?? SOAK_MINUTES) * 60_000);
+  await soakAlone({
+    seed,
+    lastsMs: (minutes ?? SOAK_MINUTES) * 60_000,
+    slowGuest: Number(values['slow-guest']),
+  });
   console.log(`nothing lost, nothing stuck, nothing left over after ${took()}`);
 } else {
   const all = allCells();

@@ -7,6 +7,7 @@ import { assertNothingLeft } from './inventory.ts';
 import { randomFrom } from './random.ts';
 import { Rig } from './rig.ts';
 import { RECOVERY_MS } from './stage.ts';
+import { starve } from './starve.ts';
 
 const USERS = 6;
 /** A new blow before the last one has been got over, as often as not. */
@@ -89,9 +90,17 @@ export async function soak(rig: Rig, { seed, lastsMs, all = false }: SoakOptions
   assert.deepEqual(stuck, []);
 }
 
+interface SoakAloneOptions {
+  readonly seed: number;
+  readonly lastsMs: number;
+  /** Percent of the time for which the guest stands still, as on a host that has too much to do. */
+  readonly slowGuest: number;
+}
+
 /** On a stage of its own; every so often all rest, and everything is counted and compared. */
-export async function soakAlone(seed: number, lastsMs: number): Promise<void> {
+export async function soakAlone({ seed, lastsMs, slowGuest }: SoakAloneOptions): Promise<void> {
   const rig = await Rig.start();
+  const feed = slowGuest === 0 ? undefined : starve([await rig.guestPid()], slowGuest);
   try {
     const until = performance.now() + lastsMs;
     for (let round = 0; performance.now() < until; round++) {
@@ -107,6 +116,7 @@ export async function soakAlone(seed: number, lastsMs: number): Promise<void> {
     console.log(await diagnose(rig));
     throw error;
   } finally {
+    await feed?.();
     await rig[Symbol.asyncDispose]();
   }
 }

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Kysely, Selectable } from 'kysely';
 import { systemRunner } from '#agent/run.ts';
 import { openDatabase } from '#queues/database.ts';
+import type { OperationKind } from '#schema/operations.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { OperationsTable, Tables } from '#schema/tables.ts';
 import { type Stack, startStack } from '#stack/environment.ts';
 import { GuestConsole } from '#stack/guest/console.ts';
@@ -17,6 +18,7 @@ import { guestDomainXml } from '#stack/guest/domain.ts';
 import { buildGuest } from '#stack/guest/image.ts';
 import { answers, servicesUp } from '#stack/readiness.ts';
 import type { LibvirtServer } from '#stack/servers/libvirt.ts';
+import { PID_FILES } from '#stack/servers/libvirt-home.ts';
 import type { MariadbServer } from '#stack/servers/mariadb.ts';
 import { startTgtd, type TgtdServer } from '#stack/servers/tgtd.ts';
 import { Stops } from './stops.ts';
@@ -28,8 +30,14 @@ const VERSIONS = 'volume 3.71, compute 2.79';
 /** How long an operation may take to end after a fault; what is seen is printed. */
 export const RECOVERY_MS = 30_000;
 
-/** Tasks in which QEMU says goodbye to a target. */
-const LOGS_OUT = new Set<string>(['disk.detach', 'disk.evict', 'server.absent'] satisfies string[]);
+/** Operations in which QEMU says goodbye to a target; an attach does when it is undone. */
+const LETTING_GO = new Set<OperationKind>([
+  'volume.detach',
+  'volume.force-detach',
+  'volume.repair',
+  'server.delete',
+]);
+const LOOKS_AT_MOST = 200;
 
 interface StageParts {
   readonly dir: string;
@@ -165,7 +173,7 @@ export class Stage implements AsyncDisposable {
       .selectFrom('operations')
       .select((eb) => eb.fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow();
-    return Number(count);
+    return count;
   }
 
   /** Those begun after there were so many. */
@@ -200,16 +208,31 @@ export class Stage implements AsyncDisposable {
    * the middle of a logout (libiscsi 1.19 drops the logout when it reconnects, and QEMU waits for it holding all its locks).
    */
   async crashTgtdBetweenLogouts(): Promise<void> {
-    const queue = new Queue(this.queues.at(-1)!, { connection: this.redis, prefix: this.prefix });
-    try {
-      for (let looks = 0; looks < 200; looks++) {
-        const jobs = await queue.getJobs(['active']);
-        if (!jobs.some((job) => job !== undefined && LOGS_OUT.has(job.name))) return await this.crashTgtd();
-        await sleep(20);
-      }
-    } finally {
-      await queue.close();
+    for (let looks = 0; looks < LOOKS_AT_MOST; looks++) {
+      const open = await this.db
+        .selectFrom('operations')
+        .select(['kind', 'state'])
+        .where('state', 'in', OPEN_OPERATION_STATES)
+        .execute()
+        .catch(() => null);
+      if (
+        open?.every(({ kind, state }) => state !== 'undoing' && !LETTING_GO.has(kind as OperationKind)) ===
+        true
+      )
+        return this.crashTgtd();
+      await sleep(20);
     }
+  }
+
+  /** QEMU's. */
+  async guestPid(): Promise<number> {
+    for (const folder of PID_FILES) {
+      const text = await readFile(join(this.stack.runDir, 'libvirt', folder, 'guest.pid'), 'utf8').catch(
+        () => '',
+      );
+      if (text !== '') return Number(text);
+    }
+    throw new Error('the guest has no process');
   }
 
   get tgtdPid(): number {

@@ -8,16 +8,15 @@ const TURN_MS = 400;
  * @param percent of the time that they stand still.
  * @returns what lets them run again.
  */
-export function starve(pids: () => readonly number[], percent: number): () => Promise<void> {
+export function starve(pids: readonly number[], percent: number): () => Promise<void> {
   const ending = new AbortController();
   const pause = (ms: number): Promise<void> =>
     sleep(ms, undefined, { signal: ending.signal }).catch(() => undefined);
   const turns = async (): Promise<void> => {
     while (!ending.signal.aborted) {
-      const now = pids();
-      for (const pid of now) signalProcess(pid, 'SIGSTOP');
+      for (const pid of pids) signalProcess(pid, 'SIGSTOP');
       await pause((TURN_MS * percent) / 100);
-      for (const pid of now) signalProcess(pid, 'SIGCONT');
+      for (const pid of pids) signalProcess(pid, 'SIGCONT');
       await pause((TURN_MS * (100 - percent)) / 100);
     }
   };

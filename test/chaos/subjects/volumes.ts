@@ -33,7 +33,16 @@ export const VOLUME_SUBJECTS: readonly Subject[] = [
     kind: 'volume.create',
     async begin(rig) {
       await rig.clear('cell', 3);
-      return { call: () => rig.create('cell') };
+      return {
+        call: () => rig.create('cell'),
+        async verify(end) {
+          if (end !== 'done') return;
+          const volume = await rig.newestVolume('cell');
+          await rig.data.verifyEmpty(volume);
+          // Others use it.
+          await rig.data.mark(volume);
+        },
+      };
     },
   },
   {
