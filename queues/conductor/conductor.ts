@@ -71,6 +71,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
     clock,
     placement: new Placement(options.weights, clock),
     owner: `${options.host}/${bootId}`,
+    log,
     pause,
     ended(id, next, project) {
       commands.publish(endedChannel(prefix), id).catch(() => undefined);
@@ -93,7 +94,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
     if (!liveness.isSettled) return Promise.resolve();
     const run = runOperation(deps, id, stopping.signal)
       // MySQL or Redis is away: the sweeper gives the operation to somebody once they are back.
-      .catch((error: Error) => log(`operation ${id} will be taken up again: ${error.message}`))
+      .catch((error: Error) => log(`operation=${id} will be taken up again: ${error.message}`))
       .finally(() => running.delete(id));
     running.set(id, run);
     return run;

@@ -15,6 +15,8 @@ export interface EngineDeps {
   readonly owner: string;
   /** Tells that an operation of a project has ended, and which one holds its volume next. */
   readonly ended: (id: OperationId, next: OperationId | null, project: ProjectId) => void;
+  /** Hears of each operation that was not done, in a line of `name=value`. */
+  readonly log?: (line: string) => void;
   /** Waits between two attempts of an undo; tests make it short. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }

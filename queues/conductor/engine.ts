@@ -331,7 +331,7 @@ class Operation {
       owner: null,
       ended_at: this.#now(),
     });
-    ended(operation, state, error, this.#deps.clock.now());
+    ended(operation, state, error, this.#deps.clock.now(), this.#deps.log);
     await reach('conductor.ended', this.#flow.kind);
     this.#deps.ended(operation.id, await this.#nextInLine(volume.id), operation.project_id);
   }

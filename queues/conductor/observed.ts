@@ -25,13 +25,18 @@ export function tookUp({ epoch, facts: { operation } }: Claim, now: number): voi
     );
 }
 
-/** An operation has come to its end. */
+/** An operation has come to its end. @param log hears of it when it was not done. */
 export function ended(
   operation: Operation,
   state: Extract<OperationState, 'done' | 'undone' | 'stuck'>,
   error: string | null,
   now: number,
+  log?: (line: string) => void,
 ): void {
+  if (state !== 'done')
+    log?.(
+      `operation=${operation.id} request=${operation.request_id} kind=${operation.kind} volume=${operation.volume_id} outcome=${state} error=${JSON.stringify(error)}`,
+    );
   const began = sqlTimeToMs(operation.created_at);
   operationEnded(operation.kind as OperationKind, state, now - began);
   pastSpan(
