@@ -1,7 +1,7 @@
 import { Queue } from 'bullmq';
 import { type CompiledQuery, type Kysely, sql } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
-import type { Ids, OperationId } from '#schema/ids.ts';
+import type { Ids, OperationId, ProjectId } from '#schema/ids.ts';
 import { type OperationKind, SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { Tables } from '#schema/tables.ts';
 import { currentTrace } from '#telemetry/tracing.ts';
@@ -19,6 +19,9 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly ids: Ids;
 }
+
+/** More than begin at the same time. */
+const PROJECTS_KEPT = 10_000;
 
 /** How often a waiter asks MySQL although no message came: Redis may have lost it. */
 const ASK_EVERY_MS = 1_000;
@@ -69,6 +72,8 @@ export function createOperationGateway(
   const queue = new Queue(OPERATIONS_QUEUE, { connection: commands, prefix });
   queue.on('error', () => undefined);
   const waiters = new Map<OperationId, Set<() => void>>();
+  /** Of operations that have been begun and not submitted yet. */
+  const projects = new Map<OperationId, ProjectId>();
   const messages = openRedis(options.redisUrl);
   void messages.subscribe(endedChannel(prefix)).catch(() => undefined);
   messages.on('message', (_channel: string, id: string) => {
@@ -77,7 +82,8 @@ export function createOperationGateway(
 
   async function add(id: OperationId): Promise<void> {
     await reach('api.committed');
-    await queue.add('run', {}, operationJobOptions(id));
+    await queue.add('run', { project: projects.get(id) }, operationJobOptions(id));
+    projects.delete(id);
   }
 
   async function stateOf(id: OperationId): Promise<EndedOperation> {
@@ -91,6 +97,9 @@ export function createOperationGateway(
   return {
     async begin(trx, operation) {
       const id = ids.uuid() as OperationId;
+      projects.set(id, operation.projectId);
+      // Transactions that are given up leave theirs behind.
+      if (projects.size > PROJECTS_KEPT) projects.delete(projects.keys().next().value as OperationId);
       const statements = beginning(id, operation, sqlTime(clock.now()));
       if (trx instanceof Tx) for (const statement of statements) trx.later(statement);
       else for (const statement of statements) await trx.executeQuery(statement);
