@@ -7,8 +7,11 @@ const queries = histogram({
   help: 'Time until MySQL had answered a packet of statements',
   buckets: QUICK_BUCKETS,
 });
-const databaseUp = gauge({ name: 'blockyard_database_up', help: '1 while MySQL answers this process' });
-const redisUp = gauge({ name: 'blockyard_redis_up', help: '1 while Redis answers this process' });
+const up = gauge({
+  name: 'blockyard_dependency_up',
+  help: '1 while the server answers this process',
+  labelNames: ['server'],
+});
 const redisPing = gauge({
   name: 'blockyard_redis_ping_seconds',
   help: 'Time that Redis took for a PING, just now',
@@ -51,17 +54,17 @@ async function pingRedis(redis: Redis): Promise<void> {
 export function watchServers<DB>(db: Kysely<DB> | null, redis: Redis | null): void {
   if (db !== null)
     onScrape('database', async () => {
-      databaseUp.set(0);
+      up.set({ server: 'mysql' }, 0);
       await pingDatabase(db);
-      databaseUp.set(1);
+      up.set({ server: 'mysql' }, 1);
     });
   if (redis !== null)
     onScrape('redis', async () => {
-      redisUp.set(0);
+      up.set({ server: 'redis' }, 0);
       const began = performance.now();
       await pingRedis(redis);
       redisPing.set((performance.now() - began) / 1_000);
-      redisUp.set(1);
+      up.set({ server: 'redis' }, 1);
     });
 }
 
