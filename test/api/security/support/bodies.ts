@@ -6,6 +6,8 @@ const connector = { initiator: 'iqn.2010-10.org.blockyard:guest', host: 'guest',
 const metadata = { key: 'new' };
 const service = { host: 'comp1', binary: 'blockyard-compute' };
 
+const managed = { host: 'stor1@files#files', ref: { 'source-name': 'theirs' }, name: 'n', metadata };
+
 /** One good body for every route that takes one, with ids of the caller's own. */
 const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /volumes': () => ({ volume: { size: 1, name: 'n', metadata } }),
@@ -14,6 +16,9 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /volumes/{id}/action os-reset_status': () => ({ 'os-reset_status': { status: 'error' } }),
   'volume POST /volumes/{id}/action os-force_delete': () => ({ 'os-force_delete': {} }),
   'volume POST /volumes/{id}/action os-force_detach': () => ({ 'os-force_detach': {} }),
+  'volume POST /volumes/{id}/action os-unmanage': () => ({ 'os-unmanage': {} }),
+  'volume POST /manageable_volumes': () => ({ volume: managed }),
+  'volume POST /os-volume-manage': () => ({ volume: managed }),
   'volume POST /drift/repair': () => ({ item: 'no such difference' }),
   'volume POST /volumes/{id}/action os-volume_upload_image': () => ({
     'os-volume_upload_image': { image_name: 'n', disk_format: 'raw', container_format: 'bare' },
