@@ -42,6 +42,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       return (argv) => operationsCommand(argv, process, process.env);
     },
   },
+  'force-detach': {
+    summary: 'take a volume from a hypervisor that is down',
+    load: async () => {
+      const { forceDetachCommand } = await import('./commands/force-detach/command.ts');
+      return (argv) => forceDetachCommand(argv, process, process.env);
+    },
+  },
   secrets: {
     summary: 'make a key, encrypt the secrets in MySQL with a new one',
     load: async () => {
@@ -68,7 +75,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 const HELP = `Usage: blockyard COMMAND …
 
 ${Object.entries(COMMANDS)
-  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`)
   .join('\n')}
 
 blockyard COMMAND --help says more.

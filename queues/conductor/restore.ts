@@ -109,12 +109,13 @@ async function currentExport(
     const volume = await trx
       .selectFrom('volumes')
       .leftJoin('operations', 'operations.id', 'volumes.operation_id')
-      .select(['volumes.pool', 'volumes.number', 'volumes.seq', 'operations.seq_base', 'operations.kind'])
+      .select(['volumes.pool', 'volumes.number', 'volumes.seq', 'volumes.multiattach'])
+      .select(['operations.seq_base', 'operations.kind'])
       .where('volumes.id', '=', id)
       .executeTakeFirst();
     if (volume?.pool == null) return undefined;
     const attachments = await trx.selectFrom('attachments').selectAll().where('volume_id', '=', id).execute();
-    const acls = aclsOf(attachments);
+    const acls = aclsOf(volume, attachments);
     if (acls.length === 0) return undefined;
     const seq =
       volume.seq_base === null

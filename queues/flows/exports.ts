@@ -1,13 +1,19 @@
 import type { AttachmentId } from '#schema/ids.ts';
 import { poolParts } from '#schema/pools.ts';
 import type { Acl, TaskInput } from '#schema/tasks.ts';
-import { type AttachmentRow, attachmentOf, type Facts, placed } from './facts.ts';
+import { type AttachmentRow, attachmentOf, type Facts, placed, type VolumeRow } from './facts.ts';
 import type { TaskCall } from './flow.ts';
+import { letIn } from './let-in.ts';
 
-/** Who may log in to a volume's export: each attachment that has been given an account. */
-export function aclsOf(attachments: readonly AttachmentRow[], without?: AttachmentId | null): Acl[] {
-  return attachments.flatMap(({ id, initiator, chap_username, chap_secret }) =>
-    id === without || initiator === null || chap_username === null || chap_secret === null
+/** Who may log in to a volume's export: the attachments that have been given an account, and whose turn it is. */
+export function aclsOf(
+  { multiattach }: Pick<VolumeRow, 'multiattach'>,
+  attachments: readonly AttachmentRow[],
+  without?: AttachmentId | null,
+): Acl[] {
+  const those = attachments.filter(({ id }) => id !== without);
+  return letIn(multiattach, those).flatMap(({ initiator, chap_username, chap_secret }) =>
+    initiator === null || chap_username === null || chap_secret === null
       ? []
       : [{ initiator, chap: { username: chap_username, secret: chap_secret } }],
   );
@@ -32,10 +38,10 @@ interface Known {
   readonly facts: Facts;
 }
 
-export const withoutMine = ({ facts }: Known): TaskCall<'export.ensure'> =>
+const withoutMine = ({ facts }: Known): TaskCall<'export.ensure'> =>
   facts.volume.pool === null
     ? null
-    : exportTask(facts, aclsOf(facts.attachments, facts.operation.attachment_id));
+    : exportTask(facts, aclsOf(facts.volume, facts.attachments, facts.operation.attachment_id));
 
 /** As `withoutMine`, and the target must prove that nothing of the operation's attachment is left. */
 export const cutOff = ({ facts }: Known): TaskCall<'export.ensure'> => {
@@ -54,7 +60,7 @@ export const EXPORT = {
   name: 'export',
   on: 'storage',
   task: 'export.ensure',
-  do: ({ facts }: Known) => exportTask(facts, aclsOf(facts.attachments)),
+  do: ({ facts }: Known) => exportTask(facts, aclsOf(facts.volume, facts.attachments)),
   undo: { task: 'export.ensure', do: cutOff },
 } as const;
 
@@ -65,6 +71,7 @@ export const REVOKE = {
   task: 'export.ensure',
   waits: true,
   orStuck: true,
-  do: withoutMine,
+  // Who comes next may write at once: the target must be rid of the former first, and say so.
+  do: ({ facts }: Known) => (facts.attachments.length > 1 ? cutOff({ facts }) : withoutMine({ facts })),
   undo: { none: 'forward only: whoever had the volume has let go' },
 } as const;

@@ -51,7 +51,7 @@ export const serverCreate = flow('server.create')
     on: 'storage',
     task: 'export.ensure',
     do({ facts, out }) {
-      return exportTask(facts, aclsOf(asPlaced(facts, out.place).attachments));
+      return exportTask(facts, aclsOf(facts.volume, asPlaced(facts, out.place).attachments));
     },
     undo: { task: 'export.ensure', do: (run) => cutOff({ facts: asPlaced(run.facts, run.out.place) }) },
   })

@@ -22,7 +22,7 @@ export const volumeRepair = flow('volume.repair')
     task: 'export.ensure',
     do: ({ facts }) =>
       facts.volume.pool !== null && (facts.input.what === 'export' || facts.input.what === 'plug')
-        ? exportTask(facts, aclsOf(facts.attachments))
+        ? exportTask(facts, aclsOf(facts.volume, facts.attachments))
         : null,
     undo: ENSURES,
   })

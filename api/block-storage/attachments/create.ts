@@ -114,7 +114,9 @@ async function reserve(
         .selectFrom('attachments')
         .select('id')
         .where('volume_id', '=', volume.id)
-        .where('server_id', '=', server),
+        .where('server_id', '=', server)
+        // What our agent has plugged in it also unplugs: nobody else can move it.
+        .where('managed', '=', 0),
     );
     if (same !== undefined) return;
   }

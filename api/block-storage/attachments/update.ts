@@ -1,9 +1,13 @@
+import type { Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { conflict, notFound } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
+import { letIn } from '#queues/flows/let-in.ts';
 import { sqlTime } from '#schema/clock.ts';
+import type { AttachmentId, VolumeId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import type { Tables } from '#schema/tables.ts';
 import { carryOut, connectorColumns } from './export.ts';
 import { findAttachment, noAttachment } from './rows.ts';
 import type { Connector } from './schema.ts';
@@ -70,7 +74,7 @@ export async function completeAttachment(context: RequestContext, id: string): P
     await trx.selectFrom('volumes').select('id').where('id', '=', attachment.volume_id).forUpdate().execute();
     const row = await trx
       .selectFrom('attachments')
-      .select(['status', 'managed'])
+      .select(['id', 'volume_id', 'status', 'managed'])
       .where('id', '=', attachment.id)
       .forUpdate()
       .executeTakeFirst();
@@ -86,6 +90,7 @@ export async function completeAttachment(context: RequestContext, id: string): P
     if (open !== undefined || row.managed === 1 || !['reserved', 'attaching'].includes(row.status)) {
       throw conflict(`Attachment ${attachment.id} cannot be completed while it is ${row.status}.`);
     }
+    await refuseOutOfTurn(trx, row);
     const now = sqlTime(app.clock.now());
     await trx
       .updateTable('attachments')
@@ -100,4 +105,31 @@ export async function completeAttachment(context: RequestContext, id: string): P
       .execute();
   });
   return { status: 204 };
+}
+
+/**
+ * While another host has the volume, this one is not let in, so its client cannot have connected.
+ * @throws ApiError 409
+ */
+async function refuseOutOfTurn(
+  trx: Transaction<Tables>,
+  row: { readonly id: AttachmentId; readonly volume_id: VolumeId },
+): Promise<void> {
+  const { multiattach } = await trx
+    .selectFrom('volumes')
+    .select('multiattach')
+    .where('id', '=', row.volume_id)
+    .executeTakeFirstOrThrow();
+  const all = await trx
+    .selectFrom('attachments')
+    .select(['id', 'status', 'initiator', 'chap_secret', 'host', 'created_at'])
+    .where('volume_id', '=', row.volume_id)
+    .execute();
+  const mine = all.find(({ id }) => id === row.id);
+  const [holder] = letIn(multiattach, all);
+  if (mine?.initiator == null || holder === undefined) return;
+  if (letIn(multiattach, all).some(({ id }) => id === row.id)) return;
+  throw conflict(
+    `Attachment ${row.id} cannot be completed: host ${holder.host ?? holder.initiator ?? ''} still has the volume, and its target lets in one host only. Delete attachment ${holder.id} first.`,
+  );
 }

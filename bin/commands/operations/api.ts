@@ -65,7 +65,7 @@ async function call(
   });
   const text = await response.text();
   const body = parse(text);
-  if (response.ok && body !== undefined) return body;
+  if (response.ok && (body !== undefined || text === '')) return body;
   const message = Object.values(failure.safeParse(body).data ?? {})[0]?.message;
   const hint = response.status === 401 ? ' (BLOCKYARD_TOKEN is missing or wrong)' : '';
   throw new CommandError(`${message ?? `the API answered with status ${response.status}`}${hint}`);

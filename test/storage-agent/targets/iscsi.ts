@@ -91,7 +91,7 @@ export async function holdSession(connection: Connection, login: Login): Promise
   child.stderr.on('data', (chunk: Buffer) => (printed = `${chunk.toString()}${printed}`));
   const prompt = async (): Promise<string> => {
     while (!printed.endsWith(PROMPT)) {
-      if (child.exitCode !== null) throw new Error(`qemu-io ended: ${printed}`);
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`qemu-io ended: ${printed}`);
       await Promise.race([once(child.stdout, 'data'), closed]);
     }
     const answer = printed;

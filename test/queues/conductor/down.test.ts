@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { EngineDeps } from '#queues/conductor/deps.ts';
+import { runOperation } from '#queues/conductor/engine.ts';
+import { Evictions } from '#queues/conductor/evictions.ts';
+import { HostDown } from '#queues/conductor/host-down.ts';
+import { unattended } from '#queues/conductor/sweeper.ts';
+import { Placement } from '#queues/placement/place.ts';
+import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
+import { systemClock } from '#queues/system.ts';
+import { type AttachmentId, asId, type HostName, type OperationId } from '#schema/ids.ts';
+import { SEQ_PER_OPERATION } from '#schema/operations.ts';
+import { type AgentKind, TaskError } from '#schema/tasks.ts';
+import { ModelHost } from '#test/support/model-host.ts';
+import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
+
+const signal = new AbortController().signal;
+const INITIATOR = 'iqn.2010-10.org.blockyard:host:comp1';
+
+describe('operations and a host that is down', () => {
+  let yard: Yard;
+  let host: ModelHost;
+  /** Hosts that are down by now, and whether they had begun with what they were asked. */
+  let down: Partial<Record<AgentKind, { begun: boolean }>>;
+  let tasks: string[];
+  beforeEach(async () => {
+    [yard, host, down, tasks] = [await createYard(), new ModelHost(), {}, []];
+  });
+  afterEach(async () => {
+    await yard[Symbol.asyncDispose]();
+  });
+
+  const deps = (): EngineDeps => ({
+    db: yard.db,
+    clock: systemClock,
+    placement: new Placement(DEFAULT_WEIGHTS, systemClock),
+    owner: 'test/1',
+    ended: () => undefined,
+    pause: async () => undefined,
+    dispatcher: {
+      async run({ task, queue, envelope }, _withinMs, whenDown = 'wait') {
+        const state = down[queue.split('.')[0] as AgentKind];
+        tasks.push(`${task}${state === undefined ? '' : ` ${whenDown}`}`);
+        if (state === undefined) return host.carryOut(task, envelope.input);
+        if (whenDown === 'wait') return new Promise(() => undefined);
+        throw new HostDown('its host is down', state.begun);
+      },
+    },
+  });
+  const run = (id: OperationId) => runOperation(deps(), id, signal);
+  const operation = (id: OperationId) =>
+    yard.db.selectFrom('operations').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+  const volumeNow = () => yard.db.selectFrom('volumes').selectAll().executeTakeFirstOrThrow();
+  const evictions = () => yard.db.selectFrom('evictions').selectAll().execute();
+
+  async function attaching() {
+    const volume = await yard.addVolume('attaching', true);
+    host.volumes.set(volume, SIZE_GIB);
+    const attachment = await yard.addAttachment(volume, 'attaching', 1);
+    return { volume, id: await yard.begin('volume.attach', volume, { device: null }, attachment) };
+  }
+  async function attached() {
+    const volume = await yard.addVolume('in-use', true);
+    host.volumes.set(volume, SIZE_GIB);
+    const attachment = await yard.addAttachment(volume, 'attached', 1);
+    host.exports.set(volume, [`${INITIATOR} user-${attachment}`]);
+    host.disks.set(`${yard.server} ${volume}`, { device: '/dev/vdb', iotune: {} });
+    return { volume, attachment };
+  }
+  const detaching = (id: AttachmentId) =>
+    yard.db.updateTable('attachments').set({ status: 'detaching' }).where('id', '=', id).execute();
+
+  it('an attach that the storage host never saw ends at once, with nothing to undo', async () => {
+    down = { storage: { begun: false } };
+    const { id } = await attaching();
+    await run(id);
+    const { state, error } = await operation(id);
+    assert.deepEqual([state, error, tasks], ['undone', 'its host is down', ['export.ensure fail']]);
+    assert.equal((await volumeNow()).status, 'available');
+  });
+
+  it('an attach whose hypervisor dies shuts it out and leaves it to be cleared', async () => {
+    down = { compute: { begun: true } };
+    const { volume, id } = await attaching();
+    await run(id);
+    assert.equal((await operation(id)).state, 'undone');
+    assert.deepEqual(tasks, ['export.ensure', 'disk.attach fail', 'disk.detach fail', 'export.ensure']);
+    assert.deepEqual([(await volumeNow()).status, [...host.exports]], ['available', []]);
+    const [eviction] = await evictions();
+    assert.deepEqual([eviction?.volume_id, eviction?.host, eviction?.root], [volume, 'comp1', 0]);
+  });
+
+  it('one that the hypervisor never saw leaves nothing to clear', async () => {
+    down = { compute: { begun: false } };
+    const { id } = await attaching();
+    await run(id);
+    assert.equal((await operation(id)).state, 'undone');
+    assert.deepEqual([await evictions(), [...host.exports]], [[], []]);
+  });
+
+  it('a detach by force takes the volume from a detach that waits, whose conductor is fenced off', async () => {
+    const { volume, attachment } = await attached();
+    await detaching(attachment);
+    const waits = await yard.begin('volume.detach', volume, {}, attachment);
+    down = { compute: { begun: false } };
+    void run(waits);
+    while (!tasks.includes('disk.detach wait')) await new Promise((resolve) => setTimeout(resolve, 5));
+    const behind = await yard.begin('qos.apply', volume, { before: {} }, attachment);
+    const force = await yard.begin('volume.force-detach', volume, {}, attachment);
+    await yard.db.updateTable('operations').set({ created_at: '2026-01-01 00:00:00' }).execute();
+    const sweeper = { db: yard.db, clock: systemClock } as Parameters<typeof unattended>[0];
+    const found = (await unattended(sweeper)).map(({ id }) => id);
+    assert.deepEqual(found, [force], 'the sweeper finds it although the volume is held');
+    await run(force);
+    const [given, queued, done] = [await operation(waits), await operation(behind), await operation(force)];
+    assert.deepEqual([given.state, queued.state, done.state], ['undone', 'undone', 'done']);
+    assert.match(given.error ?? '', /detached by force/);
+    const { status, operation_id } = await volumeNow();
+    assert.deepEqual([status, operation_id, [...host.exports]], ['available', null, []]);
+    assert.deepEqual(
+      await yard.db.selectFrom('operation_steps').select('name').where('state', '=', 'running').execute(),
+      [],
+    );
+    const [eviction] = await evictions();
+    assert.ok((eviction?.seq ?? 0) > done.seq_base && (eviction?.seq ?? 0) < done.seq_base + 64);
+  });
+
+  it('but not from an operation that goes on by itself', async () => {
+    const { volume, attachment } = await attached();
+    await yard.db.updateTable('volumes').set({ status: 'extending' }).execute();
+    const extend = await yard.begin('volume.extend', volume, { fromGib: SIZE_GIB, toGib: SIZE_GIB + 1 });
+    const force = await yard.begin('volume.force-detach', volume, {}, attachment);
+    await run(force);
+    assert.equal((await operation(force)).state, 'queued');
+    await run(extend);
+    assert.equal((await operation(extend)).state, 'done');
+    await run(force);
+    assert.equal((await operation(force)).state, 'done');
+  });
+
+  it('the root volume of a server that is being deleted: the server goes with it', async () => {
+    const { volume, attachment } = await attached();
+    await yard.addServer(volume, 'ACTIVE', 'deleting');
+    await yard.db.updateTable('attachments').set({ boot_index: 0, delete_on_termination: 1 }).execute();
+    await run(await yard.begin('volume.force-detach', volume, {}, attachment));
+    const server = await yard.db.selectFrom('servers').selectAll().executeTakeFirst();
+    assert.equal(server?.status, 'DELETED');
+    assert.equal((await volumeNow()).status, 'deleting');
+    assert.equal((await evictions())[0]?.root, 1);
+  });
+
+  it('a host that is back is cleared; what fails is tried again, what is stale is numbered anew', async () => {
+    const { volume, attachment } = await attached();
+    await run(await yard.begin('volume.force-detach', volume, {}, attachment));
+    const answers: (() => unknown)[] = [
+      () => {
+        throw new TaskError('failed', 'libvirt is away');
+      },
+      () => {
+        throw new TaskError('stale', 'older');
+      },
+      () => ({ guest: 'off' }),
+    ];
+    const seqs: number[] = [];
+    const clearing = new Evictions({
+      db: yard.db,
+      nonce: randomUUID,
+      log: () => undefined,
+      dispatcher: {
+        async run({ envelope }) {
+          seqs.push(envelope.seq);
+          return answers.shift()?.();
+        },
+      },
+    });
+    const report = async (): Promise<number> => {
+      const pending = await clearing.carryOut(asId<HostName>('comp1'));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return pending.length;
+    };
+    assert.equal(await report(), 1);
+    assert.equal((await evictions())[0]?.error, 'libvirt is away');
+    assert.equal(await report(), 1);
+    assert.equal(await report(), 1);
+    assert.equal(await report(), 0);
+    assert.ok(seqs[0] === seqs[1] && (seqs[2] ?? 0) > (seqs[1] ?? 0), String(seqs));
+    assert.ok((await volumeNow()).seq + SEQ_PER_OPERATION > (seqs[2] ?? 0), 'what comes next is newer');
+  });
+});
