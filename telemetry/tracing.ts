@@ -48,10 +48,6 @@ export function useTracer(chosen: Tracer | undefined): void {
   tracer = chosen;
 }
 
-export function isTracing(): boolean {
-  return tracer !== undefined;
-}
-
 /** The span that the caller runs in, as `traceparent`; null when there is none. */
 export function currentTrace(): string | null {
   return current.getStore()?.traceparent ?? null;
