@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startApi, type TestApi, TOKENS } from '../support/api.ts';
+import { OTHER_PROJECT, startApi, type TestApi, TOKENS } from '../support/api.ts';
 
 const execute = promisify(execFile);
 
@@ -34,6 +34,18 @@ describe('openstack image', () => {
       timeout: 60_000,
     });
     return stdout;
+  }
+  /** As one who has logged in: then nobody has to say where anything is. */
+  async function as(token: string, ...words: string[]): Promise<string> {
+    const auth = [
+      '--os-auth-type',
+      'v3token',
+      '--os-token',
+      token,
+      '--os-auth-url',
+      `${api.url}/identity/v3`,
+    ];
+    return (await execute('openstack', [...auth, ...words], { timeout: 60_000 })).stdout;
   }
   const json = async (...words: string[]) => JSON.parse(await openstack(...words, '-f', 'json'));
 
@@ -89,5 +101,36 @@ describe('openstack image', () => {
     assert.equal((await json('image', 'show', 'other')).status, 'deactivated');
     await openstack('image', 'delete', 'other');
     assert.deepEqual(await json('image', 'list'), []);
+  });
+
+  it('offers an image to another project, which accepts it', async function () {
+    this.timeout(180_000);
+    const { member: mine, stranger: theirs } = TOKENS;
+    const file = join(dir, 'offer.img');
+    await writeFile(file, 'data');
+    const create = ['image', 'create', '--shared', '--disk-format', 'raw', '--file', file];
+    const created = JSON.parse(await as(mine, ...create, 'offer', '-f', 'json'));
+    assert.equal(created.visibility, 'shared');
+    const { id } = created;
+    await as(mine, 'image', 'add', 'project', 'offer', OTHER_PROJECT);
+    const members = async () => JSON.parse(await as(mine, 'image', 'member', 'list', 'offer', '-f', 'json'));
+    assert.deepEqual(
+      (await members()).map((each: Record<string, string>) => [each['Image ID'], each['Status']]),
+      [[id, 'pending']],
+    );
+    const listed = async (...words: string[]): Promise<string[]> =>
+      JSON.parse(await as(theirs, 'image', 'list', ...words, '-f', 'json')).map(
+        (each: { ID: string }) => each.ID,
+      );
+    assert.deepEqual(await listed(), []);
+    assert.deepEqual(await listed('--member-status', 'pending'), [id]);
+    await as(theirs, 'image', 'set', '--accept', id);
+    assert.deepEqual(await listed('--shared'), [id]);
+    assert.equal((await members())[0].Status, 'accepted');
+    await as(theirs, 'image', 'set', '--reject', id);
+    assert.deepEqual(await listed(), []);
+    await as(mine, 'image', 'remove', 'project', 'offer', OTHER_PROJECT);
+    assert.deepEqual(await members(), []);
+    await as(mine, 'image', 'delete', 'offer');
   });
 });

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import type { RequestContext } from '#api/http/context.ts';
+import type { Login } from '#api/http/dispatch.ts';
+import { ApiError } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { parseInput } from '#api/http/validation.ts';
+import { catalogOf } from './catalog.ts';
+import { DOMAIN } from './domain.ts';
+
+/** Clients ask for another one by then; the tokens themselves do not run out. */
+const VALID_MS = 24 * 3_600_000;
+
+/** Of Keystone's ways to prove who one is, the one that fits tokens which an administrator has given out. */
+const body = z.looseObject({
+  auth: z.looseObject({
+    identity: z.looseObject({
+      methods: z.tuple([z.literal('token')], {
+        error:
+          'must be ["token"]: log in with the token that you were given (openstack --os-auth-type v3token)',
+      }),
+      token: z.looseObject({ id: z.string() }),
+    }),
+    scope: z.looseObject({ project: z.looseObject({ id: z.string().optional() }).optional() }).optional(),
+  }),
+});
+
+/** Keystone's "Token authentication with scoped authorization": says what the token is good for, and where everything is. */
+export const login: Login = {
+  path: '/auth/tokens',
+  read: (sent) => {
+    const { identity, scope } = parseInput(body, sent).auth;
+    return { token: identity.token.id, project: scope?.project?.id };
+  },
+  answer,
+};
+
+function answer(context: RequestContext, token: string, project: string | undefined): Reply {
+  const { app, caller } = context;
+  if (project !== undefined && project !== caller.projectId) {
+    throw new ApiError(401, 'The token is another project’s.');
+  }
+  const now = app.clock.now();
+  return {
+    status: 201,
+    headers: { 'X-Subject-Token': token },
+    body: {
+      token: {
+        methods: ['token'],
+        user: { id: caller.userId, name: caller.userId, domain: DOMAIN, password_expires_at: null },
+        project: { id: caller.projectId, name: caller.projectId, domain: DOMAIN },
+        is_domain: false,
+        roles: caller.roles.map((role) => ({ id: role, name: role })),
+        catalog: catalogOf(context),
+        audit_ids: [],
+        issued_at: isoTime(now),
+        expires_at: isoTime(now + VALID_MS),
+      },
+    },
+  };
+}
+
+/** Keystone's form, to the microsecond. */
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z');
+}
