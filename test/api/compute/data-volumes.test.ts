@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { asId, type VolumeId } from '#schema/ids.ts';
-import { type Answer, PROJECT, startApi, type TestApi, TOKENS } from '../support/api.ts';
+import { type Answer, startApi, type TestApi, TOKENS } from '../support/api.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 type Mapping = Record<string, unknown>;
@@ -137,8 +134,8 @@ describe('servers made with several volumes', () => {
     const execute = promisify(execFile);
     if ((await execute('openstack', ['--version']).catch(() => undefined)) === undefined) this.skip();
     const [root, data] = [await bootable(), await availableVolume(api)];
-    const auth = ['--os-auth-type', 'admin_token', '--os-token', TOKENS.member];
-    const where = ['--os-endpoint', `${api.url}/compute/v2.1`, '--os-compute-api-version', '2.79'];
+    const auth = ['--os-auth-type', 'v3token', '--os-token', TOKENS.member];
+    const where = ['--os-auth-url', `${api.url}/identity/v3`, '--os-compute-api-version', '2.79'];
     const words = [
       'server',
       'create',
@@ -155,14 +152,7 @@ describe('servers made with several volumes', () => {
       `uuid=${data},source_type=volume,destination_type=volume,boot_index=-1,device_name=/dev/vdf`,
       'source_type=blank,destination_type=volume,volume_size=4,boot_index=-1,delete_on_termination=true',
     ].flatMap((each) => ['--block-device', each]);
-    const settings = join(await mkdtemp(join(tmpdir(), 'by-clouds-')), 'clouds.yaml');
-    await writeFile(
-      settings,
-      `clouds: {here: {volume_endpoint_override: "${api.url}/v3/${PROJECT}", image_endpoint_override: "${api.url}/image"}}`,
-    );
-    const env = { ...process.env, OS_CLIENT_CONFIG_FILE: settings, OS_CLOUD: 'here' };
-    const { stdout } = await execute('openstack', [...auth, ...where, ...words, ...disks, 'db'], { env });
-    await rm(dirname(settings), { recursive: true });
+    const { stdout } = await execute('openstack', [...auth, ...where, ...words, ...disks, 'db']);
     const { id } = JSON.parse(stdout);
     await becomes(id, 'ACTIVE');
     await volumeBecomes(api, data, 'in-use');
