@@ -18,6 +18,8 @@ export type StoppingPoint =
   | 'detach.unconfigured'
   | 'detach.requested'
   | 'detach.unplugged'
+  | 'evict.unconfigured'
+  | 'evict.taken'
   | 'server.connected'
   | 'server.defined'
   | 'server.off'

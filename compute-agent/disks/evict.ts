@@ -1,3 +1,4 @@
+import { reach } from '#queues/stopping-points.ts';
 import type { TaskInput, TaskOutput } from '#schema/tasks.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
 import { WITH_ALL } from '../servers/absent.ts';
@@ -33,12 +34,14 @@ export async function evict(
     if (root) await removeDomain(deps, serverId);
     const [config, live] = disks;
     if (!root && config !== undefined) await remove(deps.virsh, serverId, config, '--config');
+    await reach('evict.unconfigured');
     // What waits for the target fails now: neither the guest nor QEMU could end while it does.
     await deps.connector.abandon(volumeId, connection).catch(() => undefined);
     if (root) guest = 'removed';
     else if (live === undefined) guest = 'off';
     else guest = await takeFrom(deps, view, { serverId, volumeId, live }, signal);
   }
+  await reach('evict.taken');
   await deps.connector.abandon(volumeId, connection);
   deps.evicted(serverId, volumeId);
   return { guest };

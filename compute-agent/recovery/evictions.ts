@@ -12,6 +12,8 @@ export interface PendingEvictions {
   heard(ms: number): Promise<void>;
   /** The server has a disk that is about to be taken from it. */
   concerns(serverId: string): boolean;
+  /** It has, or had in this life of the agent. */
+  concerned(serverId: string): boolean;
   /** That disk is gone. */
   done(serverId: string, volumeId: string): void;
   stop(): void;
@@ -21,6 +23,7 @@ export interface PendingEvictions {
 export const NOTHING_PENDING: PendingEvictions = {
   heard: async () => undefined,
   concerns: () => false,
+  concerned: () => false,
   done: () => undefined,
   stop: () => undefined,
 };
@@ -43,10 +46,12 @@ export async function listenForEvictions({
   const words = openRedis(redisUrl);
   const first = Promise.withResolvers<void>();
   let pending = new Set<string>();
+  const ever = new Set<string>();
   const key = (serverId: string, volumeId: string): string => `${serverId} ${volumeId}`.toLowerCase();
   words.on('message', (_channel: string, text: string) => {
     const word = evictionsWord.safeParse(parse(text));
     if (!word.success || word.data.bootId !== bootId) return;
+    for (const { serverId } of word.data.evictions) ever.add(serverId.toLowerCase());
     pending = new Set(word.data.evictions.map(({ serverId, volumeId }) => key(serverId, volumeId)));
     first.resolve();
   });
@@ -59,6 +64,7 @@ export async function listenForEvictions({
       clearTimeout(timer);
     },
     concerns: (serverId) => [...pending].some((each) => each.startsWith(`${serverId.toLowerCase()} `)),
+    concerned: (serverId) => ever.has(serverId.toLowerCase()),
     done: (serverId, volumeId) => void pending.delete(key(serverId, volumeId)),
     stop: () => words.disconnect(),
   };

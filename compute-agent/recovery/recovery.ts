@@ -14,7 +14,7 @@ export interface RecoveryOptions {
   readonly virsh: Virsh;
   readonly connector: Connector;
   readonly turns: ServerTurns;
-  readonly evictions: Pick<PendingEvictions, 'heard' | 'concerns'>;
+  readonly evictions: Pick<PendingEvictions, 'heard' | 'concerns' | 'concerned'>;
   /** The agent's state folder. */
   readonly dir: string;
   readonly bootId: string;
@@ -116,7 +116,8 @@ async function recoverServer(
   // Anew: a task may have changed it while this waited for its turn.
   const view = await findDomain(virsh, serverId);
   if (view === null || view.live !== null || view.config === null) return null;
-  if (volumesOf(view.config).length === 0) return null;
+  // One that has lost its only volume of ours could not be started by libvirt while it had it.
+  if (volumesOf(view.config).length === 0 && !evictions.concerned(serverId)) return null;
   if (evictions.concerns(serverId))
     throw new Error('waits until a volume that was taken from this host is cleared away');
   const connected = await reconnectVolumes({ virsh, connector }, serverId);

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connector } from '#compute-agent/connectors/connector.ts';
 import { libiscsiConnector } from '#compute-agent/connectors/libiscsi.ts';
 import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
+import { NOTHING_PENDING, type PendingEvictions } from '#compute-agent/recovery/evictions.ts';
 import { recover } from '#compute-agent/recovery/recovery.ts';
 import { ServerTurns } from '#compute-agent/recovery/server-turns.ts';
-import { NOTHING_PENDING } from '#compute-agent/recovery/evictions.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { Lab } from '../support/lab.ts';
 
@@ -29,13 +29,18 @@ describe('recovery after a restart of the host', function () {
     await writeFile(join(lab.dir, 'recovered-boot'), 'boot-1\n');
   });
 
-  const run = (bootId: string, connector: Connector = libiscsiConnector(lab.virsh), signal = idle) =>
+  const run = (
+    bootId: string,
+    connector: Connector = libiscsiConnector(lab.virsh),
+    signal = idle,
+    evictions: PendingEvictions = NOTHING_PENDING,
+  ) =>
     recover(
       {
         virsh: lab.virsh,
         connector,
         turns: new ServerTurns(),
-        evictions: NOTHING_PENDING,
+        evictions,
         dir: lab.dir,
         bootId,
         log: (line) => log.push(line),
@@ -95,6 +100,32 @@ describe('recovery after a restart of the host', function () {
     await second;
     assert.equal(await state(id), 'running');
     assert.equal(log.length, 2, log.join('\n'));
+    await lab.run('destroy', id);
+    await lab.run('undefine', id);
+  });
+
+  it('a server that a volume was taken from comes back without it, once it is cleared', async () => {
+    const id = await server(true);
+    const [disk] = listDisks(await lab.run('dumpxml', id, '--inactive'));
+    const volumeId = disk?.serial ?? '';
+    const secrets = await lab.run('secret-list');
+    let pending = true;
+    const evictions: PendingEvictions = {
+      ...NOTHING_PENDING,
+      concerns: (serverId) => pending && serverId === id,
+      concerned: (serverId) => serverId === id,
+    };
+    const recovered = run('boot-4', undefined, idle, evictions);
+    while (!log.some((line) => line.includes('was taken from this host'))) await sleep(50);
+    assert.equal(await state(id), 'shut off');
+    const input = { volumeId, serverId: id, connection: null, root: false };
+    assert.deepEqual(await lab.handlers['disk.evict'](input, lab.context), { guest: 'off' });
+    assert.deepEqual(await lab.handlers['disk.evict'](input, lab.context), { guest: 'none' });
+    pending = false;
+    await recovered;
+    assert.equal(await state(id), 'running');
+    assert.deepEqual(listDisks(await lab.run('dumpxml', id)), []);
+    assert.equal((await lab.run('secret-list')).split('\n').length, secrets.split('\n').length - 1);
     await lab.run('destroy', id);
     await lab.run('undefine', id);
   });
