@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
+import type { Lab } from '#lab/lab.ts';
+import { openDatabase } from '#queues/database.ts';
+import { sqlTime } from '#schema/clock.ts';
+import type { Tables } from '#schema/tables.ts';
+import { Client } from '#stack/demo/client.ts';
+import { labOrSkip } from '#test/support/lab.ts';
+
+const MIB = 2 ** 20;
+/** The guest's `churn` writes between 16 and 24 MiB. */
+const WATCHED_MIB = 32;
+
+/** LIO, open-iscsi and LVM; the like with tgt and QEMU's initiator is test/e2e/away. */
+describe('a hypervisor of the lab that is away', function () {
+  this.timeout(20 * 60_000);
+  let lab: Lab;
+  let client: Client;
+  let db: Kysely<Tables>;
+  before(async function () {
+    lab = await labOrSkip(this);
+    client = new Client(lab.stack);
+    db = openDatabase(lab.stack.env['DATABASE_URL']!, { connections: 1 });
+  });
+  after(async () => {
+    await db?.destroy();
+  });
+
+  const project = () => `/v3/${lab.stack.project}`;
+  const until = async (what: string, holds: () => Promise<boolean>, withinMs = 180_000): Promise<void> => {
+    const deadline = performance.now() + withinMs;
+    while (!(await holds())) {
+      assert.ok(performance.now() < deadline, `not within ${withinMs / 1_000} s: ${what}`);
+      await sleep(500);
+    }
+  };
+  const cleared = () =>
+    until(
+      'the host is cleared',
+      async () => (await db.selectFrom('evictions').selectAll().execute()).length === 0,
+    );
+
+  async function attached(): Promise<string> {
+    const made = await client.ask('POST', `${project()}/volumes`, { volume: { size: 1 } });
+    const id: string = made.body.volume.id;
+    await client.volumeIs(id, 'available', { deadlineMs: 180_000 });
+    await attach(id);
+    return id;
+  }
+  async function attach(id: string): Promise<void> {
+    const path = `/compute/v2.1/servers/${lab.instance.id}/os-volume_attachments`;
+    const { status } = await client.ask('POST', path, { volumeAttachment: { volumeId: id } });
+    assert.equal(status, 200);
+    await client.volumeIs(id, 'in-use', { back: 'available', deadlineMs: 180_000 });
+  }
+  async function forced(id: string): Promise<void> {
+    await db
+      .updateTable('services')
+      .set({ last_seen_at: sqlTime(Date.now() - 61_000) })
+      .where('binary', '=', 'blockyard-compute')
+      .execute();
+    const { status } = await client.ask('POST', `${project()}/volumes/${id}/action`, {
+      'os-force_detach': {},
+    });
+    assert.equal(status, 202);
+    await client.volumeIs(id, 'available', { deadlineMs: 180_000 });
+    assert.equal(
+      await lab.storage.sh(`ls /sys/kernel/config/target/iscsi | grep volume-${id} || true`),
+      '',
+      'LIO has no target of it any more',
+    );
+  }
+  async function gone(id: string): Promise<void> {
+    await client.ask('DELETE', `${project()}/volumes/${id}`);
+    await client.until('404', `${project()}/volumes/${id}`, ({ status }) => status === 404, {
+      deadlineMs: 180_000,
+    });
+  }
+  const sum = (id: string): Promise<string> =>
+    lab.storage.sh(
+      `dd if=/dev/${lab.volumeGroup}/volume-${id} bs=1M count=${WATCHED_MIB} iflag=direct status=none | sha256sum`,
+    );
+  async function assertNothingConnected(id: string): Promise<void> {
+    const { compute, instance } = lab;
+    const left = [
+      await compute.sh('cat /sys/class/iscsi_session/*/targetname 2>/dev/null || true'),
+      await compute.sh('find /etc/iscsi/nodes -mindepth 1 2>/dev/null || true'),
+      await compute.sh('ls /sys/class/scsi_disk 2>/dev/null || true'),
+      await compute.sh('ls /dev/disk/by-path 2>/dev/null | grep iscsi || true'),
+      await compute.sh('ls /var/lib/blockyard/compute/connections 2>/dev/null || true'),
+      await compute.sh(
+        `(virsh dumpxml ${instance.name}; virsh dumpxml --inactive ${instance.name}) | grep ${id} || true`,
+      ),
+    ];
+    assert.deepEqual(
+      left,
+      left.map(() => ''),
+    );
+  }
+
+  it('its agent alone is dead: the guest writes on, and nothing of it arrives; then it is cleared', async () => {
+    const id = await attached();
+    await lab.instance.command(`write vdb ${WATCHED_MIB} ${MIB} before`, 240_000);
+    await lab.instance.command('churn vdb');
+    await lab.compute.sh('systemctl stop blockyard-compute');
+    await forced(id);
+    const states = await lab.compute.sh('cat /sys/class/iscsi_session/*/state 2>/dev/null || true');
+    assert.ok(!states.includes('LOGGED_IN'), states);
+    const before = await sum(id);
+    await sleep(5_000);
+    assert.equal(await sum(id), before);
+
+    await lab.compute.sh('systemctl start blockyard-compute');
+    await cleared();
+    await assertNothingConnected(id);
+    // It let go, or was switched off and on: it runs either way.
+    await lab.instance.rebooted();
+    assert.equal(await sum(id), before);
+    await attach(id);
+    assert.match((await lab.instance.command(`sum vdb ${WATCHED_MIB * MIB}`, 240_000))[0] ?? '', /sha256=/);
+    await client.ask('DELETE', `/compute/v2.1/servers/${lab.instance.id}/os-volume_attachments/${id}`);
+    await client.volumeIs(id, 'available', { deadlineMs: 180_000 });
+    assert.equal(await sum(id), before);
+    await gone(id);
+  });
+
+  it('it has lost its power: it comes back without the volume, and its guest runs', async () => {
+    const id = await attached();
+    await lab.compute.powerOff();
+    await forced(id);
+    const before = await sum(id);
+    await lab.compute.powerOn();
+    await cleared();
+    await lab.instance.rebooted();
+    await assertNothingConnected(id);
+    assert.equal(await sum(id), before);
+    await gone(id);
+  });
+});
