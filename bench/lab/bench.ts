@@ -66,13 +66,18 @@ export async function forksOf(machine: Machine): Promise<number> {
  * @returns milliseconds by the machine's own clock.
  * @throws Error when the script fails: half an attach is quick.
  */
-export async function byHand(machine: Machine, script: string, args: readonly string[]): Promise<number> {
+export async function byHand(
+  machine: Machine,
+  script: string,
+  args: readonly string[],
+  input = '',
+): Promise<number> {
   const words = args.map((word) => `'${word}'`).join(' ');
   const said = await machine.sh(
     `set -e
      began=$(date +%s%N); sh /opt/blockyard/bench/lab/hand/${script} ${words}; ended=$(date +%s%N)
      echo $(((ended - began) / 1000))`,
-    { timeoutMs: DEADLINE_MS },
+    { timeoutMs: DEADLINE_MS, input },
   );
   return Number(said.split('\n').at(-1)) / 1_000;
 }
