@@ -1,7 +1,8 @@
-import type { Compilable, CompiledQuery, Selectable } from 'kysely';
+import { type Compilable, type CompiledQuery, type Selectable, sql } from 'kysely';
 import type { OperationId, PoolName } from '#schema/ids.ts';
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
 import type { AttachmentsTable, OperationsTable, QosSpecsTable, VolumesTable } from '#schema/tables.ts';
+import { TaskError } from '#schema/tasks.ts';
 import { BUILDER } from '../transaction.ts';
 
 export type VolumeRow = Selectable<VolumesTable>;
@@ -19,6 +20,8 @@ export interface Facts<K extends OperationKind = OperationKind> {
   } | null;
   /** How many snapshots the volume has. */
   readonly snapshots: number;
+  /** Hosts that the volume was taken from by force and that have not been cleared of it since. */
+  readonly uncleared: readonly string[];
   /** All of the volume's attachments. */
   readonly attachments: readonly AttachmentRow[];
 }
@@ -68,6 +71,12 @@ function buildFactsQuery(id: OperationId) {
           .select((one) => one.fn.countAll<number>().as('count'))
           .whereRef('snapshots.volume_id', '=', 'volumes.id')
           .as('snapshot_count'),
+      // A host's name has no comma.
+      sql<
+        string | null
+      >`(SELECT GROUP_CONCAT(evictions.host) FROM evictions WHERE evictions.volume_id = volumes.id)`.as(
+        'uncleared',
+      ),
     ])
     .where('operations.id', '=', id);
 }
@@ -116,6 +125,7 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
         ? null
         : { consumer: row.qos_consumer, specs: JSON.parse(row.qos_specs ?? '{}') as Record<string, string> },
     snapshots: row.snapshot_count ?? 0,
+    uncleared: row.uncleared?.split(',') ?? [],
     attachments,
   };
 }
@@ -136,4 +146,17 @@ export function subject(facts: Facts): AttachmentRow {
   const found = attachmentOf(facts);
   if (found === undefined) throw new Error(`attachment ${facts.operation.attachment_id} is gone`);
   return found;
+}
+
+/**
+ * What is left on the host must not be taken for the new attachment's.
+ * @throws TaskError `refused` while the attachment's host has yet to be cleared of the volume.
+ */
+export function refuseUncleared(facts: Facts): void {
+  const { host } = attachmentOf(facts) ?? { host: null };
+  if (host === null || !facts.uncleared.includes(host)) return;
+  throw new TaskError(
+    'refused',
+    `volume ${facts.volume.id} was taken from host ${host} by force, and the host has not been cleared of it since`,
+  );
 }

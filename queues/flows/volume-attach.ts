@@ -2,7 +2,7 @@ import { sqlTime } from '#schema/clock.ts';
 import type { HostName } from '#schema/ids.ts';
 import { writeEviction } from './evictions.ts';
 import { EXPORT } from './exports.ts';
-import { subject } from './facts.ts';
+import { refuseUncleared, subject } from './facts.ts';
 import { flow } from './flow.ts';
 import { PLUG_WITHIN_S, plugTask } from './plug.ts';
 import { dropUnlessDetached, setAttachment, settle } from './settle.ts';
@@ -14,6 +14,7 @@ export const volumeAttach = flow('volume.attach')
       const { id, status } = run.facts.volume;
       // What made it went before, and says why.
       if (status === 'error') throw new Error(`volume ${id} could not be made`);
+      refuseUncleared(run.facts);
       return EXPORT.do(run);
     },
   })

@@ -8,7 +8,7 @@ import { transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId } from '#schema/ids.ts';
 import { findServer, noServer } from '../servers/rows.ts';
-import { checkEvicted, findInitiator } from './health.ts';
+import { findInitiator } from './health.ts';
 import { holdType, reserve } from './reserve.ts';
 import { refuseBusy } from './state.ts';
 
@@ -30,7 +30,7 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
   const server = await findServer(context, serverId);
   refuseBusy(server, 'attach_volume');
   const volume = await findVolume(context, wanted.volumeId);
-  const initiator = await findInitiator(app, server);
+  const initiator = await findInitiator(app, server, volume.id);
   await checkStorage(app, volume);
   const device = wanted.device ?? null;
   const goes = wanted.delete_on_termination === true;
@@ -43,8 +43,6 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
     refuseBusy(now, 'attach_volume');
     holdType(tx, volume);
     await reserve(context, tx, volume);
-    // Only now: what took the volume from a host has ended with the same commit.
-    await checkEvicted(app, volume.id, server.host);
     const id = asId<AttachmentId>(app.ids.uuid());
     tx.later(
       tx.q.insertInto('attachments').values({

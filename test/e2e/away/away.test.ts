@@ -93,6 +93,8 @@ describe('hosts that are away', function () {
       const back = performance.now();
       await rig.until('the host is cleared', async () => (await pending()).length === 0);
       console.log(`        cleared ${Math.round(performance.now() - back)} ms after the agent's start`);
+      // It did not let go: what it writes waits for ever.
+      assert.equal(await first.state(), 'running');
       for (const xml of [await first.xml(), await first.xml('--inactive')]) assert.ok(!xml.includes(volume));
       assert.equal(await rig.sum(volume, WATCHED), owned);
       await second.console.command(`read ${there} 32 ${MIB}`);
@@ -112,6 +114,7 @@ describe('hosts that are away', function () {
       await rig.attach(first, volume);
       await rig.volumeIs(volume, 'in-use');
       await agent('compute').stop('SIGKILL');
+      await first.kill();
       await rig.silent('compute');
       await rig.forceDetach(volume);
       await rig.volumeIs(volume, 'available');
@@ -121,6 +124,10 @@ describe('hosts that are away', function () {
       assert.match(refused.body.conflictingRequest.message, /was taken from host \S+ by force/);
       agent('compute').start();
       await rig.until('the host is cleared', async () => (await pending()).length === 0);
+      assert.deepEqual(
+        [await first.state(), (await first.xml('--inactive')).includes(volume)],
+        ['shut off', false],
+      );
       assert.equal((await rig.attach(first, volume)).status, 200);
       await rig.volumeIs(volume, 'in-use');
       await rig.detach(first, volume);

@@ -28,6 +28,9 @@ export interface Guest extends AsyncDisposable {
   readonly id: string;
   readonly console: GuestConsole;
   xml(...options: string[]): Promise<string>;
+  /** Kills its QEMU. */
+  kill(): Promise<unknown>;
+  state(): Promise<string>;
 }
 
 /** The stack, and a second hypervisor beside it: a libvirt and a compute agent of its own. */
@@ -110,6 +113,8 @@ export class AwayRig implements AsyncDisposable {
       id,
       console,
       xml: (...options) => virsh('dumpxml', id, ...options),
+      kill: () => virsh('destroy', id),
+      state: async () => (await virsh('domstate', id)).trim(),
       [Symbol.asyncDispose]: () => console[Symbol.asyncDispose](),
     };
   }

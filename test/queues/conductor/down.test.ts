@@ -98,6 +98,19 @@ describe('operations and a host that is down', () => {
     assert.deepEqual([await evictions(), [...host.exports]], [[], []]);
   });
 
+  it('an attach to a host that has yet to be cleared of the volume is refused', async () => {
+    const { volume, attachment } = await attached();
+    await run(await yard.begin('volume.force-detach', volume, {}, attachment));
+    await yard.db.updateTable('volumes').set({ status: 'attaching' }).execute();
+    tasks = [];
+    const again = await yard.addAttachment(volume, 'attaching', 1);
+    const id = await yard.begin('volume.attach', volume, { device: null }, again);
+    await run(id);
+    const { state, error } = await operation(id);
+    assert.deepEqual([state, tasks], ['undone', []]);
+    assert.match(error ?? '', /was taken from host comp1 by force/);
+  });
+
   it('a detach by force takes the volume from a detach that waits, whose conductor is fenced off', async () => {
     const { volume, attachment } = await attached();
     await detaching(attachment);
