@@ -49,10 +49,13 @@ function connectionInfo(context: RequestContext, row: AttachmentRow): Connection
   };
 }
 
-/** The CHAP account, for those who may connect: somebody who may only look gets none. */
+/**
+ * The CHAP account, for those who may connect: somebody who may only look gets none. Nor does anybody when it is our own agent
+ * that connects: it has the account already, and a second one at the volume would write past the guest.
+ */
 function account({ app, caller }: RequestContext, row: AttachmentRow) {
   const mayConnect = caller.isAdmin || caller.roles.includes('member');
-  if (!mayConnect || row.chap_username === null || row.chap_secret === null) return {};
+  if (row.managed === 1 || !mayConnect || row.chap_username === null || row.chap_secret === null) return {};
   return {
     auth_method: 'CHAP' as const,
     auth_username: row.chap_username,
