@@ -34,6 +34,7 @@ export function compareCompute(rows: Rows, host: string, all: Hypervisors): Find
     ...inventory.domains.flatMap((domain) => extraDisks(rows, host, domain, busy)),
     ...compareLeftovers(rows, host, inventory, busy),
     ...compareServers(rows, host, domains, all, busy),
+    ...failedEvictions(rows, host),
   ];
 }
 
@@ -232,6 +233,7 @@ function extraDisks(rows: Rows, host: string, domain: DomainItem, busy: Readonly
   return [...places].flatMap(([volumeId, where]): Finding[] => {
     if (busy.has(volumeId)) return [];
     const attachments = rows.attached.get(volumeId) ?? [];
+    if (isEvicted(rows, host, volumeId)) return [];
     if (attachments.some((row) => row.server_id === domain.id || (row.managed === 0 && row.host === host)))
       return [];
     return [
@@ -263,6 +265,7 @@ function compareLeftovers(
   const isNeeded = (volumeId: string): boolean =>
     busy.has(volumeId) ||
     plugged.has(volumeId) ||
+    isEvicted(rows, host, volumeId) ||
     (rows.attached.get(volumeId) ?? []).some((row) => row.host === host);
   const leftover = (kind: string, volumeId: string, found: string): Finding => ({
     kind,
@@ -291,6 +294,30 @@ function connectionText({ journal, records, sessions, devices }: ConnectionItem)
     ...(sessions.length > 0 ? [`sessions ${sessions.join(', ')}`] : []),
     ...devices.map(({ block, lun }) => `device ${block ?? `of LUN ${lun}`}`),
   ].join(', ');
+}
+
+/** The host was told to be rid of it while it was away, and will be now that it is back. */
+function isEvicted({ evictions }: Rows, host: string, volumeId: string): boolean {
+  return evictions.some((row) => row.host === host && row.volume_id === volumeId && row.error === null);
+}
+
+function failedEvictions({ evictions }: Rows, host: string): Finding[] {
+  return evictions.flatMap((row): Finding[] => {
+    if (row.host !== host || row.error === null) return [];
+    return [
+      {
+        kind: 'eviction',
+        subject: row.id,
+        volumeId: row.volume_id,
+        serverId: row.server_id,
+        wanted: 'nothing left of a volume that was taken from this host while it was away',
+        found: row.error,
+        cause: `Operation ${row.operation_id} took the volume away.`,
+        repair: 'Mend what it says; the host tries again at each of its reports.',
+        care: 'none',
+      },
+    ];
+  });
 }
 
 /** Servers that were made through the API and should be on this host. */

@@ -1,8 +1,9 @@
 import type { Kysely } from 'kysely';
-import type { Clock } from '#schema/clock.ts';
-import type { HostName, OperationId, ProjectId, UserId, VolumeId } from '#schema/ids.ts';
+import { type Clock, sqlTime } from '#schema/clock.ts';
+import type { HostName, Ids, OperationId, ProjectId, UserId, VolumeId } from '#schema/ids.ts';
 import type { OperationKind, RepairInput } from '#schema/operations.ts';
 import type { Tables } from '#schema/tables.ts';
+import { inColumn } from '../conductor/in-column.ts';
 import type { OperationGateway } from '../operations/gateway.ts';
 import type { Questions } from '../questions.ts';
 import { LostRow, transaction } from '../transaction.ts';
@@ -17,6 +18,7 @@ export interface RepairDeps {
   readonly operations: OperationGateway;
   readonly directTasks: DirectTasks;
   readonly clock: Clock;
+  readonly ids: Ids;
 }
 
 /** Who repairs, for the operation's timeline. */
@@ -119,7 +121,9 @@ async function carryOut(deps: RepairDeps, action: Repair, who: Repairer): Promis
       const { host, volumeId } = action;
       if (await volumeExists(deps, volumeId))
         throw new NotRepaired('by-hand', 'The volume lies on another host: look which of the two is right.');
-      return direct(deps.directTasks.run(host as HostName, 'export.absent', volumeId, { volumeId }));
+      return alone(deps, who, volumeId, { what: 'unexport', host }, (tasks) =>
+        tasks.run(host as HostName, 'export.absent', volumeId, { volumeId }),
+      );
     }
     default:
       return action satisfies never;
@@ -135,7 +139,47 @@ async function eitherWay(
   task: (tasks: DirectTasks) => Promise<void>,
 ): Promise<Outcome> {
   if (await volumeExists(deps, id)) return operate(deps, who, id as VolumeId, 'volume.repair', input);
-  return direct(task(deps.directTasks));
+  return alone(deps, who, id, input, task);
+}
+
+/**
+ * A task of a volume that MySQL does not know is no operation, but who did what when is written down as one that has ended:
+ * data may have gone.
+ */
+async function alone(
+  deps: RepairDeps,
+  who: Repairer,
+  id: string,
+  input: object,
+  task: (tasks: DirectTasks) => Promise<void>,
+): Promise<Outcome> {
+  const began = sqlTime(deps.clock.now());
+  const error = await task(deps.directTasks).then(
+    () => null,
+    (reason: unknown) => (reason instanceof Error ? reason.message : String(reason)),
+  );
+  const operationId = deps.ids.uuid() as OperationId;
+  await deps.db
+    .insertInto('operations')
+    .values({
+      id: operationId,
+      kind: 'volume.repair',
+      state: error === null ? 'done' : 'undone',
+      project_id: who.projectId,
+      user_id: who.userId,
+      request_id: who.requestId,
+      volume_id: id as VolumeId,
+      attachment_id: null,
+      input: JSON.stringify(input),
+      owner: null,
+      seq_base: 0,
+      error: error === null ? null : inColumn(error),
+      created_at: began,
+      started_at: began,
+      ended_at: sqlTime(deps.clock.now()),
+    })
+    .execute();
+  return { operationId, error };
 }
 
 async function volumeExists({ db }: RepairDeps, id: string): Promise<boolean> {
@@ -145,16 +189,6 @@ async function volumeExists({ db }: RepairDeps, id: string): Promise<boolean> {
     .where('id', '=', id as VolumeId)
     .executeTakeFirst();
   return row !== undefined;
-}
-
-async function direct(work: Promise<void>): Promise<Outcome> {
-  return work.then(
-    () => ({ operationId: null, error: null }),
-    (error: unknown) => ({
-      operationId: null,
-      error: error instanceof Error ? error.message : String(error),
-    }),
-  );
 }
 
 async function inMysql(work: Promise<void>): Promise<Outcome> {

@@ -20,6 +20,8 @@ export interface Rows {
   readonly pools: readonly PoolRow[];
   readonly services: readonly ServiceRow[];
   readonly images: ReadonlyMap<string, { readonly id: string; readonly status: string }>;
+  /** What hosts have yet to be rid of. */
+  readonly evictions: readonly EvictionRow[];
   /** Those that are under way or stuck, by id. */
   readonly operations: ReadonlyMap<string, OperationRow>;
 }
@@ -29,6 +31,7 @@ export type SnapshotRow = Awaited<ReturnType<typeof readSnapshots>>[number];
 export type AttachmentRow = Awaited<ReturnType<typeof readAttachments>>[number];
 export type ServerRow = Awaited<ReturnType<typeof readServers>>[number];
 export type PoolRow = Awaited<ReturnType<typeof readPools>>[number];
+export type EvictionRow = Awaited<ReturnType<typeof readEvictions>>[number];
 export type ServiceRow = Awaited<ReturnType<typeof readServices>>[number];
 
 /** Reads all of it in one snapshot, so that sums and what they are sums of belong together. */
@@ -48,6 +51,7 @@ export function readRows(db: Kysely<Tables>): Promise<Rows> {
         pools: await readPools(trx),
         services: await readServices(trx),
         images: byId(images),
+        evictions: await readEvictions(trx),
         operations: byId(await readOperations(trx)),
       };
     });
@@ -101,6 +105,13 @@ function readPools(db: Kysely<Tables>) {
 
 function readServices(db: Kysely<Tables>) {
   return db.selectFrom('services').select(['binary', 'host', 'agent', 'boot_id']).execute();
+}
+
+function readEvictions(db: Kysely<Tables>) {
+  return db
+    .selectFrom('evictions')
+    .select(['id', 'volume_id', 'server_id', 'host', 'operation_id', 'error'])
+    .execute();
 }
 
 /** Under way, stuck, or holding a volume although they have ended. */

@@ -171,11 +171,11 @@ function leftovers(
           {
             ...common,
             kind: 'snapshot-orphan',
-            ...(item.origin !== null && { volumeId: item.origin.replace(/^volume-/, '') }),
+            ...(originOf(item) !== null && { volumeId: originOf(item) ?? '' }),
             wanted: 'no such snapshot',
             repair: 'Remove it with its data.',
             care: 'data',
-            ...remove(kind, item.origin?.replace(/^volume-/, '') ?? id),
+            ...remove(kind, originOf(item) ?? id),
           },
         ];
       case 'filling':
@@ -205,6 +205,11 @@ function leftovers(
         return kind satisfies never;
     }
   });
+}
+
+/** The volume that a snapshot is of, where LVM tells. */
+function originOf({ origin }: StoredItem): string | null {
+  return /^volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(origin ?? '')?.[1] ?? null;
 }
 
 const LEFT = {

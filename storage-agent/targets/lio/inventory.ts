@@ -37,7 +37,7 @@ function readExport(tree: Tree, iqn: string, name: string): NamedExport {
   const unit = `${tpg}/lun/lun_${LUN}`;
   const link = linkedBy(tree, unit);
   // As the kernel spells it: …/core/iblock_1000001/volume-<id>
-  const backstore = link === null ? null : link.slice(link.indexOf(`${CORE}/`));
+  const backstore = link === null ? null : (/core\/iblock_\d+\/[^/]+$/.exec(link)?.[0] ?? null);
   const on = tree.read(`${tpg}/enable`) === '1';
   const initiators = aclsOf(tree, tpg);
   return {

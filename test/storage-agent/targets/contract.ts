@@ -194,6 +194,29 @@ export function itIsATarget(get: () => TargetFixture): void {
     assert.deepEqual(await target.list(), []);
   });
 
+  it('tells who may log in, who is, and what is offered', async () => {
+    const { target, volume, device } = await make();
+    const [a, b] = [acl('a'), acl('b')];
+    const connection = await target.ensure(volume, device, [a, b]);
+    const held = await holdSession(connection, a);
+    const told = (await target.inventory())?.find((item) => item.volumeId === volume);
+    await held.end();
+    assert.deepEqual(
+      { ...told, initiators: told?.initiators.toSorted() },
+      {
+        volumeId: volume,
+        iqn: connection.iqn,
+        path: device.path,
+        lun: connection.lun,
+        serial: volume,
+        initiators: [a.initiator, b.initiator],
+        sessions: [a.initiator],
+      },
+    );
+    await target.absent(volume);
+    assert.deepEqual(await target.inventory(), []);
+  });
+
   it('refuses names that it could misread', async () => {
     const { target, volume, device } = await make();
     const a = acl('a');

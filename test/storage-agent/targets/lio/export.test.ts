@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureExport, findExport, listTargets, removeExport } from '#storage-agent/targets/lio/export.ts';
+import { listExports } from '#storage-agent/targets/lio/inventory.ts';
 import { Refusal } from '#storage-agent/targets/lio/refusal.ts';
 import { openTree, StepError } from '#storage-agent/targets/lio/tree.ts';
 import { itSurvivesCrashes, makeSpec, nameOf } from './cut-points.ts';
@@ -51,6 +52,44 @@ describe('LIO exports, on a folder that imitates configfs', () => {
     lio.tree.write(`${tpg}/acls/${spec.acls[0]?.initiator}/auth/password`, 'known-to-others');
     ensureExport(lio.tree, spec);
     assert.deepEqual(everythingIn(lio.root), right);
+  });
+
+  it('are told of, with what is left of others', () => {
+    const { tree } = lio;
+    const [spec, half] = [make(), make()];
+    ensureExport(tree, spec);
+    ensureExport(tree, half);
+    const foreign = 'iqn.2001-04.com.example:storage';
+    tree.mkdir(`iscsi/${foreign}`);
+    const prefix = spec.iqn.slice(0, -spec.backstore.name.length);
+    const told = {
+      name: spec.backstore.name,
+      iqn: spec.iqn,
+      path: spec.backstore.path,
+      lun: 0,
+      serial: spec.backstore.serial,
+      initiators: spec.acls.map(({ initiator }) => initiator),
+      sessions: [],
+    };
+    assert.deepEqual(
+      listExports(tree, prefix).find(({ name }) => name === told.name),
+      told,
+    );
+    assert.equal(listExports(tree, prefix).length, 2);
+    // What a removal that was cut short leaves: the backstore without its target.
+    const dir = `core/iblock_${1_000_000 + half.backstore.number}/${half.backstore.name}`;
+    const enabled = tree.read(`${dir}/enable`);
+    removeExport(tree, nameOf(half));
+    tree.mkdir(dir.slice(0, dir.lastIndexOf('/')));
+    tree.mkdir(dir);
+    assert.equal(enabled, '1');
+    assert.deepEqual(
+      listExports(tree, prefix).map(({ name, path, initiators }) => [name, path, initiators.length]),
+      [
+        [told.name, told.path, 2],
+        [half.backstore.name, null, 0],
+      ],
+    );
   });
 
   it('leave everything alone that is not theirs', () => {
