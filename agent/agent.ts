@@ -128,7 +128,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
       await commands
         .pipeline()
         .set(reportKey(prefix, kind, host), text, 'EX', DOWN_AFTER_S)
-        .publish(reportChannel(prefix), text)
+        .publish(reportChannel(prefix, kind, host), text)
         .exec();
       countReport('sent');
     } catch (error) {
