@@ -7,7 +7,7 @@ export interface Mappings {
   readonly data: readonly Mapping[];
 }
 
-export const FROM_VOLUMES =
+const FROM_VOLUMES =
   'Servers boot from volumes here: name one in block_device_mapping_v2 (openstack server create --volume VOLUME), or have the image made one (--image IMAGE --boot-from-volume GIB).';
 
 const invalid = (why: string): Error => badRequest(`Block Device Mapping is Invalid: ${why}`);

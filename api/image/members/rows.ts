@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely';
-import type { App, Caller, RequestContext } from '#api/http/context.ts';
+import type { Caller, RequestContext } from '#api/http/context.ts';
 import { ApiError, forbidden } from '#api/http/errors.ts';
-import { asId, type ImageId, type ProjectId } from '#schema/ids.ts';
+import { asId, type ProjectId } from '#schema/ids.ts';
 import type { ImageMembersTable } from '#schema/tables.ts';
 import { findImage, type ImageRow } from '../images/rows.ts';
 
@@ -18,19 +18,6 @@ export function isOwner(caller: Caller, image: ImageRow): boolean {
   return caller.isAdmin || image.project_id === caller.projectId;
 }
 
-export async function readMember(
-  { db }: App,
-  imageId: ImageId,
-  member: ProjectId,
-): Promise<MemberRow | undefined> {
-  return db
-    .selectFrom('image_members')
-    .selectAll()
-    .where('image_id', '=', imageId)
-    .where('member', '=', member)
-    .executeTakeFirst();
-}
-
 /** The membership of a project in a shared image, for its owner and for the project itself. @throws ApiError 404 */
 export async function findMember(
   { app, caller }: RequestContext,
@@ -38,7 +25,14 @@ export async function findMember(
   member: string,
 ): Promise<MemberRow> {
   const mayKnow = isOwner(caller, image) || caller.projectId === member;
-  const row = mayKnow ? await readMember(app, image.id, asId<ProjectId>(member)) : undefined;
+  const row = mayKnow
+    ? await app.db
+        .selectFrom('image_members')
+        .selectAll()
+        .where('image_id', '=', image.id)
+        .where('member', '=', asId<ProjectId>(member))
+        .executeTakeFirst()
+    : undefined;
   if (row === undefined) throw noMember(image.id, member);
   return row;
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const MEMBER_STATUSES = ['pending', 'accepted', 'rejected'] as const;
 
 /** A project's id. */
-export const memberId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'is not the id of a project' });
+const memberId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'is not the id of a project' });
 
 export const createBody = z.looseObject({ member: memberId });
 export const updateBody = z.looseObject({
