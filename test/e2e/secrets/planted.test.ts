@@ -97,7 +97,7 @@ describe('planted secrets', function () {
         assert.ok(!environ.includes(secrets[name]!), `${kind} has ${name}`);
     }
 
-    using _sampling = sampleArguments(hay);
+    using sampling = sampleArguments(hay);
     const learn = async (): Promise<void> => {
       const rows = await yard.db.selectFrom('attachments').select(['volume_id', 'chap_secret']).execute();
       for (const { volume_id, chap_secret } of rows)
@@ -204,6 +204,7 @@ describe('planted secrets', function () {
     process.kill(stack.servers.mariadb!.pid, 'SIGKILL');
     await sleep(300);
     await told(yard, hay, 'GET', '/v3/volumes/detail');
+    sampling[Symbol.dispose]();
     await readLogs(stack.runDir, hay);
 
     assert.ok(
@@ -256,9 +257,9 @@ async function raw(yard: SecretYard, path: string, body: string, token: string):
 /** Every process's arguments, over and over: those of programs that live for milliseconds too, if luck will have it. */
 function sampleArguments(hay: Haystack): Disposable {
   const seen = new Set<string>();
-  let on = true;
+  const stopped = new AbortController();
   void (async () => {
-    while (on) {
+    while (!stopped.signal.aborted) {
       for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
         const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
         if (text === '' || seen.has(text)) continue;
@@ -268,7 +269,7 @@ function sampleArguments(hay: Haystack): Disposable {
       await sleep(30);
     }
   })();
-  return { [Symbol.dispose]: () => void (on = false) };
+  return { [Symbol.dispose]: () => stopped.abort() };
 }
 
 /** All keys, whatever they hold. */
