@@ -18,7 +18,8 @@ const body = z.looseObject({
         error:
           'must be ["token"]: log in with the token that you were given (openstack --os-auth-type v3token)',
       }),
-      token: z.looseObject({ id: z.string() }),
+      // It goes back in a header.
+      token: z.looseObject({ id: z.string().regex(/^[\x21-\x7e]+$/, { error: 'is not a token' }) }),
     }),
     scope: z.looseObject({ project: z.looseObject({ id: z.string().optional() }).optional() }).optional(),
   }),

@@ -50,7 +50,7 @@ describe('logging in', () => {
   });
 
   it('refuses what proves nobody, and other ways to prove it', async () => {
-    assert.equal((await logIn('none of them')).status, 401);
+    assert.equal((await logIn('none-of-them')).status, 401);
     assert.equal((await logIn(TOKENS.admin, { project: { id: OTHER_PROJECT } })).status, 401);
     for (const body of [
       {},
@@ -60,7 +60,7 @@ describe('logging in', () => {
       assert.equal((await post(body)).status, 400, JSON.stringify(body));
     }
     for (const odd of [5, null, {}]) assert.equal((await logIn(odd)).status, 400);
-    for (const text of ['\r\nX: y', 'é', '']) assert.equal((await logIn(text)).status, 401);
+    for (const text of ['\r\nX: y', 'é', '']) assert.equal((await logIn(text)).status, 400);
     assert.equal((await fetch(`${api.url}/identity/v3/projects/${PROJECT}`)).status, 401);
     assert.deepEqual(api.log, []);
   });
