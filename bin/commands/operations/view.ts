@@ -13,7 +13,10 @@ const operation = z.looseObject({
   created_at: z.string(),
   started_at: z.string().nullable(),
   ended_at: z.string().nullable(),
-  waiting: z.looseObject({ host: z.string(), since: z.string(), reason: z.string() }).nullable().default(null),
+  waiting: z
+    .looseObject({ host: z.string(), since: z.string(), reason: z.string() })
+    .nullable()
+    .default(null),
 });
 const command = z.looseObject({
   command: z.string(),
