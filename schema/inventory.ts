@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { IOTUNE_KEYS } from './iotune.ts';
 
 /** What a piece of storage is by its name (storage-agent/names.ts); `foreign`: none of ours, whatever it is called. */
-export const STORED_KINDS = [
+const STORED_KINDS = [
   'volume',
   'filling',
   'snapshot',
@@ -17,8 +17,6 @@ export const STORED_KINDS = [
   'deleting',
   'foreign',
 ] as const;
-export type StoredKind = (typeof STORED_KINDS)[number];
-
 /** What may be removed by its kind and id alone; copies of images are the agent's own business. */
 export const REMOVABLE_KINDS = ['volume', 'filling', 'snapshot', 'copying', 'deleting'] as const;
 export type RemovableKind = (typeof REMOVABLE_KINDS)[number];

@@ -325,7 +325,7 @@ function compareServers(
   rows: Rows,
   host: string,
   domains: ReadonlyMap<string, DomainItem>,
-  { answered }: Hypervisors,
+  { answered, silent }: Hypervisors,
   busy: ReadonlySet<string>,
 ): Finding[] {
   return [...rows.servers.values()].flatMap((row): Finding[] => {
@@ -333,6 +333,7 @@ function compareServers(
     if (row.task_state !== null || ['BUILD', 'DELETED', 'ERROR'].includes(row.status)) return [];
     if (busy.has(row.root_volume_id)) return [];
     const now = [...answered].find(([, each]) => each.domains?.some(({ id }) => id === row.id))?.[0];
+    if (now === undefined && silent.size > 0) return [];
     return [
       {
         kind: 'server-missing',

@@ -52,7 +52,7 @@ function comparePools(rows: Rows): Finding[] {
 }
 
 /** What a pool's volumes and their snapshots have reserved. */
-export function poolSums({ volumes, snapshots }: Rows, pool: string): { gib: number; count: number } {
+function poolSums({ volumes, snapshots }: Rows, pool: string): { gib: number; count: number } {
   const here = [...volumes.values()].filter((row) => row.pool === pool);
   const taken = [...snapshots.values()].filter(
     (row) => row.reserved === 1 && volumes.get(row.volume_id)?.pool === pool,
