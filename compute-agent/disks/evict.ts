@@ -74,7 +74,8 @@ async function takeFrom(
     volumeId,
     live,
     false,
-    signal,
+    // However long its target doesn't answer: the disk has nothing to lose.
+    AbortSignal.any([signal, AbortSignal.timeout(GUEST_MS)]),
   );
   if (await asked.catch(() => false)) return 'let-go';
   signal.throwIfAborted();
