@@ -95,4 +95,64 @@ describe('lvm backend, on real metadata', () => {
       }
       assert.fail('never got through');
     }).timeout(60_000);
+
+  /** A backend that dies before or after its command of this number. */
+  const dying = (at: number, when: 'before' | 'after'): Promise<Backend> => {
+    let calls = 0;
+    return over({
+      async run(program, args, options) {
+        calls += 1;
+        if (calls > at || (calls === at && when === 'before')) throw new Error('crash');
+        const result = await group.runner.run(program, args, options);
+        if (calls === at) throw new Error('crash');
+        return result;
+      },
+    });
+  };
+  const through = (work: Promise<unknown>): Promise<boolean> =>
+    work.then(
+      () => true,
+      () => false,
+    );
+
+  for (const when of ['before', 'after'] as const)
+    it(`adopts and gives back although it crashes ${when} every command in turn`, async () => {
+      const volume = randomUUID();
+      const name = 'theirs';
+      await group.lvm('lvcreate', '-y', '-Wn', '-Zn', '-an', '-L', '96m', '-n', name, group.name);
+      const found = async (): Promise<unknown> =>
+        (await backend.items())?.map((item) => [item.kind, item.name, item.sizeBytes / MIB]);
+      for (let at = 1, done = 0; done < 2; at += 1) {
+        assert.ok(at < 20, 'never got through');
+        const adopted = await through((await dying(at, when)).adopt(volume, name, 1024 * MIB));
+        // As an undo does, which may find it half done or not begun.
+        await backend.release(volume, name);
+        assert.deepEqual(((await found()) as unknown[][])[0]?.slice(0, 2), ['foreign', name]);
+        await backend.adopt(volume, name, 1024 * MIB);
+        assert.deepEqual(await found(), [['volume', `volume-${volume}`, 1024]]);
+        const released = await through((await dying(at, when)).release(volume, name));
+        await backend.release(volume, name);
+        assert.deepEqual(await found(), [['foreign', name, 1024]]);
+        assert.equal((await group.lvm('lvs', '--noheadings', '-o', 'lv_tags', group.name)).trim(), '');
+        done = Number(adopted) + Number(released);
+      }
+      await group.lvm('lvremove', '-y', `${group.name}/${name}`);
+    }).timeout(120_000);
+
+  it('adopts nothing that is no plain volume, and takes no name for an option', async () => {
+    await group.lvm('lvcreate', '-y', '-Wn', '-Zn', '-an', '-p', 'r', '-L', '64m', '-n', 'still', group.name);
+    await assert.rejects(backend.adopt(randomUUID(), 'still', 1024 * MIB), {
+      code: 'refused',
+      message: /not writable/,
+    });
+    for (const bad of ['--config=x', '-h', 'a/b', '', '@tag'])
+      await assert.rejects(backend.adopt(randomUUID(), bad, 1024 * MIB), { code: 'invalid' });
+    // What is not ours is never given away, nor removed.
+    const volume = randomUUID();
+    await group.lvm('lvrename', group.name, 'still', `volume-${volume}`);
+    await assert.rejects(backend.release(volume, 'mine'), { code: 'refused' });
+    await assert.rejects(backend.remove('volume', volume), { code: 'refused' });
+    await group.lvm('lvremove', '-y', `${group.name}/volume-${volume}`);
+    assert.deepEqual(await names(), []);
+  }).timeout(60_000);
 });
