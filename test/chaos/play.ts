@@ -39,7 +39,9 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
     const reached = rig.stops.reached(place);
     // An API that is killed says nothing.
     const called = call().catch((error: unknown) => error);
-    const pid = await Promise.race([reached, called.then(() => reached)]);
+    const pid = await reached.catch(async (error: Error) => {
+      throw new Error(`${error.message}; the call ended with ${String(await called)}`, { cause: error });
+    });
     const began = performance.now();
     await FAULTS[fault].strike(rig, { pid, aofBytes });
     rig.stops.release();

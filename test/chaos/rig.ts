@@ -270,8 +270,19 @@ export class Rig extends Stage {
     await this.until('it is forgotten', async () => (await this.volumes('unmanages')).length === 0);
     return volume;
   }
+  async canManage(): Promise<boolean> {
+    const host = encodeURIComponent(await this.#pool());
+    const listed = this.call('GET', this.path(`manageable_volumes?host=${host}`));
+    return listed.then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  }
+  async #pool(): Promise<string> {
+    return (await this.db.selectFrom('pools').select('name').executeTakeFirstOrThrow()).name;
+  }
   async manage(former: string, name: string): Promise<void> {
-    const { name: host } = await this.db.selectFrom('pools').select('name').executeTakeFirstOrThrow();
+    const host = await this.#pool();
     const ref = { 'source-name': `unmanaged-${former}` };
     await this.call('POST', this.path('manageable_volumes'), { volume: { host, ref, name } });
   }

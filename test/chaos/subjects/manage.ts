@@ -22,6 +22,8 @@ export const MANAGE_SUBJECTS: readonly Subject[] = [
     async begin(rig) {
       await rig.clear('adopted', 2);
       const former = await rig.unmanaged();
+      // What may be managed the host is asked, which does not hear while Redis comes back.
+      await rig.until('the host says what it has', () => rig.canManage());
       return {
         call: () => rig.manage(former, 'adopted'),
         async verify(end) {
