@@ -34,18 +34,39 @@ const service = some(
   'host',
 );
 
-const mapping = some(
+const disk = (index: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
+  some(
+    {
+      boot_index: mostly(9, index, json),
+      source_type: mostly(9, fc.constantFrom<unknown>('volume', 'image', 'snapshot', 'blank'), json),
+      destination_type: mostly(9, fc.constant<unknown>('volume'), json),
+      uuid: mostly(3, volumeId, fc.constantFrom<unknown>('@image1', '@snapshot0', null)),
+      volume_size: number,
+      delete_on_termination: flag,
+      device_name: mostly(6, fc.constantFrom<unknown>('/dev/vdb', 'vdc', null), name),
+    },
+    'boot_index',
+    'source_type',
+    'destination_type',
+    'uuid',
+  );
+const disks = fc
+  .tuple(
+    disk(fc.constantFrom<unknown>(0, '0')),
+    fc.array(disk(fc.constantFrom<unknown>(-1, null, 1)), { maxLength: 2 }),
+  )
+  .map(([root, others]): unknown[] => [root, ...others]);
+
+const managed = some(
   {
-    boot_index: mostly(9, fc.constantFrom<unknown>(0, '0'), json),
-    source_type: mostly(9, fc.constantFrom<unknown>('volume', 'image', 'snapshot'), json),
-    destination_type: mostly(9, fc.constant<unknown>('volume'), json),
-    uuid: volumeId,
-    volume_size: number,
-    delete_on_termination: flag,
+    ...volumeFields,
+    host: mostly(6, fc.constant<unknown>('stor1@files#files'), name),
+    ref: mostly(6, fc.record<Record<string, unknown>>({ 'source-name': name }), json),
+    volume_type: typeName,
+    bootable: flag,
   },
-  'boot_index',
-  'source_type',
-  'uuid',
+  'host',
+  'ref',
 );
 
 /** Bodies near to right, by what they are sent to. Without agents an export is waited for: no good connector. */
@@ -128,6 +149,15 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     }),
   }),
   'os-force_delete': fc.constant({ 'os-force_delete': {} }),
+  'os-force_detach': fc.record({
+    'os-force_detach': some({
+      attachment_id: mostly(6, fc.constantFrom<unknown>('@attachment', null), name),
+    }),
+  }),
+  'os-unmanage': fc.record({ 'os-unmanage': fc.constantFrom({}, null) }),
+  'POST /manageable_volumes': fc.record({ volume: managed }),
+  'POST /os-volume-manage': fc.record({ volume: managed }),
+  'POST /drift/repair': some({ item: name, delete_data: flag }, 'item'),
   'os-complete': fc.constant({ 'os-complete': null }),
   'POST /volumes/{id}/metadata': fc.record({ metadata: map }),
   'PUT /volumes/{id}/metadata': fc.record({ metadata: map }),
@@ -190,7 +220,7 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
         availability_zone: zone,
         metadata: map,
         networks: mostly(6, fc.constantFrom<unknown>('none', 'auto', []), json),
-        block_device_mapping_v2: mostly(9, fc.array(mapping, { minLength: 1, maxLength: 1 }), json),
+        block_device_mapping_v2: mostly(9, disks as fc.Arbitrary<unknown>, json),
       },
       'name',
       'flavorRef',
