@@ -47,5 +47,6 @@ describe('faults at every step', function () {
     });
   }
   it('the guest has kept its data through all that', () => rig.anchor.verify());
+  it('the product itself finds no difference anywhere', () => rig.verifyNoDrift());
   for (const [title, scenario] of Object.entries(SCENARIOS)) it(title, () => scenario(rig));
 });

@@ -48,6 +48,20 @@ export class Rig extends Stage {
     await this.data.verify(this.#bystander);
   }
 
+  /** What the product itself finds when it compares MySQL with its hosts: nothing. A host that was killed may need a moment. */
+  async verifyNoDrift(): Promise<void> {
+    await this.apiUp();
+    let said = '';
+    const none = async (): Promise<boolean> => {
+      const { body } = await this.call('GET', this.path('drift'));
+      said = JSON.stringify({ differences: body.differences, unknown: body.unknown });
+      return body.differences.length === 0 && body.unknown.length === 0;
+    };
+    await this.until('there is no drift', () => none().catch(() => false)).catch((error: Error) => {
+      throw new Error(`${error.message}: ${said}`, { cause: error });
+    });
+  }
+
   async create(name: string, more: object = {}): Promise<void> {
     await this.call('POST', this.path('volumes'), { volume: { size: 1, name, ...more } });
   }

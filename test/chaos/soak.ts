@@ -111,6 +111,7 @@ export async function soakAlone({ seed, lastsMs, slowGuest }: SoakAloneOptions):
       });
       await rig.anchor.verify();
       await rig.verifyBystander();
+      await rig.verifyNoDrift();
     }
   } catch (error) {
     console.log(await diagnose(rig));
