@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { attachmentRoutes } from './block-storage/attachments/routes.ts';
 import { availabilityZoneRoutes } from './block-storage/availability-zones/routes.ts';
 import { driftRoutes } from './block-storage/drift/routes.ts';
+import { evictionRoutes } from './block-storage/evictions/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
 import { manageableVolumeRoutes } from './block-storage/manageable-volumes/routes.ts';
@@ -41,6 +42,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...availabilityZoneRoutes,
   ...extensionRoutes,
   ...operationRoutes,
+  ...evictionRoutes,
   ...statusRoutes,
   ...driftRoutes,
   ...manageableVolumeRoutes,
