@@ -6,7 +6,7 @@ import { oneLine } from '#api/http/one-line.ts';
 import { PROJECT, startApi, type TestApi, TOKENS } from '#test/api/support/api.ts';
 import { pathOf } from './support/attack.ts';
 import { makeKit } from './support/kit.ts';
-import { TARGETS } from './support/surface.ts';
+import { rootOf, TARGETS } from './support/surface.ts';
 import { headersOf, open, statusesOf } from './support/wire.ts';
 
 const VOLUMES = `/v3/${PROJECT}/volumes`;
@@ -75,7 +75,7 @@ describe('HTTP', () => {
     const kit = await makeKit(api, 'member');
     const split = '%0d%0aX-Injected:%201%0d%0a%0d%0aHTTP/1.1%20200%20OK';
     for (const target of TARGETS) {
-      const root = { volume: `/v3/${PROJECT}`, compute: '/compute/v2.1', image: '/image/v2' }[target.service];
+      const root = rootOf(target.service, PROJECT);
       const path = pathOf(target, kit);
       const paths = [`${path}?marker=${split}&limit=1${split}`, path.replace(/[^/]+$/, split)];
       for (const one of paths) {

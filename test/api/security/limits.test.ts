@@ -69,6 +69,22 @@ describe('limits', () => {
     assert.equal((await ask(PROJECT, TOKENS.member, from('203.0.113.10'))).status, 200);
   });
 
+  it('guessing at the login is guessing', async () => {
+    const logIn = async (id: string): Promise<number> => {
+      const auth = { identity: { methods: ['token'], token: { id } } };
+      const response = await fetch(`${api.url}/identity/v3/auth/tokens`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ auth }),
+      });
+      return response.status;
+    };
+    assert.equal(await logIn(TOKENS.member), 201);
+    assert.equal(await logIn(`${TOKENS.member}\r\nX-Injected: 1`), 400);
+    for (let guess = 0; guess < 5; guess++) assert.equal(await logIn(`guess-${guess}`), 401);
+    assert.equal(await logIn(TOKENS.member), 429);
+  });
+
   it('connections beyond the limit are closed, and there is room again when others have gone', async () => {
     const sockets: Socket[] = [];
     const open = (): Promise<'open' | 'closed'> =>

@@ -4,7 +4,7 @@ import { PROJECT, startApi, type TestApi, type Who } from '#test/api/support/api
 import { attempt, dump, pathOf } from './support/attack.ts';
 import { bodyOf } from './support/bodies.ts';
 import { type Kit, makeKit } from './support/kit.ts';
-import { roleOf, TARGETS, type Target } from './support/surface.ts';
+import { roleOf, rootOf, TARGETS, type Target } from './support/surface.ts';
 
 /** Who lacks which role. The reader's and the stranger's own things are among what is tried. */
 const LACKING: Readonly<Record<'admin' | 'member', readonly Who[]>> = {
@@ -49,9 +49,7 @@ describe('roles', () => {
     const before = await dump(api);
     for (const target of TARGETS) {
       for (const token of [undefined, 'token-of-nobody', '', `${PROJECT}:admin`]) {
-        const root = { volume: `/v3/${PROJECT}`, compute: '/compute/v2.1', image: '/image/v2' }[
-          target.service
-        ];
+        const root = rootOf(target.service, PROJECT);
         const response = await fetch(`${api.url}${root}${pathOf(target, own)}`, {
           method: target.route.method,
           headers: {

@@ -42,6 +42,7 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
   flavors: 'flavor',
   'qos-specs': 'qos',
   project: 'project',
+  projects: 'project',
   member_id: 'member',
 };
 

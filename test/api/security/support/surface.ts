@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Route } from '#api/http/route.ts';
+import { identityRoutes } from '#api/identity/routes.ts';
 import { imageRoutes } from '#api/image/routes.ts';
-import { blockStorageRoutes, computeRoutes } from '#api/routes.ts';
+import { apiRoots, blockStorageRoutes, computeRoutes } from '#api/routes.ts';
 
 /** One route as the security tests call it. */
 export interface Target {
@@ -13,18 +14,38 @@ export interface Target {
   readonly parts: readonly string[];
 }
 
-export type Service = 'volume' | 'compute' | 'image';
+export type Service = 'volume' | 'compute' | 'image' | 'identity';
 
 export const VERSIONS: Readonly<Record<Service, string>> = {
   volume: 'volume 3.71',
   compute: 'compute 2.93',
   image: 'image',
+  identity: 'identity',
 };
+
+const PREFIXES: Readonly<Record<Service, string>> = {
+  volume: '/v3',
+  compute: '/compute/v2.1',
+  image: '/image/v2',
+  identity: '/identity/v3',
+};
+
+/** What stands before a route's path. */
+export function rootOf(service: Service, project: string): string {
+  return service === 'volume' ? `${PREFIXES.volume}/${project}` : PREFIXES[service];
+}
+
+/** APIs that nobody has thought of yet; `/image` is another name of `/image/v2`. */
+export function unknownRoots(): string[] {
+  const known = new Set([...Object.values(PREFIXES), '/image']);
+  return apiRoots.map(({ prefix }) => prefix).filter((prefix) => !known.has(prefix));
+}
 
 const TABLE: Readonly<Record<Service, readonly Route[]>> = {
   volume: blockStorageRoutes,
   compute: computeRoutes,
   image: imageRoutes,
+  identity: identityRoutes,
 };
 
 /** Every route there is. */
