@@ -117,7 +117,8 @@ async function restored(rig: Rig): Promise<string> {
       return (await execute(process.execPath, ['bin/main.ts', 'restored'], { env })).stdout;
     } catch (error) {
       const { stderr = '', stdout = '' } = error as { stderr?: string; stdout?: string };
-      if (attempt > 30 || !stderr.includes('was at work a moment ago')) throw new Error(stderr + stdout);
+      if (attempt > 30 || !stderr.includes('was at work a moment ago'))
+        throw new Error(stderr + stdout, { cause: error });
       await sleep(1_000);
     }
   }
