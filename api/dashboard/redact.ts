@@ -1,7 +1,7 @@
 /** Names under which something secret could stand, however deep. */
 const SECRET_NAME = /chap|secret|password|token|credential/i;
 /** What queues/secrets.ts makes: useless without the key, and still nobody's business. */
-const SEALED = /^v1\.[A-Za-z0-9_-]{20,}$/;
+const SEALED = /^v[12]\.[A-Za-z0-9_.,-]{20,}$/;
 
 /** A copy of a job's data that shows no secret. */
 export function redact(value: unknown): unknown {

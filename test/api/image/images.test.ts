@@ -308,6 +308,16 @@ describe('images', () => {
       imageTicket(agentKeys(SECRET_KEY, 'storage.stor1'), 'storage.stor1', of, action, until);
     const data = randomBytes(100);
     assert.equal((await put(id, data, { ticket: ticket('read') })).status, 401);
+    // Signed by another agent, or in the name of one that has nothing to do with images.
+    const [own, other] = ['storage.stor1', 'storage.stor2'];
+    for (const [signer, name] of [
+      [other, own],
+      ['compute.stor1', own],
+      ['compute.stor1', 'compute.stor1'],
+    ] as const) {
+      const forged = imageTicket(agentKeys(SECRET_KEY, signer), name, id, 'write', soon);
+      assert.equal((await put(id, data, { ticket: forged })).status, 401);
+    }
     assert.equal((await put(id, data, { ticket: ticket('write', randomUUID()) })).status, 401);
     assert.equal((await put(id, data, { ticket: ticket('write', id, Date.now() - 1) })).status, 401);
     // Its own former life may still be uploading, as far as the api knows.
