@@ -107,7 +107,10 @@ describe('HTTP', () => {
         `GET ${VOLUMES}/detail HTTP/1.1\r\n${host}${line}\r\nX-Auth-Token: ${TOKENS.member}\r\nConnection: close\r\n\r\n`,
       );
       const [head = ''] = (await answer).split('\r\n\r\n');
-      assert.ok(!/script|\.\.|\u0001/.test(head), head);
+      assert.ok(
+        ['script', '..', '\u0001'].every((part) => !head.includes(part)),
+        head,
+      );
       if (host === '') assert.ok(!(await answer).includes('<script'), await answer);
     }
   });
