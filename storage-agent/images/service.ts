@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import { recorded } from '#agent/recording.ts';
 import { type KeystoneAccount, keystoneTokens } from '#images/keystone.ts';
 import { type ImageAction, imageTicket, TICKET_HEADER } from '#images/ticket.ts';
 import type { Clock } from '#schema/clock.ts';
@@ -50,7 +51,14 @@ export function createImageService({ url, account, agent, keys, ca, clock }: Ser
       const type: Record<string, string> =
         request.method === 'PUT' ? { 'content-type': 'application/octet-stream' } : {};
       const headers = { ...type, ...(await permission(imageId, action)) };
-      return send({ ...request, url: fileOf(imageId), headers, ca });
+      let status: number | undefined;
+      const command = (): string =>
+        `http: ${request.method} /v2/images/${imageId}/file${status === undefined ? '' : `: ${status}`}`;
+      return recorded({ program: 'http', command }, async () => {
+        const answer = await send({ ...request, url: fileOf(imageId), headers, ca });
+        status = answer.statusCode;
+        return answer;
+      });
     };
     const answer = await once();
     if (answer.statusCode !== 401 || tokens === null) return answer;

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, rm, writeFile } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { logout } from './iscsiadm.ts';
@@ -10,6 +10,7 @@ import { removeNodeRecords } from './node-record.ts';
 import { byPathName, holdersOf, listDevices, type ScsiDevice, wwidOf } from './scsi-device.ts';
 import { isGone, listSessions, type Session } from './sessions.ts';
 import { DEVICE_TIMEOUT_MS, pathsTo, type UnitDeps } from './unit.ts';
+import { writeAttribute } from './write-attribute.ts';
 
 const UDEV_TIMEOUT_MS = 10_000;
 /** Programs that look at every new disk hold it for a moment. */
@@ -78,7 +79,7 @@ async function removeDevice(deps: UnitDeps, device: ScsiDevice): Promise<void> {
 
 async function remove({ patience }: UnitDeps, device: ScsiDevice): Promise<void> {
   await patience.run(`the removal of ${device.block ?? 'a device'}`, DEVICE_TIMEOUT_MS, async () => {
-    await writeFile(join(device.folder, 'delete'), '1').catch(unlessGone);
+    await writeAttribute(join(device.folder, 'delete'), '1').catch(unlessGone);
   });
 }
 

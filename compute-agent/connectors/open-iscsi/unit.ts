@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '#schema/tasks.ts';
 import type { Portal } from '../portal.ts';
@@ -8,6 +7,7 @@ import { joinPaths, type MapDeps, mapsOf } from './maps.ts';
 import type { Patience } from './patience.ts';
 import { byPathName, discards, listDevices, type ScsiDevice, serialOf, wwidOf } from './scsi-device.ts';
 import { listSessions, type Session } from './sessions.ts';
+import { writeAttribute } from './write-attribute.ts';
 
 /** One volume as an initiator sees it. */
 export interface Unit {
@@ -83,7 +83,7 @@ async function openPath(
   if ((await find()) === undefined) {
     // Channel, target and LUN of this one host: a wider scan brings disks that nobody asked for.
     await patience.run(`the scan of host${host}`, SCAN_TIMEOUT_MS, () =>
-      writeFile(join(places.sys, 'class/scsi_host', `host${host}`, 'scan'), `0 0 ${lun}`),
+      writeAttribute(join(places.sys, 'class/scsi_host', `host${host}`, 'scan'), `0 0 ${lun}`),
     );
   }
   if ((await find()) === undefined) throw new Error(`${iqn} offers this host no LUN ${lun}`);
@@ -112,7 +112,7 @@ export async function growUnit(deps: UnitDeps, unit: Pick<Unit, 'iqn' | 'lun'>):
   const maps = new Set<string>();
   for (const { device } of paths) {
     await deps.patience.run(`the rescan of ${device.block ?? 'a disk'}`, DEVICE_TIMEOUT_MS, () =>
-      writeFile(join(device.folder, 'rescan'), '1'),
+      writeAttribute(join(device.folder, 'rescan'), '1'),
     );
     for (const map of device.block === null ? [] : await mapsOf(sys, device.block)) maps.add(map);
   }
