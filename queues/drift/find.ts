@@ -8,12 +8,15 @@ import { askHosts, hostsOf } from './ask.ts';
 import { compareCompute } from './compute.ts';
 import { causeOf, compareDatabase } from './database.ts';
 import type { Difference, Finding } from './difference.ts';
+import { compareImages, type ImageFile } from './images.ts';
 import { newestOperations, type OperationRow, type Rows, readRows } from './rows.ts';
 import { compareStorage } from './storage.ts';
 
 interface Deps {
   readonly db: Kysely<Tables>;
   readonly questions: Pick<Questions, 'ask'>;
+  /** Where image data are kept, if they are kept here. */
+  readonly images: { readonly files: { list(): Promise<ImageFile[]> } | undefined };
 }
 
 /** A host that could not be compared, or not all of it: nothing on it is taken for gone. */
@@ -53,10 +56,11 @@ interface Look {
 
 type Placed = Finding & { readonly host: string };
 
-async function look({ db, questions }: Deps, only: string | undefined): Promise<Look> {
+async function look({ db, questions, images }: Deps, only: string | undefined): Promise<Look> {
   const before = await readRows(db);
   const hosts = hostsOf(before, only);
   const asked = await askHosts(questions, hosts);
+  const files = only === undefined || only === 'mysql' ? await images.files?.list() : undefined;
   const after = await readRows(db);
   const storage = new Map<string, StorageInventory>();
   const compute = new Map<string, ComputeInventory>();
@@ -74,6 +78,7 @@ async function look({ db, questions }: Deps, only: string | undefined): Promise<
     const hypervisors = { answered: compute, silent };
     const all = [
       ...(only === undefined || only === 'mysql' ? place('mysql', compareDatabase(rows)) : []),
+      ...place('mysql', files === undefined ? [] : compareImages(rows, files)),
       ...[...storage].flatMap(([host, inventory]) => place(host, compareStorage(rows, host, inventory))),
       ...[...compute.keys()]
         .filter((host) => only === undefined || host === only)

@@ -15,6 +15,7 @@ import { letGo, recount, StillMoving, settleStatus } from './mysql-repairs.ts';
 export interface RepairDeps {
   readonly db: Kysely<Tables>;
   readonly questions: Pick<Questions, 'ask'>;
+  readonly images: Parameters<typeof findDrift>[0]['images'];
   readonly operations: OperationGateway;
   readonly directTasks: DirectTasks;
   readonly clock: Clock;

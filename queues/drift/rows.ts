@@ -19,7 +19,7 @@ export interface Rows {
   readonly servers: ReadonlyMap<string, ServerRow>;
   readonly pools: readonly PoolRow[];
   readonly services: readonly ServiceRow[];
-  readonly images: ReadonlyMap<string, { readonly id: string; readonly status: string }>;
+  readonly images: ReadonlyMap<string, ImageRow>;
   /** What hosts have yet to be rid of. */
   readonly evictions: readonly EvictionRow[];
   /** Those that are under way or stuck, by id. */
@@ -31,6 +31,7 @@ export type SnapshotRow = Awaited<ReturnType<typeof readSnapshots>>[number];
 export type AttachmentRow = Awaited<ReturnType<typeof readAttachments>>[number];
 export type ServerRow = Awaited<ReturnType<typeof readServers>>[number];
 export type PoolRow = Awaited<ReturnType<typeof readPools>>[number];
+export type ImageRow = Awaited<ReturnType<typeof readImages>>[number];
 export type EvictionRow = Awaited<ReturnType<typeof readEvictions>>[number];
 export type ServiceRow = Awaited<ReturnType<typeof readServices>>[number];
 
@@ -41,7 +42,6 @@ export function readRows(db: Kysely<Tables>): Promise<Rows> {
     .setIsolationLevel('repeatable read')
     .execute(async (trx) => {
       const attachments = await readAttachments(trx);
-      const images = await trx.selectFrom('images').select(['id', 'status']).execute();
       return {
         volumes: byId(await readVolumes(trx)),
         snapshots: byId(await readSnapshots(trx)),
@@ -50,7 +50,7 @@ export function readRows(db: Kysely<Tables>): Promise<Rows> {
         servers: byId(await readServers(trx)),
         pools: await readPools(trx),
         services: await readServices(trx),
-        images: byId(images),
+        images: byId(await readImages(trx)),
         evictions: await readEvictions(trx),
         operations: byId(await readOperations(trx)),
       };
@@ -105,6 +105,10 @@ function readPools(db: Kysely<Tables>) {
 
 function readServices(db: Kysely<Tables>) {
   return db.selectFrom('services').select(['binary', 'host', 'agent', 'boot_id']).execute();
+}
+
+function readImages(db: Kysely<Tables>) {
+  return db.selectFrom('images').select(['id', 'name', 'status', 'size']).execute();
 }
 
 function readEvictions(db: Kysely<Tables>) {

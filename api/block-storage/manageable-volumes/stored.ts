@@ -44,11 +44,9 @@ export async function findPool(
 /** Asks the pool's agent what lies there. @throws ApiError 503 when it does not answer */
 export async function listStored({ app }: RequestContext, pool: PoolName): Promise<Manageable[]> {
   const { agent, backend } = poolParts(pool);
-  const { backends } = await app.questions
-    .ask(agent, 'storage.inventory', {})
-    .catch((error: unknown) => {
-      throw error instanceof Unanswered ? new ApiError(503, error.message) : error;
-    });
+  const { backends } = await app.questions.ask(agent, 'storage.inventory', {}).catch((error: unknown) => {
+    throw error instanceof Unanswered ? new ApiError(503, error.message) : error;
+  });
   const found = backends.find(({ name }) => name === backend);
   if (found?.error != null) throw new ApiError(503, `Backend ${backend} cannot be read: ${found.error}`);
   const items = (found?.items ?? []).filter(({ kind }) => kind === 'volume' || kind === 'foreign');

@@ -42,13 +42,13 @@ export class ImageFiles {
   }
 
   /** Everything there is; `token` is null for whole data. Files of others are left out. */
-  async list(): Promise<{ id: string; token: string | null; changedAt: number }[]> {
+  async list(): Promise<{ id: string; token: string | null; sizeBytes: number; changedAt: number }[]> {
     const found = [];
     for (const name of await readdir(this.#dir)) {
       const [, id = '', token = null] = /^([0-9a-f-]{36})(?:\.([0-9a-f-]{36})\.part)?$/.exec(name) ?? [];
       if (!isUuid(id)) continue;
       const facts = await stat(join(this.#dir, name)).catch(() => undefined);
-      if (facts !== undefined) found.push({ id, token, changedAt: facts.mtimeMs });
+      if (facts !== undefined) found.push({ id, token, sizeBytes: facts.size, changedAt: facts.mtimeMs });
     }
     return found;
   }

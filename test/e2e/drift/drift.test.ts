@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rm, truncate, writeFile } from 'node:fs/promises';
+import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DriftRig, type Told } from './rig.ts';
 
 /** Each kind of difference is made on purpose, found, explained, repaired, and then there is none. */
@@ -152,6 +153,31 @@ describe('drift', function () {
       .where('id', '=', free as never)
       .execute();
     await mended((await found('volume-status')).id);
+  });
+
+  it('finds an image whose data are gone', async () => {
+    const { body: image } = await rig.call('POST', '/image/v2/images', {
+      name: 'lost',
+      disk_format: 'raw',
+      container_format: 'bare',
+    });
+    const path = `/image/v2/images/${image.id}`;
+    const stored = await fetch(`${rig.stack.apiUrl}${path}/file`, {
+      method: 'PUT',
+      headers: { 'X-Auth-Token': rig.stack.adminToken, 'Content-Type': 'application/octet-stream' },
+      body: Buffer.alloc(4_096),
+    });
+    assert.equal(stored.status, 204);
+    assert.deepEqual(await rig.drift(), []);
+    const file = (await readdir(rig.stack.runDir, { recursive: true })).find((each) =>
+      each.endsWith(image.id),
+    );
+    await truncate(join(rig.stack.runDir, file!), 512);
+    await found('image-size');
+    await rm(join(rig.stack.runDir, file!));
+    assert.equal((await found('image-missing')).care, 'none');
+    await rig.call('DELETE', path);
+    assert.deepEqual(await rig.drift(), []);
   });
 
   it('is told and mended from the shell: all that is safe, and nothing else', async () => {
