@@ -1,5 +1,7 @@
 import { styleText } from 'node:util';
+import { z } from 'zod';
 import { systemRunner } from '#agent/run.ts';
+import { DATABASE_SETTINGS, databaseUrl, REDIS_SETTINGS, redisUrl } from '#schema/settings.ts';
 import { oneLine, readArgs, runCommand, type Streams } from '../command.ts';
 import { type Finding, type Part, works } from './check.ts';
 import { hypervisorPart, initiatorPart, processorPart } from './compute.ts';
@@ -52,6 +54,18 @@ export async function doctorCommand(
   });
 }
 
+/** With the TLS files, where it is a URL at all. */
+function redisFrom(env: Env): string | undefined {
+  const text = env['REDIS_URL'] || undefined;
+  const settings = z.object(REDIS_SETTINGS).safeParse(env);
+  return settings.success ? redisUrl(settings.data) : text;
+}
+function databaseFrom(env: Env): string | undefined {
+  const text = env['DATABASE_URL'] || undefined;
+  const settings = z.object(DATABASE_SETTINGS).safeParse(env);
+  return settings.success ? databaseUrl(settings.data) : text;
+}
+
 async function examine(machine: Machine, env: Env) {
   return {
     volumes: volumesPart(machine),
@@ -59,8 +73,8 @@ async function examine(machine: Machine, env: Env) {
     initiator: initiatorPart(machine),
     hypervisor: await hypervisorPart(machine, env['BLOCKYARD_LIBVIRT_URI'] || undefined),
     processor: processorPart(machine),
-    queue: await queuePart(machine, env['REDIS_URL'] || undefined),
-    database: await databasePart(machine, env['DATABASE_URL'] || undefined),
+    queue: await queuePart(machine, redisFrom(env)),
+    database: await databasePart(machine, databaseFrom(env)),
   };
 }
 

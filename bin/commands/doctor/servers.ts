@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { sql } from 'kysely';
 import { openDatabase } from '#queues/database.ts';
+import { tlsFiles } from '#queues/tls.ts';
 import { type Finding, needsProgram, type Part } from './check.ts';
 import type { Machine } from './machine.ts';
 
@@ -16,7 +17,9 @@ export async function queuePart(machine: Machine, url: string | undefined): Prom
 
 async function redisFinding(url: string): Promise<Finding> {
   const name = 'Redis';
-  const redis = new Redis(url, {
+  const { url: plain, tls } = tlsFiles(url);
+  const redis = new Redis(plain, {
+    ...(url.startsWith('rediss:') && { tls }),
     lazyConnect: true,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,

@@ -309,9 +309,9 @@ describe('images', () => {
     const data = randomBytes(100);
     assert.equal((await put(id, data, { ticket: ticket('read') })).status, 401);
     // Signed by another agent, or in the name of one that has nothing to do with images.
-    const [own, other] = ['storage.stor1', 'storage.stor2'];
+    const [own, neighbour] = ['storage.stor1', 'storage.stor2'];
     for (const [signer, name] of [
-      [other, own],
+      [neighbour, own],
       ['compute.stor1', own],
       ['compute.stor1', 'compute.stor1'],
     ] as const) {
