@@ -110,6 +110,24 @@ export function itIsATarget(get: () => TargetFixture): void {
     await target.absent(volume);
   });
 
+  it('tells what an initiator that was shut out still has of it', async () => {
+    const { target, volume, device } = await make();
+    const [a, b] = [acl('a'), acl('b')];
+    const connection = await target.ensure(volume, device, [a, b]);
+    assert.equal(await target.lingering(volume, a.initiator), 'may still log in');
+    const [goes, stays] = [await holdSession(connection, a), await holdSession(connection, b)];
+    try {
+      await target.ensure(volume, device, [b]);
+      assert.equal(await target.lingering(volume, a.initiator), null);
+      assert.equal(await target.lingering(volume, b.initiator), 'may still log in');
+      await target.absent(volume);
+      assert.equal(await target.lingering(volume, b.initiator), null);
+    } finally {
+      await goes.end();
+      await stays.end();
+    }
+  });
+
   it('removes an export under a live session; one that is gone already is success', async () => {
     const { target, volume, device } = await make();
     const a = acl('a');

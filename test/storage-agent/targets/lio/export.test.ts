@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureExport, findExport, listTargets, removeExport } from '#storage-agent/targets/lio/export.ts';
 import { listExports } from '#storage-agent/targets/lio/inventory.ts';
+import { lingering } from '#storage-agent/targets/lio/lingering.ts';
 import { Refusal } from '#storage-agent/targets/lio/refusal.ts';
 import { openTree, StepError } from '#storage-agent/targets/lio/tree.ts';
 import { itSurvivesCrashes, makeSpec, nameOf } from './cut-points.ts';
@@ -52,6 +53,26 @@ describe('LIO exports, on a folder that imitates configfs', () => {
     lio.tree.write(`${tpg}/acls/${spec.acls[0]?.initiator}/auth/password`, 'known-to-others');
     ensureExport(lio.tree, spec);
     assert.deepEqual(everythingIn(lio.root), right);
+  });
+
+  it('tell what an initiator that was shut out still has of them', () => {
+    const { tree } = lio;
+    const spec = make();
+    ensureExport(tree, spec);
+    const [gone = '', stays = ''] = spec.acls.map(({ initiator }) => initiator);
+    assert.equal(lingering(tree, spec.iqn, gone), 'may still log in');
+    ensureExport(tree, { ...spec, acls: spec.acls.slice(1) });
+    assert.equal(lingering(tree, spec.iqn, gone), null);
+    const folder = join(lio.root, 'iscsi', spec.iqn, 'fabric_statistics/iscsi_instance');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'sessions'), '1\n');
+    assert.equal(lingering(tree, spec.iqn, gone), 'has 1 session(s) left');
+    // Somebody else's, as far as anybody can tell.
+    const info = join(lio.root, 'iscsi', spec.iqn, 'tpgt_1/acls', stays, 'info');
+    writeFileSync(info, 'InitiatorName: x\n');
+    assert.equal(lingering(tree, spec.iqn, gone), null);
+    removeExport(tree, nameOf(spec));
+    assert.equal(lingering(tree, spec.iqn, gone), null);
   });
 
   it('are told of, with what is left of others', () => {
