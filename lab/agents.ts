@@ -46,10 +46,36 @@ export async function agentUnit(
     wants: [unit],
     files: [
       ...group.flatMap(({ files }) => files),
-      { path: `/etc/systemd/system/${unit}`, content: unitFile(unit, after, command) },
+      ...(process.env['BLOCKYARD_LAB_UNITS'] === 'packaged'
+        ? await packagedUnit(unit, after, tree)
+        : [{ path: `/etc/systemd/system/${unit}`, content: unitFile(unit, after, command) }]),
       { path: '/etc/blockyard/agent.env', content: environmentFile(environment), mode: 0o600 },
     ],
   };
+}
+
+/** The unit that production has, with all that it forbids; `BLOCKYARD_LAB_UNITS=packaged` asks for it. */
+async function packagedUnit(name: string, after: readonly string[], tree: string): Promise<MachineFile[]> {
+  const own = `[Unit]
+After=${after.join(' ')}
+Wants=${after.join(' ')}
+[Service]
+EnvironmentFile=
+EnvironmentFile=/etc/blockyard/agent.env
+ReadWritePaths=/var/lib/blockyard /var/cache/blockyard
+`;
+  return [
+    {
+      path: `/etc/systemd/system/${name}`,
+      content: await readFile(join(tree, 'packaging/systemd', name), 'utf8'),
+    },
+    { path: `/etc/systemd/system/${name}.d/lab.conf`, content: own },
+    // Without these the unit would not start: systemd makes no folders of ReadWritePaths.
+    {
+      path: '/etc/tmpfiles.d/blockyard.conf',
+      content: 'd /var/lib/blockyard 0700\nd /var/cache/blockyard 0700\n',
+    },
+  ];
 }
 
 function unitFile(name: string, after: readonly string[], command: string): string {
