@@ -123,6 +123,26 @@ const CASES: readonly (readonly [string, OperationKind, Scenario])[] = [
     ([kind, begin]) => [kind, kind, begin] as const,
   ),
   [
+    'volume.repair, a disk too many',
+    'volume.repair',
+    async (yard, host) => {
+      const volume = await existing(yard, host, 'in-use');
+      host.exports.set(volume, ['iqn.2010-10.org.blockyard:host:comp1 somebody']);
+      host.disks.set(`${yard.server} ${volume}`, { device: '/dev/vdb', iotune: {} });
+      return yard.begin('volume.repair', volume, { what: 'unplug', host: 'comp1', serverId: yard.server });
+    },
+  ],
+  [
+    'volume.repair, what is left',
+    'volume.repair',
+    async (yard, host) => {
+      const volume = await existing(yard, host, 'in-use');
+      host.leftovers.add(`copying-${volume}`);
+      const what = { backend: 'files', kind: 'copying', id: volume } as const;
+      return yard.begin('volume.repair', volume, { what: 'remove', host: 'stor1', ...what });
+    },
+  ],
+  [
     'volume.create, filled from an image',
     'volume.create',
     async (yard) =>
