@@ -33,6 +33,7 @@ export async function makeLabGroup(): Promise<LabGroup> {
   const run = async (program: string, ...args: readonly string[]): Promise<string> =>
     (await systemRunner.run(program, args, { env: { LVM_SUPPRESS_FD_WARNINGS: '1' }, timeoutMs: 120_000 }))
       .stdout;
+  await run('modprobe', 'loop');
   const device = (await run('losetup', '--find', '--show', file)).trim();
   const name = `bytest${randomBytes(4).toString('hex')}`;
   await run('vgcreate', '--devices', device, '-y', name, device);
