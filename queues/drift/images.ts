@@ -15,7 +15,7 @@ export function compareImages({ images }: Rows, files: readonly ImageFile[]): Fi
   return [...images.values()].flatMap((row): Finding[] => {
     if (row.status !== 'active' && row.status !== 'deactivated') return [];
     const size = whole.get(row.id);
-    if (size !== undefined && size === Number(row.size ?? size)) return [];
+    if (size !== undefined && size === (row.size ?? size)) return [];
     return [
       {
         kind: size === undefined ? 'image-missing' : 'image-size',
