@@ -85,10 +85,7 @@ export function libvirtHypervisor(
     recover() {
       recovering = readBootId()
         .then((bootId) =>
-          recover(
-            { virsh, connector, turns, evictions, dir: config.stateDir, bootId, log },
-            stopping.signal,
-          ),
+          recover({ virsh, connector, turns, evictions, dir: config.stateDir, bootId, log }, stopping.signal),
         )
         .catch((error: unknown) => {
           if (!stopping.signal.aborted)
