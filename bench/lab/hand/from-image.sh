@@ -3,7 +3,9 @@
 set -eu
 url=$1 sha512=$2 device=$3
 file=/var/tmp/fetched
-TOKEN=$(cat) python3 - "$url" "$file" <<'PYTHON'
+TOKEN=$(cat)
+export TOKEN
+python3 - "$url" "$file" <<'PYTHON'
 import os, shutil, sys, urllib.request
 request = urllib.request.Request(sys.argv[1], headers={'x-auth-token': os.environ['TOKEN']})
 with urllib.request.urlopen(request) as data, open(sys.argv[2], 'wb') as file:
