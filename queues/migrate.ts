@@ -4,8 +4,8 @@ import { up as foundation } from '#schema/migrations/001-foundation.ts';
 import { up as imagesAndServers } from '#schema/migrations/002-images-and-servers.ts';
 import { up as imageQuotas } from '#schema/migrations/003-image-quotas.ts';
 import { up as evictions } from '#schema/migrations/004-evictions.ts';
-import { up as timeline } from '#schema/migrations/006-timeline.ts';
-import { up as imageMembers } from '#schema/migrations/007-image-members.ts';
+import { up as timeline } from '#schema/migrations/005-timeline.ts';
+import { up as imageMembers } from '#schema/migrations/006-image-members.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -14,8 +14,8 @@ const MIGRATIONS = {
   '002-images-and-servers': { up: imagesAndServers },
   '003-image-quotas': { up: imageQuotas },
   '004-evictions': { up: evictions },
-  '006-timeline': { up: timeline },
-  '007-image-members': { up: imageMembers },
+  '005-timeline': { up: timeline },
+  '006-image-members': { up: imageMembers },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

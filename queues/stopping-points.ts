@@ -56,7 +56,7 @@ export function reach(point: StoppingPoint, about?: string): Promise<void> | und
 /** Data that pass the point when their first part has gone through; the same stream where no test wants to know. */
 export function reachWithin(data: Readable, point: StoppingPoint): Readable {
   if (folder === undefined) return data;
-  async function* parts(): AsyncGenerator<unknown> {
+  async function* parts(): AsyncGenerator {
     let first = true;
     for await (const part of data) {
       yield part;
