@@ -5,7 +5,8 @@ import type { StoppingPoint } from '#queues/stopping-points.ts';
 /** A place for the next process that comes by: the point, and where it is passed for several, which of them. */
 export type Place = StoppingPoint | `${StoppingPoint}@${string}`;
 
-const DEADLINE_MS = 15_000;
+/** A guest that misses a request is asked again after 15 s. */
+const DEADLINE_MS = 45_000;
 
 /** The test's side of `queues/stopping-points.ts`. */
 export class Stops {
