@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { sqlTime } from '#schema/clock.ts';
+import { asId } from '#schema/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
@@ -79,22 +81,25 @@ describe('detaching by force', () => {
   it('silence says nothing while conductors cannot hear', async () => {
     const { volume } = await attached();
     await seen(LONG_AGO);
-    const details = JSON.stringify({ deafUntil: Date.now() });
-    const deaf = setInterval(
-      () =>
-        void api.db
-          .updateTable('services')
-          .set({ details })
-          .where('binary', '=', 'blockyard-conductor')
-          .execute()
-          .catch(() => undefined),
-      20,
-    );
-    try {
-      await eventually(async () => assert.equal((await force(volume)).status, 409));
-    } finally {
-      clearInterval(deaf);
-    }
+    const now = sqlTime(Date.now());
+    // A second conductor, which hears nothing.
+    await api.db
+      .insertInto('services')
+      .values({
+        binary: 'blockyard-conductor',
+        host: 'deaf',
+        agent: asId('deaf'),
+        availability_zone: 'nova',
+        disabled_reason: null,
+        version: 'test',
+        boot_id: 'boot',
+        details: JSON.stringify({ deafUntil: Date.now() }),
+        last_seen_at: now,
+        updated_at: null,
+      })
+      .execute();
+    assert.equal((await force(volume)).status, 409);
+    await api.db.deleteFrom('services').where('host', '=', 'deaf').execute();
     await eventually(async () => {
       await seen(LONG_AGO);
       assert.equal((await force(volume)).status, 202);
