@@ -58,6 +58,7 @@ describe('restore of MySQL from a backup', function () {
     await rig.anchor.verify();
     assert.deepEqual(await statuses(rig), {
       anchor: 'in-use',
+      bystander: 'available',
       'attached since': 'in-use',
       'deleted since': 'available',
       'detached since': 'available',
