@@ -52,7 +52,22 @@ describe('a hypervisor of the lab that is away', function () {
     const path = `/compute/v2.1/servers/${lab.instance.id}/os-volume_attachments`;
     const { status } = await client.ask('POST', path, { volumeAttachment: { volumeId: id } });
     assert.equal(status, 200);
-    await client.volumeIs(id, 'in-use', { back: 'available', deadlineMs: 180_000 });
+    await client
+      .volumeIs(id, 'in-use', { back: 'available', deadlineMs: 180_000 })
+      .catch(async (error: unknown) => {
+        const { body } = await client.ask('GET', `${project()}/operations?volume_id=${id}`);
+        throw new Error(JSON.stringify(body.operations), { cause: error });
+      });
+  }
+  /** What the guest has called the disk, each time that it has seen it. */
+  const namesOf = (id: string): string[] => {
+    const pattern = new RegExp(`^guest: disk (\\w+) added serial=${id.slice(0, 20)}`, 'gm');
+    return [...lab.instance.text.matchAll(pattern)].map(([, name = '']) => name);
+  };
+  /** What it calls it now; `before`: how often it had seen it before it was attached. */
+  async function diskOf(id: string, before = 0): Promise<string> {
+    await until('the guest has the disk', async () => namesOf(id).length > before, 60_000);
+    return namesOf(id).at(-1)!;
   }
   async function forced(id: string): Promise<void> {
     await db
@@ -101,8 +116,9 @@ describe('a hypervisor of the lab that is away', function () {
 
   it('its agent alone is dead: the guest writes on, and nothing of it arrives; then it is cleared', async () => {
     const id = await attached();
-    await lab.instance.command(`write vdb ${WATCHED_MIB} ${MIB} before`, 240_000);
-    await lab.instance.command('churn vdb');
+    const disk = await diskOf(id);
+    await lab.instance.command(`write ${disk} ${WATCHED_MIB} ${MIB} before`, 240_000);
+    await lab.instance.command(`churn ${disk}`);
     await lab.compute.sh('systemctl stop blockyard-compute');
     await forced(id);
     const states = await lab.compute.sh('cat /sys/class/iscsi_session/*/state 2>/dev/null || true');
@@ -117,8 +133,14 @@ describe('a hypervisor of the lab that is away', function () {
     // It let go, or was switched off and on: it runs either way.
     await lab.instance.rebooted();
     assert.equal(await sum(id), before);
+    // A known weakness (docs/architecture.md): libvirt keeps the lost device's owner on record in this QEMU's own /dev.
+    await lab.compute.sh(`virsh destroy ${lab.instance.name} && virsh start ${lab.instance.name}`);
+    await lab.instance.rebooted();
+    const seen = namesOf(id).length;
     await attach(id);
-    assert.match((await lab.instance.command(`sum vdb ${WATCHED_MIB * MIB}`, 240_000))[0] ?? '', /sha256=/);
+    const again = await diskOf(id, seen);
+    const [summed = ''] = await lab.instance.command(`sum ${again} ${WATCHED_MIB * MIB}`, 240_000);
+    assert.match(summed, /sha256=/);
     await client.ask('DELETE', `/compute/v2.1/servers/${lab.instance.id}/os-volume_attachments/${id}`);
     await client.volumeIs(id, 'available', { deadlineMs: 180_000 });
     assert.equal(await sum(id), before);

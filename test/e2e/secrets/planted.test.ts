@@ -89,7 +89,9 @@ describe('planted secrets', function () {
     for (const kind of ['storage', 'compute'] as const) {
       const pid = stack.processes.get(kind)!.pid!;
       const environ = await readFile(`/proc/${pid}/environ`, 'utf8');
-      secrets[`the ${kind} agent's password`] = /REDIS_URL=redis:\/\/[^:]*:([^@]*)@/.exec(environ)![1]!;
+      secrets[`the ${kind} agent's password`] = /(?<=^|\0)REDIS_URL=redis:\/\/[^:]*:([^@]*)@/.exec(
+        environ,
+      )![1]!;
       secrets[`the ${kind} agent's key`] = agentKeys(master, agentQueue(kind, host));
       assert.ok(environ.includes(secrets[`the ${kind} agent's key`]!));
       // Neither has what is not its own.
