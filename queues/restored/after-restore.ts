@@ -1,6 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
-import { type AttachmentId, asId, type Ids } from '#schema/ids.ts';
+import { type AttachmentId, asId, type Ids, type VolumeId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { askHosts, hostsOf } from '../drift/ask.ts';
@@ -38,11 +38,17 @@ export async function afterRestore(deps: Deps): Promise<VolumePlan[]> {
   await refuseConductors(deps);
   const rows = await readRows(deps.db);
   const answers = await askHosts(deps.questions, hostsOf(rows, undefined));
-  const plans = planRestore(rows, answers, await initiatorsOf(deps.db), await multiattachOf(deps.db));
-  await skipNumbers(deps.db);
+  const initiators = await initiatorsOf(deps.db);
+  const volumes = await readVolumes(deps.db);
+  const several = [...volumes.values()].flatMap(({ id, multiattach }) => (multiattach === 1 ? [id] : []));
+  const plans = planRestore(rows, answers, initiators, new Set(several));
+  await skipNumbers(deps.db, [...volumes.values()]);
   for (const plan of plans) {
-    if (plan.what === 'resume') await transaction(deps.db, (tx) => resume(deps, tx, plan));
-    if (plan.what === 'follow') await transaction(deps.db, (tx) => follow(deps, tx, plan));
+    const owner = volumes.get(plan.volumeId);
+    // Gone since the hosts were asked.
+    if (owner === undefined) continue;
+    if (plan.what === 'resume') await transaction(deps.db, (tx) => resume(deps, tx, plan, owner));
+    if (plan.what === 'follow') await transaction(deps.db, (tx) => follow(deps, tx, plan, owner, initiators));
   }
   return plans;
 }
@@ -72,18 +78,20 @@ async function initiatorsOf(db: Kysely<Tables>): Promise<ReadonlyMap<string, str
   );
 }
 
-async function multiattachOf(db: Kysely<Tables>): Promise<ReadonlySet<string>> {
-  const rows = await db.selectFrom('volumes').select('id').where('multiattach', '=', 1).execute();
-  return new Set(rows.map(({ id }) => id));
+type Owner = Pick<Selectable<Tables['volumes']>, 'id' | 'project_id' | 'user_id' | 'multiattach' | 'number'>;
+
+async function readVolumes(db: Kysely<Tables>): Promise<ReadonlyMap<VolumeId, Owner>> {
+  const rows = await db
+    .selectFrom('volumes')
+    .select(['id', 'project_id', 'user_id', 'multiattach', 'number'])
+    .execute();
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 /** Volumes made since the backup have numbers that MySQL no longer knows, and the target may still use them. */
-async function skipNumbers(db: Kysely<Tables>): Promise<void> {
-  const { newest } = await db
-    .selectFrom('volumes')
-    .select(({ fn }) => fn.max('number').as('newest'))
-    .executeTakeFirstOrThrow();
-  await sql`ALTER TABLE volumes AUTO_INCREMENT = ${sql.lit((newest ?? 0) + NUMBERS_AHEAD)}`.execute(db);
+async function skipNumbers(db: Kysely<Tables>, volumes: readonly Owner[]): Promise<void> {
+  const newest = volumes.reduce((most, { number }) => Math.max(most, number), 0);
+  await sql`ALTER TABLE volumes AUTO_INCREMENT = ${sql.lit(newest + NUMBERS_AHEAD)}`.execute(db);
 }
 
 /** Its operations go on where the backup has them, with numbers that no host has seen. */
@@ -91,6 +99,7 @@ async function resume(
   deps: Deps,
   tx: Tx,
   { volumeId, attached }: Extract<VolumePlan, { what: 'resume' }>,
+  owner: Owner,
 ): Promise<void> {
   tx.later(
     tx.q
@@ -105,18 +114,18 @@ async function resume(
       .where('volume_id', '=', volumeId)
       .where('state', 'in', OPEN_OPERATION_STATES),
   );
-  await plugAgain(deps, tx, volumeId, attached);
+  await plugAgain(deps, tx, owner, attached);
 }
 
 /** What was under way is over; what the hypervisors have is what holds, and each disk gets a new account. */
 async function follow(
-  { gateway, secrets, clock, ids, db }: Deps,
+  { gateway, secrets, clock, ids }: Deps,
   tx: Tx,
   { volumeId, found, gone }: Extract<VolumePlan, { what: 'follow' }>,
+  owner: Owner,
+  initiators: ReadonlyMap<string, string>,
 ): Promise<void> {
   const now = sqlTime(clock.now());
-  const { project_id } = await ownerOf(db, volumeId);
-  const initiators = await initiatorsOf(db);
   tx.later(
     tx.q
       .updateTable('operations')
@@ -132,7 +141,7 @@ async function follow(
       tx.q.insertInto('attachments').values({
         id,
         volume_id: volumeId,
-        project_id,
+        project_id: owner.project_id,
         ...columnsOf(disk),
         status: 'attached',
         managed: 1,
@@ -160,18 +169,17 @@ async function follow(
       })
       .where('id', '=', volumeId),
   );
-  await plugAgain({ gateway, db, ids }, tx, volumeId, added);
+  await plugAgain({ gateway, ids }, tx, owner, added);
 }
 
 /** Gives the target and the hypervisor the account that MySQL has; the guest does not notice. */
 async function plugAgain(
-  { gateway, db, ids }: Pick<Deps, 'gateway' | 'db' | 'ids'>,
+  { gateway, ids }: Pick<Deps, 'gateway' | 'ids'>,
   tx: Tx,
-  volumeId: VolumePlan['volumeId'],
+  { id: volumeId, project_id, user_id }: Owner,
   attachments: readonly AttachmentId[],
 ): Promise<void> {
   for (const attachmentId of attachments) {
-    const { project_id, user_id } = await ownerOf(db, volumeId);
     await gateway.begin(tx, {
       kind: 'volume.repair',
       volumeId,
@@ -182,14 +190,6 @@ async function plugAgain(
       input: { what: 'plug' },
     });
   }
-}
-
-function ownerOf(db: Kysely<Tables>, volumeId: VolumePlan['volumeId']) {
-  return db
-    .selectFrom('volumes')
-    .select(['project_id', 'user_id'])
-    .where('id', '=', volumeId)
-    .executeTakeFirstOrThrow();
 }
 
 function columnsOf({ host, serverId, mountpoint, readOnly }: Plugged) {

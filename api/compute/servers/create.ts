@@ -9,8 +9,9 @@ import type { DataVolume } from '#schema/operations.ts';
 import { type FlavorRow, findFlavor, keptFlavor } from '../flavors/rows.ts';
 import { prepareData } from './data-volume.ts';
 import { readMappings } from './mappings.ts';
-import { prepareRoot, type ServerVolume } from './root-volume.ts';
+import { prepareRoot } from './root-volume.ts';
 import type { Mapping, NewServer } from './schema.ts';
+import type { ServerVolume } from './server-volume.ts';
 import { linksOf } from './view.ts';
 
 /**

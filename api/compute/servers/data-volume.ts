@@ -1,12 +1,10 @@
-import { checkStorage } from '#api/block-storage/services/down.ts';
 import { prepareVolume } from '#api/block-storage/volumes/create.ts';
 import { findVolume } from '#api/block-storage/volumes/rows.ts';
 import type { NewVolume } from '#api/block-storage/volumes/schema.ts';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
-import { holdType, reserve } from '../volume-attachments/reserve.ts';
-import type { ServerVolume } from './root-volume.ts';
 import type { Mapping } from './schema.ts';
+import { existingVolume, newVolume, type ServerVolume } from './server-volume.ts';
 
 /** A volume that a server gets beside its root. @throws ApiError 400 or 404 when it cannot be had. */
 export async function prepareData(context: RequestContext, mapping: Mapping): Promise<ServerVolume> {
@@ -26,7 +24,7 @@ export async function prepareData(context: RequestContext, mapping: Mapping): Pr
   if (uuid == null) throw badRequest(`Block Device Mapping is Invalid: a ${source} is named by its uuid.`);
   switch (source) {
     case 'volume':
-      return existing(context, uuid);
+      return existingVolume(context, await findVolume(context, uuid));
     case 'image':
       return made(context, mapping, { imageRef: uuid });
     case 'snapshot':
@@ -36,31 +34,10 @@ export async function prepareData(context: RequestContext, mapping: Mapping): Pr
   }
 }
 
-async function existing(context: RequestContext, id: string): Promise<ServerVolume> {
-  const volume = await findVolume(context, id);
-  await checkStorage(context.app, volume);
-  return {
-    volumeId: volume.id,
-    volumeProject: volume.project_id,
-    async take(tx) {
-      holdType(tx, volume);
-      await reserve(context, tx, volume);
-      return null;
-    },
-    refusal: () => undefined,
-  };
-}
-
 async function made(
   context: RequestContext,
   { volume_size: size, volume_type }: Mapping,
   source: Pick<NewVolume, 'imageRef' | 'snapshot_id'>,
 ): Promise<ServerVolume> {
-  const { row, write, refusal } = await prepareVolume(context, { ...source, size, volume_type });
-  return {
-    volumeId: row.id,
-    volumeProject: row.project_id,
-    take: (tx) => write(tx, true),
-    refusal,
-  };
+  return newVolume(await prepareVolume(context, { ...source, size, volume_type }), true);
 }

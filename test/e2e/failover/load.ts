@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '#queues/database.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
-import type { Stack } from '#stack/environment.ts';
+import { type Stack, startStack } from '#stack/environment.ts';
 
 const USERS = 6;
 const PAUSE_MS = 20;
@@ -112,5 +112,26 @@ export async function promises(load: Load, more: number, withinMs = SETTLE_MS): 
       `not ${more} more requests accepted within ${withinMs / 1_000} s`,
     );
     await sleep(20);
+  }
+}
+
+/** The processes that make volumes, on files and without guests, with servers of the test's own. */
+export function startMakers(runDir: string, env: Readonly<Record<string, string>>): Promise<Stack> {
+  return startStack({
+    runDir,
+    only: ['api', 'conductor', 'storage'],
+    target: 'none',
+    hypervisor: 'noop',
+    log: () => undefined,
+    env,
+  });
+}
+
+/** Asks until it holds; a throw means "not yet". */
+export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (!(await holds().catch(() => false))) {
+    assert.ok(performance.now() < deadline, `not within 30 s: ${what}`);
+    await sleep(50);
   }
 }

@@ -3,11 +3,10 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type Stack, startStack } from '#stack/environment.ts';
+import type { Stack } from '#stack/environment.ts';
 import { type MariadbServer, startMariadb } from '#stack/servers/mariadb.ts';
-import { promises, startLoad } from './load.ts';
+import { promises, startLoad, startMakers, until } from './load.ts';
 
 const execute = promisify(execFile);
 const PASSWORD = 'failover';
@@ -51,15 +50,8 @@ describe('MySQL failover', function () {
         await sql(primary, "SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'"),
       ),
     );
-    stack = await startStack({
-      runDir: join(dir, 'run'),
-      only: ['api', 'conductor', 'storage'],
-      target: 'none',
-      hypervisor: 'noop',
-      log: () => undefined,
-      env: {
-        DATABASE_URL: `mysql://blockyard:${PASSWORD}@127.0.0.1:${primary.port}/blockyard?failover=127.0.0.1:${replica.port}`,
-      },
+    stack = await startMakers(join(dir, 'run'), {
+      DATABASE_URL: `mysql://blockyard:${PASSWORD}@127.0.0.1:${primary.port}/blockyard?failover=127.0.0.1:${replica.port}`,
     });
   });
   after(async () => {
@@ -124,12 +116,4 @@ async function slave(server: MariadbServer): Promise<Map<string, string>> {
 async function sql({ socket }: MariadbServer, statements: string): Promise<string> {
   const { stdout } = await execute('mariadb', ['--no-defaults', `--socket=${socket}`, '-e', statements]);
   return stdout;
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!(await holds())) {
-    assert.ok(performance.now() < deadline, `not within 30 s: ${what}`);
-    await sleep(50);
-  }
 }

@@ -1,14 +1,12 @@
-import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { type Stack, startStack } from '#stack/environment.ts';
+import type { Stack } from '#stack/environment.ts';
 import { firstReply, freePort } from '#stack/servers/port.ts';
 import { type RedisServer, startRedis } from '#stack/servers/redis.ts';
 import { type Server, startServer } from '#stack/servers/server.ts';
-import { promises, startLoad } from './load.ts';
+import { promises, startLoad, startMakers, until } from './load.ts';
 
 const PASSWORD = 'failover';
 const NAME = 'blockyard';
@@ -45,13 +43,8 @@ describe('Redis failover by Sentinel', function () {
       return said.every((each) => /num-slaves,1\b/.test(each) && /num-other-sentinels,2\b/.test(each));
     });
     const [first, ...more] = sentinels.map(({ port }) => `127.0.0.1:${port}`);
-    stack = await startStack({
-      runDir: join(dir, 'run'),
-      only: ['api', 'conductor', 'storage'],
-      target: 'none',
-      hypervisor: 'noop',
-      log: () => undefined,
-      env: { REDIS_URL: `redis://:${PASSWORD}@${first}?sentinel=${NAME}&sentinels=${more.join(',')}` },
+    stack = await startMakers(join(dir, 'run'), {
+      REDIS_URL: `redis://:${PASSWORD}@${first}?sentinel=${NAME}&sentinels=${more.join(',')}`,
     });
   });
   after(async () => {
@@ -135,13 +128,5 @@ async function ask(port: number, command: string, ...words: string[]): Promise<s
     return String(await redis.call(command, ...words));
   } finally {
     redis.disconnect();
-  }
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!(await holds().catch(() => false))) {
-    assert.ok(performance.now() < deadline, `not within 30 s: ${what}`);
-    await sleep(50);
   }
 }
