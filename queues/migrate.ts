@@ -6,6 +6,7 @@ import { up as imageQuotas } from '#schema/migrations/003-image-quotas.ts';
 import { up as evictions } from '#schema/migrations/004-evictions.ts';
 import { up as timeline } from '#schema/migrations/005-timeline.ts';
 import { up as imageMembers } from '#schema/migrations/006-image-members.ts';
+import { up as identity } from '#schema/migrations/007-identity.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -16,6 +17,7 @@ const MIGRATIONS = {
   '004-evictions': { up: evictions },
   '005-timeline': { up: timeline },
   '006-image-members': { up: imageMembers },
+  '007-identity': { up: identity },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

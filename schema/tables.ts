@@ -310,6 +310,64 @@ export interface FlavorsTable {
   created_at: Time;
 }
 
+export interface IdentityDomainsTable {
+  id: string;
+  name: string;
+  description: string;
+  enabled: Flag;
+}
+
+export interface IdentityProjectsTable {
+  id: ProjectId;
+  domain_id: string;
+  name: string;
+  description: string;
+  enabled: Flag;
+}
+
+export interface IdentityUsersTable {
+  id: UserId;
+  domain_id: string;
+  name: string;
+  description: string | null;
+  email: string | null;
+  enabled: Flag;
+  default_project_id: string | null;
+  /** Its hash, in PHC's form; null for somebody who cannot log in. */
+  password: string | null;
+  /** Counts up when all tokens of this user end: they carry it. */
+  epoch: Generated<number>;
+  /** Wrong passwords since the last right one. */
+  failures: Generated<number>;
+  locked_until: Time | null;
+}
+
+export interface IdentityRolesTable {
+  id: string;
+  name: string;
+  description: string | null;
+}
+
+export interface IdentityAssignmentsTable {
+  user_id: UserId;
+  scope: 'project' | 'domain' | 'system';
+  /** `all` for the system. */
+  scope_id: string;
+  role_id: string;
+}
+
+/** Tokens that were given back before their time. */
+export interface IdentityRevocationsTable {
+  audit_id: string;
+  expires_at: Time;
+}
+
+/** One row: counts up with every change to these tables, so that what apis remember of them can be told to be old. */
+export interface IdentityGenerationTable {
+  id: 1;
+  generation: number;
+}
+
 export interface Tables {
   volumes: VolumesTable;
   volume_types: VolumeTypesTable;
@@ -326,4 +384,11 @@ export interface Tables {
   image_members: ImageMembersTable;
   flavors: FlavorsTable;
   evictions: EvictionsTable;
+  identity_domains: IdentityDomainsTable;
+  identity_projects: IdentityProjectsTable;
+  identity_users: IdentityUsersTable;
+  identity_roles: IdentityRolesTable;
+  identity_assignments: IdentityAssignmentsTable;
+  identity_revocations: IdentityRevocationsTable;
+  identity_generation: IdentityGenerationTable;
 }
