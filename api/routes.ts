@@ -16,6 +16,7 @@ import { statusRoutes } from './block-storage/status/routes.ts';
 import { typeRoutes } from './block-storage/types/routes.ts';
 import { volumeRoutes } from './block-storage/volumes/routes.ts';
 import { flavorRoutes } from './compute/flavors/routes.ts';
+import { instanceActionRoutes } from './compute/instance-actions/routes.ts';
 import { serverRoutes } from './compute/servers/routes.ts';
 import { volumeAttachmentRoutes } from './compute/volume-attachments/routes.ts';
 import type { ApiRoot } from './http/dispatch.ts';
@@ -50,7 +51,12 @@ export const blockStorageRoutes: readonly Route[] = [
 ];
 
 /** The part of Nova's API v2.1 that boots servers from volumes and attaches more. */
-export const computeRoutes: readonly Route[] = [...serverRoutes, ...volumeAttachmentRoutes, ...flavorRoutes];
+export const computeRoutes: readonly Route[] = [
+  ...serverRoutes,
+  ...volumeAttachmentRoutes,
+  ...instanceActionRoutes,
+  ...flavorRoutes,
+];
 
 export const apiRoots: readonly ApiRoot[] = [
   {

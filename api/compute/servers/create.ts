@@ -23,7 +23,7 @@ export async function createServer(context: RequestContext, wanted: NewServer): 
   const mappings = readMappings(wanted);
   const flavor = await chosenFlavor(context, wanted.flavorRef);
   const place = await readPlace(context, wanted.availability_zone ?? null);
-  const root = disk(app, mappings.root, await prepareRoot(context, mappings.root));
+  const root = disk(app, mappings.root, await prepareRoot(context, mappings.root, flavor.disk_gib));
   const data: Disk[] = [];
   for (const mapping of mappings.data) data.push(disk(app, mapping, await prepareData(context, mapping)));
   const { attachmentId, volume } = root;

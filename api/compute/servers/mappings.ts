@@ -1,4 +1,5 @@
 import { badRequest } from '#api/http/errors.ts';
+import { uuid } from '#api/http/fields.ts';
 import type { Mapping, NewServer } from './schema.ts';
 
 export interface Mappings {
@@ -7,25 +8,46 @@ export interface Mappings {
   readonly data: readonly Mapping[];
 }
 
-const FROM_VOLUMES =
-  'Servers boot from volumes here: name one in block_device_mapping_v2 (openstack server create --volume VOLUME), or have the image made one (--image IMAGE --boot-from-volume GIB).';
+const FROM_WHAT =
+  'Nothing to boot from: name an image (openstack server create --image IMAGE) or a volume (--volume VOLUME).';
 
 const invalid = (why: string): Error => badRequest(`Block Device Mapping is Invalid: ${why}`);
 
 /** Which of the disks asked for is the root. @throws ApiError 400 when there is none, or they do not go together. */
 export function readMappings({ block_device_mapping_v2: mappings = [], imageRef }: NewServer): Mappings {
-  if (mappings.length === 0) throw badRequest(FROM_VOLUMES);
   checkBootOrder(mappings);
-  const root = mappings.find((mapping) => bootIndexOf(mapping) === 0);
-  if (root === undefined) throw badRequest('Invalid block device mapping: boot_index must be 0.');
-  if (root.destination_type === 'local') throw badRequest(FROM_VOLUMES);
-  if ((imageRef ?? '') !== '' && !(root.source_type === 'image' && root.uuid === imageRef)) {
+  const image = imageRef == null || imageRef === '' ? null : idOfImage(imageRef);
+  const named = mappings.find((mapping) => bootIndexOf(mapping) === 0);
+  const root = named === undefined ? rootOfImage(image, mappings) : withoutLocal(named);
+  if (image !== null && !(root.source_type === 'image' && root.uuid === image)) {
     throw badRequest('imageRef names another image than the root volume is to be made from.');
   }
   checkVolumes(mappings);
-  const data = mappings.filter((mapping) => mapping !== root);
+  const data = mappings.filter((mapping) => mapping !== named);
   checkDevices(data);
   return { root, data };
+}
+
+/** An image's id, or a link that ends in it. */
+function idOfImage(reference: string): string {
+  const id = uuid.safeParse(reference.slice(reference.lastIndexOf('/') + 1));
+  if (!id.success) throw badRequest('Invalid imageRef provided.');
+  return id.data;
+}
+
+/** Where Nova would make a disk of the host's, a volume is made that lives as long: it goes with the server. */
+function rootOfImage(image: string | null, mappings: readonly Mapping[]): Mapping {
+  if (image !== null) {
+    return { boot_index: 0, source_type: 'image', uuid: image, delete_on_termination: true };
+  }
+  throw badRequest(mappings.length === 0 ? FROM_WHAT : 'Invalid block device mapping: boot_index must be 0.');
+}
+
+/** Clients that name the image as a disk of the host's mean the same. */
+function withoutLocal(root: Mapping): Mapping {
+  if (root.destination_type !== 'local') return root;
+  if (root.source_type !== 'image') throw badRequest(FROM_WHAT);
+  return { ...root, destination_type: 'volume', delete_on_termination: true };
 }
 
 /** Nothing, or less than 0: not to boot from. */

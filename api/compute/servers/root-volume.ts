@@ -1,20 +1,28 @@
 import { prepareVolume } from '#api/block-storage/volumes/create.ts';
 import { findVolume } from '#api/block-storage/volumes/rows.ts';
 import type { NewVolume } from '#api/block-storage/volumes/schema.ts';
+import { findSource } from '#api/block-storage/volumes/source.ts';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import type { Mapping } from './schema.ts';
 import { existingVolume, newVolume, type ServerVolume } from './server-volume.ts';
 
-/** @throws ApiError 400 when the server cannot boot from that. */
-export async function prepareRoot(context: RequestContext, mapping: Mapping): Promise<ServerVolume> {
+/**
+ * @param flavorGib the disk that the flavor speaks of: a volume made of an image has at least that.
+ * @throws ApiError 400 when the server cannot boot from that.
+ */
+export async function prepareRoot(
+  context: RequestContext,
+  mapping: Mapping,
+  flavorGib: number,
+): Promise<ServerVolume> {
   const { source_type: source = 'volume', uuid } = mapping;
   if (uuid == null) throw badRequest('Invalid block device mapping: the root volume has no uuid.');
   switch (source) {
     case 'volume':
       return existing(context, uuid);
     case 'image':
-      return made(context, mapping, { imageRef: uuid });
+      return made(context, await sized(context, mapping, uuid, flavorGib), { imageRef: uuid });
     case 'snapshot':
       return made(context, mapping, { snapshot_id: uuid });
     case 'blank':
@@ -28,6 +36,18 @@ async function existing(context: RequestContext, id: string): Promise<ServerVolu
   const volume = await findVolume(context, id);
   if (volume.bootable === 0) throw badRequest(`Block Device ${volume.id} is not bootable.`);
   return existingVolume(context, volume);
+}
+
+/** Without a size, as large as the image and the flavor ask for. */
+async function sized(
+  context: RequestContext,
+  mapping: Mapping,
+  imageRef: string,
+  flavorGib: number,
+): Promise<Mapping> {
+  if (mapping.volume_size != null) return mapping;
+  const source = await findSource(context, { imageRef });
+  return { ...mapping, volume_size: Math.max(source?.leastGib ?? 1, flavorGib) };
 }
 
 async function made(

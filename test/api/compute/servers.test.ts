@@ -207,6 +207,49 @@ describe('servers that boot from volumes', () => {
     await volumeBecomes(api, id, 'available');
   });
 
+  it('of an image alone boots from a volume that goes with it', async () => {
+    const imageRef = await image();
+    const local = { boot_index: 0, source_type: 'image', destination_type: 'local', uuid: imageRef };
+    for (const mappings of [undefined, [], [local]]) {
+      const { body } = await create('', { imageRef, block_device_mapping_v2: mappings });
+      const server = await is(body.server.id, 'ACTIVE');
+      const [volume, ...others] = server['os-extended-volumes:volumes_attached'];
+      assert.deepEqual([volume.delete_on_termination, others], [true, []]);
+      await remove(body.server.id);
+      await eventually(async () =>
+        assert.equal((await api.call('GET', `/volumes/${volume.id}`)).status, 404),
+      );
+    }
+  });
+
+  it('tells what was done to it and to its volumes', async () => {
+    const { server } = await running();
+    const data = await availableVolume(api);
+    const attach = { volumeAttachment: { volumeId: data } };
+    await api.compute('POST', `/servers/${server}/os-volume_attachments`, { body: attach });
+    await volumeBecomes(api, data, 'in-use');
+    await api.call('POST', `/volumes/${data}/action`, {
+      body: { 'os-extend': { new_size: 2 } },
+      version: 42,
+    });
+    await volumeBecomes(api, data, 'in-use');
+    const { instanceActions } = (await api.compute('GET', `/servers/${server}/os-instance-actions`)).body;
+    assert.deepEqual(
+      instanceActions.map((each: { action: string }) => each.action),
+      ['extend_volume', 'attach_volume', 'create'],
+    );
+    const path = `/servers/${server}/os-instance-actions/${instanceActions[0].request_id}`;
+    const [told] = (await api.compute('GET', path, { as: 'admin' })).body.instanceAction.events;
+    assert.deepEqual([told.event, told.result, told.traceback], ['compute_extend_volume', 'Success', null]);
+    assert.ok(told.finish_time !== null);
+    assert.equal((await api.compute('GET', path, { version: 1 })).body.instanceAction.events, undefined);
+    assert.equal((await api.compute('GET', path, { as: 'stranger' })).status, 404);
+    assert.equal((await api.compute('GET', `/servers/${server}/os-instance-actions/req-none`)).status, 404);
+    await remove(server);
+    await volumeBecomes(api, data, 'available');
+    await api.call('DELETE', `/volumes/${data}`);
+  });
+
   it('says why its volume could not be made, and leaves nothing of it', async () => {
     const id = await image();
     const { body } = await create(id, {}, { ...ofImage, volume_size: 1_000 });
@@ -267,8 +310,8 @@ describe('servers that boot from volumes', () => {
     };
     assert.equal(await message(create(plain)), `Block Device ${plain} is not bootable.`);
     const good = await bootable();
-    const noMapping = { block_device_mapping_v2: [], imageRef: crypto.randomUUID() };
-    assert.match(await message(create(good, noMapping)), /^Servers boot from volumes here/);
+    assert.match(await message(create(good, { block_device_mapping_v2: [] })), /^Nothing to boot from/);
+    assert.match(await message(create(good, { imageRef: 'nonsense' })), /^Invalid imageRef/);
     assert.match(await message(create(good, { networks: [{ uuid: 'x' }] })), /servers have no network here/);
     assert.match(await message(create(good, { max_count: 2 })), /one server at a time/);
     assert.match(await message(create(good, { user_data: 'x' })), /user_data/);

@@ -47,7 +47,11 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
 };
 
 /** Parameters that are names within a resource, and one that every resource of a kit has. */
-const WITHIN: Readonly<Record<string, string>> = { key: 'key', tag: 'tag' };
+const WITHIN: Readonly<Record<string, string>> = {
+  key: 'key',
+  tag: 'tag',
+  request_id: 'req-none',
+};
 
 /**
  * The noun of a path's parameter; undefined for one that names a part of a resource.
