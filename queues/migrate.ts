@@ -7,6 +7,10 @@ import { up as evictions } from '#schema/migrations/004-evictions.ts';
 import { up as timeline } from '#schema/migrations/005-timeline.ts';
 import { up as imageMembers } from '#schema/migrations/006-image-members.ts';
 import { up as identity } from '#schema/migrations/007-identity.ts';
+import { up as volumes } from '#schema/migrations/008-volumes.ts';
+import { up as migration } from '#schema/migrations/009-migration.ts';
+import { up as groups } from '#schema/migrations/012-groups.ts';
+import { up as quotas } from '#schema/migrations/013-quotas.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -18,6 +22,10 @@ const MIGRATIONS = {
   '005-timeline': { up: timeline },
   '006-image-members': { up: imageMembers },
   '007-identity': { up: identity },
+  '008-volumes': { up: volumes },
+  '009-migration': { up: migration },
+  '012-groups': { up: groups },
+  '013-quotas': { up: quotas },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

@@ -10,8 +10,13 @@ export type QosSpecId = Id<'qos-spec'>;
 export type ServerId = Id<'server'>;
 export type SnapshotId = Id<'snapshot'>;
 export type EvictionId = Id<'eviction'>;
+export type BackupId = Id<'backup'>;
 export type ImageId = Id<'image'>;
 export type FlavorId = Id<'flavor'>;
+export type GroupTypeId = Id<'group-type'>;
+export type GroupId = Id<'group'>;
+export type GroupSnapshotId = Id<'group-snapshot'>;
+export type TransferId = Id<'transfer'>;
 export type ProjectId = Id<'project'>;
 export type UserId = Id<'user'>;
 /** `host@backend#pool`, Cinder's name of one place for volumes. */

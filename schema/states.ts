@@ -8,15 +8,34 @@ type Transitions = Readonly<Record<string, readonly string[]>>;
 /** Cinder's volume statuses that this project uses, each with those that may follow it. */
 export const VOLUME_TRANSITIONS = {
   creating: ['available', 'attaching', 'error'],
-  available: ['reserved', 'attaching', 'extending', 'deleting', 'uploading', 'unmanaging'],
-  reserved: ['attaching', 'in-use', 'available', 'error'],
+  available: [
+    'reserved',
+    'attaching',
+    'extending',
+    'deleting',
+    'uploading',
+    'unmanaging',
+    'reverting',
+    'retyping',
+    'maintenance',
+    'downloading',
+    'awaiting-transfer',
+  ],
+  // Offered to another project, until that accepts it or the offer is withdrawn.
+  'awaiting-transfer': ['available'],
+  reserved: ['attaching', 'in-use', 'available', 'error', 'downloading'],
   attaching: ['in-use', 'reserved', 'available', 'error'],
-  'in-use': ['detaching', 'extending', 'reserved', 'attaching', 'available', 'uploading'],
+  'in-use': ['detaching', 'extending', 'reserved', 'attaching', 'available', 'uploading', 'retyping'],
   detaching: ['available', 'in-use', 'reserved', 'attaching', 'error'],
   extending: ['available', 'in-use', 'reserved', 'attaching', 'error_extending'],
   uploading: ['available', 'in-use', 'reserved', 'attaching'],
   deleting: ['error_deleting'],
-  error: ['deleting', 'available'],
+  reverting: ['available', 'error'],
+  retyping: ['available', 'in-use', 'reserved', 'attaching'],
+  // Under way to another pool: nothing else may be asked for.
+  maintenance: ['available'],
+  downloading: ['available', 'reserved', 'attaching', 'error'],
+  error: ['deleting', 'available', 'downloading'],
   error_deleting: ['deleting', 'available'],
   error_extending: ['deleting', 'extending', 'available', 'in-use'],
   managing: ['available', 'error_managing'],
@@ -37,8 +56,11 @@ export function volumeStatusesBefore(to: VolumeStatus): VolumeStatus[] {
 /** Cinder's snapshot statuses. */
 export const SNAPSHOT_TRANSITIONS = {
   creating: ['available', 'error'],
-  available: ['deleting'],
+  available: ['deleting', 'restoring', 'unmanaging'],
+  restoring: ['available'],
   deleting: ['error_deleting'],
+  unmanaging: ['error_unmanaging'],
+  error_unmanaging: ['unmanaging', 'deleting', 'available'],
   error: ['deleting'],
   error_deleting: ['deleting', 'available'],
 } as const satisfies Transitions;
@@ -50,6 +72,17 @@ export function snapshotStatusesBefore(to: SnapshotStatus): SnapshotStatus[] {
   const all = Object.keys(SNAPSHOT_TRANSITIONS) as SnapshotStatus[];
   return all.filter((from) => (SNAPSHOT_TRANSITIONS[from] as readonly string[]).includes(to));
 }
+
+/** Statuses of Cinder's groups and group snapshots: what their volumes and snapshots, as they are, make of them. */
+export type GroupStatus =
+  | 'creating'
+  | 'available'
+  | 'updating'
+  | 'deleting'
+  | 'deleted'
+  | 'error'
+  | 'error_deleting';
+export type GroupSnapshotStatus = GroupStatus;
 
 /** Glance's image statuses that this project uses. */
 export const IMAGE_TRANSITIONS = {

@@ -3,6 +3,9 @@ import type {
   AttachmentId,
   EvictionId,
   FlavorId,
+  GroupId,
+  GroupSnapshotId,
+  GroupTypeId,
   HostName,
   ImageId,
   OperationId,
@@ -11,12 +14,15 @@ import type {
   QosSpecId,
   ServerId,
   SnapshotId,
+  TransferId,
   UserId,
   VolumeId,
   VolumeTypeId,
 } from './ids.ts';
 import type {
   AttachmentStatus,
+  GroupSnapshotStatus,
+  GroupStatus,
   ImageStatus,
   OperationState,
   SnapshotStatus,
@@ -58,6 +64,11 @@ export interface VolumesTable {
   snapshot_id: SnapshotId | null;
   /** `volume_image_metadata`: `{ [key]: string }`; null for a volume that holds no image. */
   image_metadata: JsonText | null;
+  /** Whether it may only be read; null until somebody has said so or otherwise. */
+  readonly: Flag | null;
+  /** How its newest move to another pool stands; null for one that was never moved. */
+  migration_status: 'migrating' | 'completing' | 'success' | 'error' | null;
+  group_id: GroupId | null;
   created_at: Time;
   updated_at: Time | null;
 }
@@ -94,6 +105,8 @@ export interface AttachmentsTable {
   managed: Flag;
   mountpoint: string | null;
   mode: 'rw' | 'ro';
+  /** The mode that the reservation was asked for; null when it named none. */
+  mode_asked: 'rw' | 'ro' | null;
   /** The connector as the client gave it, or the agent's. */
   connector: JsonText | null;
   /** Portal, IQN, LUN as the storage agent answered; no secret. */
@@ -130,6 +143,8 @@ export interface OperationsTable {
   /** W3C trace context of the request (`traceparent`); null when it is not traced. */
   traceparent: string | null;
   error: string | null;
+  /** What its project has deleted of the messages about it: 1 that it waits, 2 that it failed. */
+  dismissed: Generated<0 | 1 | 2>;
   created_at: Time;
   started_at: Time | null;
   ended_at: Time | null;
@@ -229,6 +244,9 @@ export interface SnapshotsTable {
   status: SnapshotStatus;
   /** 1 while its room in the volume's pool is taken. */
   reserved: Generated<Flag>;
+  group_snapshot_id: GroupSnapshotId | null;
+  /** `80%`, where somebody has said so; null leaves it to the status. */
+  progress: string | null;
   metadata: JsonText;
   created_at: Time;
   updated_at: Time | null;
@@ -368,6 +386,118 @@ export interface IdentityGenerationTable {
   generation: number;
 }
 
+/** Which projects may use a private type. */
+export interface VolumeTypeProjectsTable {
+  volume_type_id: VolumeTypeId;
+  project_id: ProjectId;
+  created_at: Time;
+}
+
+/** How volumes of a type are to be encrypted. */
+export interface VolumeTypeEncryptionsTable {
+  volume_type_id: VolumeTypeId;
+  encryption_id: string;
+  provider: string;
+  control_location: 'front-end' | 'back-end';
+  cipher: string | null;
+  /** Bits. */
+  key_size: number | null;
+  created_at: Time;
+  updated_at: Time | null;
+}
+
+/** The type of a project's volumes for which none is asked. */
+export interface DefaultVolumeTypesTable {
+  project_id: ProjectId;
+  volume_type_id: VolumeTypeId;
+  created_at: Time;
+  updated_at: Time | null;
+}
+
+export interface GroupTypesTable {
+  id: GroupTypeId;
+  name: string;
+  description: string | null;
+  is_public: Flag;
+  /** `{ [key]: string }` */
+  group_specs: JsonText;
+  created_at: Time;
+  updated_at: Time | null;
+}
+
+export interface VolumeGroupsTable {
+  id: GroupId;
+  project_id: ProjectId;
+  user_id: UserId;
+  name: string | null;
+  description: string | null;
+  status: GroupStatus;
+  availability_zone: string;
+  group_type_id: GroupTypeId;
+  /** What it was made from; the source may be gone by now. */
+  group_snapshot_id: GroupSnapshotId | null;
+  source_group_id: GroupId | null;
+  created_at: Time;
+  updated_at: Time | null;
+}
+
+/** The volume types that a group takes. */
+export interface VolumeGroupTypesTable {
+  group_id: GroupId;
+  volume_type_id: VolumeTypeId;
+}
+
+export interface GroupSnapshotsTable {
+  id: GroupSnapshotId;
+  project_id: ProjectId;
+  user_id: UserId;
+  name: string | null;
+  description: string | null;
+  status: GroupSnapshotStatus;
+  group_id: GroupId;
+  group_type_id: GroupTypeId;
+  created_at: Time;
+  updated_at: Time | null;
+}
+
+/** A volume that is offered to whoever has the key. */
+export interface VolumeTransfersTable {
+  id: TransferId;
+  volume_id: VolumeId;
+  source_project_id: ProjectId;
+  name: string | null;
+  salt: string;
+  /** HMAC-SHA256 of the key under the salt, in hexadecimal. */
+  key_hash: string;
+  no_snapshots: Flag;
+  created_at: Time;
+}
+
+/** A limit that an administrator has set. */
+export interface QuotaLimitsTable {
+  /** `project:<id>` or `class:<name>`. */
+  owner: string;
+  resource: string;
+  /** Empty for what is limited over all types. */
+  volume_type_id: VolumeTypeId | '';
+  /** -1: none. */
+  hard_limit: number;
+}
+
+/** Nothing but a lock: who holds a project's row may use more of what is limited. */
+export interface QuotaLocksTable {
+  project_id: ProjectId;
+}
+
+/** What an operation will use once it has succeeded; counts while the operation is open. */
+export interface QuotaHoldsTable {
+  operation_id: OperationId;
+  resource: string;
+  volume_type_id: VolumeTypeId | '';
+  project_id: ProjectId;
+  amount: number;
+}
+
 export interface Tables {
   volumes: VolumesTable;
   volume_types: VolumeTypesTable;
@@ -384,6 +514,9 @@ export interface Tables {
   image_members: ImageMembersTable;
   flavors: FlavorsTable;
   evictions: EvictionsTable;
+  quota_limits: QuotaLimitsTable;
+  quota_locks: QuotaLocksTable;
+  quota_holds: QuotaHoldsTable;
   identity_domains: IdentityDomainsTable;
   identity_projects: IdentityProjectsTable;
   identity_users: IdentityUsersTable;
@@ -391,4 +524,12 @@ export interface Tables {
   identity_assignments: IdentityAssignmentsTable;
   identity_revocations: IdentityRevocationsTable;
   identity_generation: IdentityGenerationTable;
+  volume_type_projects: VolumeTypeProjectsTable;
+  volume_type_encryptions: VolumeTypeEncryptionsTable;
+  default_volume_types: DefaultVolumeTypesTable;
+  group_types: GroupTypesTable;
+  volume_groups: VolumeGroupsTable;
+  volume_group_types: VolumeGroupTypesTable;
+  group_snapshots: GroupSnapshotsTable;
+  volume_transfers: VolumeTransfersTable;
 }

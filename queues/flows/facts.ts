@@ -5,7 +5,7 @@ import type { AttachmentsTable, OperationsTable, QosSpecsTable, VolumesTable } f
 import { TaskError } from '#schema/tasks.ts';
 import { BUILDER } from '../transaction.ts';
 
-export type VolumeRow = Selectable<VolumesTable>;
+export type VolumeRow = Omit<Selectable<VolumesTable>, 'readonly'>;
 export type AttachmentRow = Selectable<AttachmentsTable>;
 
 /** What a flow knows when it is taken up: MySQL's rows, read in one go while the operation holds the volume. */
@@ -45,6 +45,8 @@ const VOLUME_COLUMNS = [
   'source_volume_id',
   'snapshot_id',
   'image_metadata',
+  'migration_status',
+  'group_id',
   'volumes.operation_id as held_by',
   'volumes.created_at as v_created_at',
   'volumes.updated_at as updated_at',
@@ -111,6 +113,8 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
     source_volume_id: row.source_volume_id,
     snapshot_id: row.snapshot_id,
     image_metadata: row.image_metadata,
+    migration_status: row.migration_status,
+    group_id: row.group_id,
     operation_id: row.held_by,
     created_at: row.v_created_at,
     updated_at: row.updated_at,

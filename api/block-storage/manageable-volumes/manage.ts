@@ -38,6 +38,9 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
     source_volume_id: null,
     snapshot_id: null,
     image_metadata: null,
+    group_id: null,
+    readonly: null,
+    migration_status: null,
     created_at: sqlTime(app.clock.now()),
     updated_at: null,
   };

@@ -30,6 +30,8 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
     size_gib: volume.size_gib,
     status: 'creating',
     reserved: 0,
+    progress: null,
+    group_snapshot_id: null,
     metadata: JSON.stringify(wanted.metadata ?? {}),
     created_at: sqlTime(app.clock.now()),
     updated_at: null,

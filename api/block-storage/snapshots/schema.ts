@@ -30,7 +30,7 @@ const summary = {
   metadata: z.record(z.string(), z.string()),
   created_at: time,
   updated_at: time.nullable(),
-  group_snapshot_id: z.null().optional(),
+  group_snapshot_id: z.string().nullable().optional(),
   user_id: z.string().optional(),
   consumes_quota: z.literal(true).optional(),
 };

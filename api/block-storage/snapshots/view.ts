@@ -14,7 +14,7 @@ export function summaryView(context: RequestContext, row: SnapshotRow) {
     metadata: JSON.parse(row.metadata) as Record<string, string>,
     created_at: isoTime(row.created_at),
     updated_at: row.updated_at === null ? null : isoTime(row.updated_at),
-    ...(context.microversion >= 14 && { group_snapshot_id: null }),
+    ...(context.microversion >= 14 && { group_snapshot_id: row.group_snapshot_id }),
     ...(context.microversion >= 41 && { user_id: row.user_id }),
     ...(context.microversion >= 65 && { consumes_quota: true as const }),
   };

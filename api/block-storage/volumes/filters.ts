@@ -25,7 +25,7 @@ const FILTERS: Readonly<Record<string, Reader>> = {
   bootable: (value, { microversion }) => flagCondition('v.bootable', 'bootable', value, microversion),
   metadata: metadataCondition,
   migration_status: () => NOTHING,
-  group_id: () => NOTHING,
+  group_id: equalsAscii('v.group_id'),
   created_at: (value) => timeCondition('v.created_at', 'created_at', value),
   updated_at: (value) => timeCondition('v.updated_at', 'updated_at', value),
   consumes_quota: (value) => (isTrue(value) ? { sql: 'TRUE', values: [] } : NOTHING),

@@ -1,6 +1,8 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { isoTime } from '#api/http/fields.ts';
+import type { VolumeStatus } from '#schema/states.ts';
 import type { AttachmentRow, VolumeRow } from './rows.ts';
+import { serviceUuid } from './service-uuid.ts';
 
 /** Cinder's short view of a volume. */
 export function summaryView(context: RequestContext, row: VolumeRow) {
@@ -8,14 +10,55 @@ export function summaryView(context: RequestContext, row: VolumeRow) {
 }
 
 /**
+ * What `show` and `detail` tell besides `detailView`: what Cinder's extensions add to these two replies and to no other.
+ * @param attachments as for `detailView`
+ */
+export function extendedView(
+  context: RequestContext,
+  row: VolumeRow,
+  attachments: readonly AttachmentRow[],
+): Record<string, unknown> {
+  const view = detailView(context, row, attachments);
+  view['metadata'] = { ...(view['metadata'] as object), ...visibleFacts(row, attachments) };
+  view['os-vol-tenant-attr:tenant_id'] = row.project_id;
+  if (row.image_metadata !== null) view['volume_image_metadata'] = JSON.parse(row.image_metadata);
+  if (context.caller.isAdmin) {
+    view['os-vol-host-attr:host'] = row.pool;
+    view['os-vol-mig-status-attr:migstat'] = row.migration_status;
+    view['os-vol-mig-status-attr:name_id'] = null;
+  }
+  return view;
+}
+
+/** What Cinder keeps of a volume for itself and shows among the metadata. */
+export function visibleFacts(
+  row: Pick<VolumeRow, 'readonly'>,
+  attachments: readonly AttachmentRow[],
+): Record<string, string> {
+  // Only the older actions write the mode down.
+  const noted = attachments.find(({ status, initiator }) => status === 'attached' && initiator === null);
+  return {
+    ...(row.readonly !== null && { readonly: row.readonly === 1 ? 'True' : 'False' }),
+    ...(noted !== undefined && { attached_mode: noted.mode }),
+  };
+}
+
+/** Statuses that Cinder keeps to itself, and what it says instead. */
+const SAID: Readonly<Partial<Record<VolumeStatus, string>>> = {
+  managing: 'creating',
+  error_managing: 'error',
+};
+
+/**
  * Cinder's full view; fields appear from the microversion that brought them.
  * @param attachments those of this volume; only the finished ones are shown.
  */
 export function detailView(context: RequestContext, row: VolumeRow, attachments: readonly AttachmentRow[]) {
   const { caller, microversion } = context;
+  const seesHosts = caller.isAdmin || caller.roles.includes('service');
   const view: Record<string, unknown> = {
     id: row.id,
-    status: row.status,
+    status: SAID[row.status] ?? row.status,
     size: row.size_gib,
     availability_zone: row.availability_zone,
     created_at: isoTime(row.created_at),
@@ -35,21 +78,14 @@ export function detailView(context: RequestContext, row: VolumeRow, attachments:
     multiattach: row.multiattach === 1,
     attachments: attachments
       .filter((item) => item.status === 'attached')
-      .map((item) => attachmentView(caller.isAdmin, item)),
-    'os-vol-tenant-attr:tenant_id': row.project_id,
+      .map((item) => attachmentView(seesHosts, item)),
   };
-  if (row.image_metadata !== null) view['volume_image_metadata'] = JSON.parse(row.image_metadata);
-  if (caller.isAdmin) {
-    view['migration_status'] = null;
-    view['os-vol-host-attr:host'] = row.pool;
-    view['os-vol-mig-status-attr:migstat'] = null;
-    view['os-vol-mig-status-attr:name_id'] = null;
-  }
-  if (microversion >= 13) view['group_id'] = null;
+  if (caller.isAdmin) view['migration_status'] = row.migration_status;
+  if (microversion >= 13) view['group_id'] = row.group_id;
   if (microversion >= 21 && caller.isAdmin) view['provider_id'] = null;
   if (microversion >= 48) {
     view['shared_targets'] = false;
-    view['service_uuid'] = null;
+    view['service_uuid'] = row.pool === null ? null : serviceUuid(row.pool);
   }
   if (microversion >= 61 && caller.isAdmin) view['cluster_name'] = null;
   if (microversion >= 63) view['volume_type_id'] = row.volume_type_id;
@@ -57,13 +93,13 @@ export function detailView(context: RequestContext, row: VolumeRow, attachments:
   return view;
 }
 
-function attachmentView(isAdmin: boolean, row: AttachmentRow) {
+function attachmentView(seesHosts: boolean, row: AttachmentRow) {
   return {
     id: row.volume_id,
     attachment_id: row.id,
     volume_id: row.volume_id,
     server_id: row.server_id,
-    host_name: isAdmin ? row.host : null,
+    host_name: seesHosts ? row.host : null,
     device: row.mountpoint,
     attached_at: row.attached_at === null ? null : isoTime(row.attached_at),
   };
