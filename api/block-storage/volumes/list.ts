@@ -7,7 +7,7 @@ import { nextLinks, type Page, readPage, readSort } from '#api/http/pagination.t
 import type { Reply } from '#api/http/route.ts';
 import { readFilters } from './filters.ts';
 import { attachmentsOf, findVolume, SELECT_VOLUMES, type VolumeRow } from './rows.ts';
-import { detailView, summaryView } from './view.ts';
+import { extendedView, summaryView } from './view.ts';
 
 /** What a list can be sorted by. */
 const SORT_COLUMNS = {
@@ -47,7 +47,7 @@ async function readDetail(context: RequestContext, query: Query): Promise<Reply>
   const page = readPage(query);
   const { rows, count } = await readVolumes(context, query, page);
   const attachments = await attachmentsOf(context.app.db, rows);
-  const volumes = rows.map((row) => detailView(context, row, attachments.get(row.id) ?? []));
+  const volumes = rows.map((row) => extendedView(context, row, attachments.get(row.id) ?? []));
   const body = { volumes, ...ending(context, 'volumes/detail', page, rows, count) };
   return { status: 200, json: JSON.stringify(body) };
 }

@@ -1,9 +1,9 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest } from '#api/http/errors.ts';
+import { badRequest, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { findVolume } from './rows.ts';
-import { volumeReply } from './show.ts';
+import { attachmentsOf, findVolume, type VolumeRow } from './rows.ts';
+import { detailView, visibleFacts } from './view.ts';
 
 interface Changes {
   readonly name?: string | null | undefined;
@@ -21,6 +21,7 @@ export async function updateVolume(context: RequestContext, id: string, changes:
     );
   }
   const volume = await findVolume(context, id);
+  refuseInMaintenance(volume);
   const values: { name?: string | null; description?: string | null; metadata?: string } = {};
   const name = changes.name === undefined ? changes.display_name : changes.name;
   const description = changes.description === undefined ? changes.display_description : changes.description;
@@ -34,5 +35,14 @@ export async function updateVolume(context: RequestContext, id: string, changes:
       .where('id', '=', volume.id)
       .execute();
   }
-  return volumeReply(context, await findVolume(context, id));
+  const row = await findVolume(context, id);
+  const attachments = (await attachmentsOf(context.app.db, [row])).get(row.id) ?? [];
+  const view = detailView(context, row, attachments);
+  const metadata = { ...(view['metadata'] as object), ...visibleFacts(row, attachments) };
+  return { status: 200, body: { volume: { ...view, metadata } } };
+}
+
+/** @throws ApiError 400 while the volume is being moved. */
+export function refuseInMaintenance({ status }: VolumeRow): void {
+  if (status === 'maintenance') throw invalidVolume('The volume cannot be updated during maintenance.');
 }
