@@ -1,4 +1,5 @@
 import type { RequestContext } from '#api/http/context.ts';
+import { readDictionary } from '#api/http/dictionary.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
 import { isTrue } from '#api/http/fields.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
@@ -104,24 +105,6 @@ function metadataCondition(value: string): Condition {
     sql: pairs.map(() => 'JSON_VALUE(v.metadata, ?) = ?').join(' AND ') || 'TRUE',
     values: pairs.flatMap(([key, item]) => [`$."${key}"`, item]),
   };
-}
-
-const PAIR = /^\s*u?(?:'([^'\\]*)'|"([^"\\]*)")\s*:\s*u?(?:'([^'\\]*)'|"([^"\\]*)")\s*(,|$)/;
-
-function readDictionary(text: string): [string, string][] | undefined {
-  const trimmed = text.trim();
-  if (!trimmed.startsWith('{') || !trimmed.endsWith('}')) return undefined;
-  const pairs: [string, string][] = [];
-  let rest = trimmed.slice(1, -1);
-  while (rest.trim() !== '') {
-    const match = PAIR.exec(rest);
-    if (match === null) return undefined;
-    const key = match[1] ?? match[2] ?? '';
-    if (!/^[a-zA-Z0-9\-_:. /]{1,255}$/.test(key)) return undefined;
-    pairs.push([key, match[3] ?? match[4] ?? '']);
-    rest = rest.slice(match[0].length);
-  }
-  return pairs;
 }
 
 const OPERATORS: Readonly<Record<string, string>> = {
