@@ -1,3 +1,5 @@
+import { NO_LIMITS } from './block-storage/quotas/resources.ts';
+import { DefaultTypes } from './block-storage/types/default-types.ts';
 import { createVolumeLoader } from './block-storage/volumes/rows.ts';
 import type { App } from './http/context.ts';
 import { Turnstile } from './http/turnstile.ts';
@@ -6,6 +8,16 @@ import { Turnstile } from './http/turnstile.ts';
 const LISTS_AT_ONCE = 3;
 
 /** Puts together what the handlers share. */
-export function createApp(parts: Omit<App, 'volumes' | 'lists'>): App {
-  return { ...parts, volumes: createVolumeLoader(parts.db), lists: new Turnstile(LISTS_AT_ONCE) };
+export function createApp(
+  parts: Omit<App, 'volumes' | 'lists' | 'defaultTypes' | 'identity' | 'quotaDefaults'> &
+    Partial<Pick<App, 'identity' | 'quotaDefaults'>>,
+): App {
+  return {
+    identity: undefined,
+    quotaDefaults: NO_LIMITS,
+    ...parts,
+    volumes: createVolumeLoader(parts.db),
+    defaultTypes: new DefaultTypes(parts.db, parts.clock),
+    lists: new Turnstile(LISTS_AT_ONCE),
+  };
 }

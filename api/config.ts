@@ -14,6 +14,8 @@ import {
 import type { Authenticator } from './auth/authenticator.ts';
 import { noAuthentication } from './auth/none.ts';
 import { createTokenAuthenticator } from './auth/tokens.ts';
+import type { QuotaDefaults } from './block-storage/quotas/resources.ts';
+import { QUOTA_SETTINGS, quotaDefaults } from './block-storage/quotas/settings.ts';
 import type { CertificateFiles } from './http/certificate.ts';
 import { LIMIT_SETTINGS, type Limits, limitsFrom } from './limits/settings.ts';
 
@@ -34,6 +36,7 @@ export interface Config {
   /** Of all images of one project; undefined for no limit. */
   readonly imageProjectBytes: number | undefined;
   readonly limits: Limits;
+  readonly quotaDefaults: QuotaDefaults;
   /** A real Glance that images are in instead. */
   readonly glance: { readonly url: string; readonly account: KeystoneAccount | null } | undefined;
 }
@@ -64,6 +67,7 @@ const SETTINGS_OF_API = {
   BLOCKYARD_IMAGE_PROJECT_GIB: gib.optional(),
   BLOCKYARD_GLANCE_URL: serviceUrl('Glance’s root'),
   ...LIMIT_SETTINGS,
+  ...QUOTA_SETTINGS,
   ...GLANCE_ACCOUNT_SETTINGS,
 } as const;
 
@@ -95,6 +99,7 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     imageProjectBytes:
       env.BLOCKYARD_IMAGE_PROJECT_GIB === undefined ? undefined : env.BLOCKYARD_IMAGE_PROJECT_GIB * GIB,
     limits: limitsFrom(env),
+    quotaDefaults: quotaDefaults(env),
     glance:
       env.BLOCKYARD_GLANCE_URL === undefined
         ? undefined

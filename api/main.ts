@@ -69,6 +69,7 @@ async function main(): Promise<void> {
     ids: systemIds,
     defaultAvailabilityZone: config.availabilityZone,
     images,
+    quotaDefaults: config.quotaDefaults,
   });
   const { authenticator, redisUrl, queuePrefix: prefix } = config;
   const dashboard = createDashboard({ db, redisUrl, prefix, authenticator });

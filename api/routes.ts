@@ -10,6 +10,7 @@ import { messageRoutes } from './block-storage/messages/routes.ts';
 import { operationRoutes } from './block-storage/operations/routes.ts';
 import { poolRoutes } from './block-storage/pools/routes.ts';
 import { qosRoutes } from './block-storage/qos-specs/routes.ts';
+import { quotaRoutes } from './block-storage/quotas/routes.ts';
 import { serviceRoutes } from './block-storage/services/routes.ts';
 import { snapshotRoutes } from './block-storage/snapshots/routes.ts';
 import { statusRoutes } from './block-storage/status/routes.ts';
@@ -40,6 +41,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...serviceRoutes,
   ...poolRoutes,
   ...limitRoutes,
+  ...quotaRoutes,
   ...availabilityZoneRoutes,
   ...extensionRoutes,
   ...operationRoutes,

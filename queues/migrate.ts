@@ -9,6 +9,7 @@ import { up as imageMembers } from '#schema/migrations/006-image-members.ts';
 import { up as identity } from '#schema/migrations/007-identity.ts';
 import { up as volumes } from '#schema/migrations/008-volumes.ts';
 import { up as migration } from '#schema/migrations/009-migration.ts';
+import { up as backups } from '#schema/migrations/011-backups.ts';
 import { up as groups } from '#schema/migrations/012-groups.ts';
 import { up as quotas } from '#schema/migrations/013-quotas.ts';
 import type { Tables } from '#schema/tables.ts';
@@ -24,6 +25,7 @@ const MIGRATIONS = {
   '007-identity': { up: identity },
   '008-volumes': { up: volumes },
   '009-migration': { up: migration },
+  '011-backups': { up: backups },
   '012-groups': { up: groups },
   '013-quotas': { up: quotas },
 };

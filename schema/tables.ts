@@ -1,6 +1,7 @@
 import type { Generated } from 'kysely';
 import type {
   AttachmentId,
+  BackupId,
   EvictionId,
   FlavorId,
   GroupId,
@@ -21,6 +22,7 @@ import type {
 } from './ids.ts';
 import type {
   AttachmentStatus,
+  BackupStatus,
   GroupSnapshotStatus,
   GroupStatus,
   ImageStatus,
@@ -133,6 +135,8 @@ export interface OperationsTable {
   request_id: string;
   volume_id: VolumeId;
   attachment_id: AttachmentId | null;
+  /** The backup that it holds instead of the volume, which may be gone or another installation's. */
+  backup_id: Generated<BackupId | null>;
   /** What the flow was asked for, fixed when the operation began. */
   input: JsonText;
   /** Raised by each conductor that takes the operation up; a former owner's writes then match no row. */
@@ -171,7 +175,7 @@ export interface OperationStepsTable {
 
 export interface ServicesTable {
   id: Generated<number>;
-  binary: 'blockyard-storage' | 'blockyard-compute' | 'blockyard-conductor';
+  binary: 'blockyard-storage' | 'blockyard-compute' | 'blockyard-conductor' | 'blockyard-backup';
   /** `host@backend` for storage, the host for the others. */
   host: string;
   /** The agent's queue: the host without the backend. */
@@ -248,6 +252,46 @@ export interface SnapshotsTable {
   /** `80%`, where somebody has said so; null leaves it to the status. */
   progress: string | null;
   metadata: JsonText;
+  created_at: Time;
+  updated_at: Time | null;
+}
+
+export interface BackupsTable {
+  id: BackupId;
+  project_id: ProjectId;
+  user_id: UserId;
+  /** What it is of; may be gone by now. */
+  volume_id: VolumeId;
+  snapshot_id: SnapshotId | null;
+  /** The backup that this one is an increment of. */
+  parent_id: BackupId | null;
+  name: string | null;
+  description: string | null;
+  size_gib: number;
+  status: BackupStatus;
+  availability_zone: string | null;
+  container: string | null;
+  /** The storage agent that made it. */
+  host: HostName | null;
+  /** Which of the installation's stores has its data (docs/backups.md). */
+  store: string | null;
+  /** The id after which its repository in the store is named: that of the volume. */
+  repository: string;
+  /** What its data are called in the repository; an imported backup may share them with another. */
+  data_id: string;
+  object_count: Generated<number>;
+  fail_reason: string | null;
+  /** `{ [key]: string }` */
+  metadata: JsonText;
+  /** What the volume was besides its data: `BackedUpVolume`. */
+  volume_details: JsonText;
+  /** The moment that the data are of. */
+  data_timestamp: Time;
+  restore_volume_id: VolumeId | null;
+  encryption_key_id: string | null;
+  /** As volumes have it: of the operations that hold the backup. */
+  seq: Generated<number>;
+  operation_id: OperationId | null;
   created_at: Time;
   updated_at: Time | null;
 }
@@ -514,6 +558,7 @@ export interface Tables {
   image_members: ImageMembersTable;
   flavors: FlavorsTable;
   evictions: EvictionsTable;
+  backups: BackupsTable;
   quota_limits: QuotaLimitsTable;
   quota_locks: QuotaLocksTable;
   quota_holds: QuotaHoldsTable;

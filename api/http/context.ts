@@ -1,5 +1,8 @@
 import type { Kysely } from 'kysely';
+import type { QuotaDefaults } from '#api/block-storage/quotas/resources.ts';
+import type { DefaultTypes } from '#api/block-storage/types/default-types.ts';
 import type { VolumeLoader } from '#api/block-storage/volumes/rows.ts';
+import type { BuiltinIdentity } from '#api/identity/builtin/service.ts';
 import type { Images } from '#api/image/service.ts';
 import type { DirectTasks } from '#queues/drift/direct-tasks.ts';
 import type { OperationGateway } from '#queues/operations/gateway.ts';
@@ -10,14 +13,19 @@ import type { Ids, ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { Turnstile } from './turnstile.ts';
 
+/** What a token is good for; without a project there is nothing to store for anybody. */
+export type CallerScope = 'project' | 'domain' | 'system' | 'none';
+
 /** Who asks, as the auth mode found out. */
 export interface Caller {
+  /** Empty when the token is good for no project. */
   readonly projectId: ProjectId;
   readonly userId: UserId;
   readonly roles: readonly string[];
   readonly isAdmin: boolean;
   /** An admin whose token proves it may name any project's resource by id, as in Cinder. */
   readonly seesAllProjects: boolean;
+  readonly scope: CallerScope;
 }
 
 /** What every handler shares; built once at start. */
@@ -32,9 +40,14 @@ export interface App {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly defaultAvailabilityZone: string;
+  /** What a project may use where no limit has been set for it. */
+  readonly quotaDefaults: QuotaDefaults;
   readonly images: Images;
+  /** Undefined unless the api is its own identity service. */
+  readonly identity: BuiltinIdentity | undefined;
   /** Reads of one volume, joined where they come together. */
   readonly volumes: VolumeLoader;
+  readonly defaultTypes: DefaultTypes;
   /** Where large lists wait for one another. */
   readonly lists: Turnstile;
 }
@@ -56,4 +69,7 @@ export interface RequestContext {
   readonly ifMatch: string | undefined;
   /** The Range header, for image data. */
   readonly range: string | undefined;
+  /** The token that the request has proved itself with, and the one that it is about (Keystone's `X-Subject-Token`). */
+  readonly token: string | undefined;
+  readonly subjectToken: string | undefined;
 }

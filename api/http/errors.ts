@@ -32,9 +32,17 @@ export class ApiError extends Error {
   }
 
   /** The body Cinder would answer, and the request's id so that it survives in a user's log. */
-  toBody(requestId: string): Record<string, { code: number; message: string; request_id: string }> {
+  toBody(
+    requestId: string,
+  ): Record<string, { code: number; message: string; request_id: string; retryAfter?: string }> {
+    const retryAfter = this.status === 413 ? this.headers['Retry-After'] : undefined;
     return {
-      [NAMES[this.status]]: { code: this.status, message: this.message, request_id: requestId },
+      [NAMES[this.status]]: {
+        code: this.status,
+        message: this.message,
+        request_id: requestId,
+        ...(retryAfter !== undefined && { retryAfter }),
+      },
     };
   }
 }

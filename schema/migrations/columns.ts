@@ -20,3 +20,18 @@ export async function addColumns(
   const clauses = missing.map(([name, definition]) => `ADD COLUMN \`${name}\` ${definition}`);
   await sql.raw(`ALTER TABLE ${table} ${clauses.join(', ')}`).execute(db);
 }
+
+/** The same for indexes. @param keys name → its columns, in brackets. */
+export async function addKeys(
+  db: Kysely<unknown>,
+  table: string,
+  keys: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { rows } = await sql<{ name: string }>`SELECT DISTINCT index_name AS name
+    FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ${table}`.execute(db);
+  const present = new Set(rows.map(({ name }) => name));
+  const missing = Object.entries(keys).filter(([name]) => !present.has(name));
+  if (missing.length === 0) return;
+  const clauses = missing.map(([name, columns]) => `ADD KEY ${name} ${columns}`);
+  await sql.raw(`ALTER TABLE ${table} ${clauses.join(', ')}`).execute(db);
+}

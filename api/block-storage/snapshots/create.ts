@@ -1,10 +1,12 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { LostRow, transaction } from '#queues/transaction.ts';
+import { LostRow } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type SnapshotId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
+import { charged } from '../quotas/charge.ts';
+import { snapshotCharge } from '../quotas/charges.ts';
 import { checkStorage } from '../services/down.ts';
 import { findVolume } from '../volumes/rows.ts';
 import type { SnapshotRow } from './rows.ts';
@@ -36,7 +38,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
     created_at: sqlTime(app.clock.now()),
     updated_at: null,
   };
-  const operation = await transaction(app.db, async (tx) => {
+  const operation = await charged(context, [snapshotCharge(row, volume)], async (tx) => {
     tx.must(
       tx.q
         .updateTable('volumes')

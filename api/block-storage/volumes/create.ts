@@ -2,9 +2,12 @@ import type { App, RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
-import { LostRow, type Tx, transaction } from '#queues/transaction.ts';
+import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, isUuid, type OperationId, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
+import { charged } from '../quotas/charge.ts';
+import { type Charge, volumeCharge } from '../quotas/charges.ts';
+import { mayUse, noType, readTypeByNameOrId, type TypeRow } from '../types/rows.ts';
 import type { VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 import { findSource, type Source } from './source.ts';
@@ -14,9 +17,11 @@ import { detailView } from './view.ts';
 export async function createVolume(context: RequestContext, body: { volume: NewVolume }): Promise<Reply> {
   const { app } = context;
   const prepared = await prepareVolume(context, body.volume);
-  const operation = await transaction(app.db, (tx) => prepared.write(tx)).catch((error: unknown) => {
-    throw prepared.refusal(error) ?? error;
-  });
+  const operation = await charged(context, [prepared.charge], (tx) => prepared.write(tx)).catch(
+    (error: unknown) => {
+      throw prepared.refusal(error) ?? error;
+    },
+  );
   app.operations.submit(operation);
   return { status: 202, body: { volume: detailView(context, prepared.row, []) } };
 }
@@ -24,6 +29,8 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
 /** A volume that can be made as it was asked for. */
 export interface PreparedVolume {
   readonly row: VolumeRow;
+  /** What it takes of the project's quotas. */
+  readonly charge: Charge;
   /**
    * Makes it, and begins `volume.create`, in the caller's transaction.
    * @param awaited an attachment to it comes into being in the same transaction.
@@ -70,6 +77,7 @@ export async function prepareVolume(context: RequestContext, volume: NewVolume):
   const { type_name: _, ...values } = row;
   return {
     row,
+    charge: volumeCharge(row),
     write(tx, awaited = false) {
       source?.hold(tx);
       tx.later(tx.q.insertInto('volumes').values(values));
@@ -148,30 +156,37 @@ interface ChosenType {
   readonly backendName: string | undefined;
 }
 
+/** Without a word about it a volume is of its source's type, or else of the project's default type. */
 async function findType(
-  { app: { db }, caller }: RequestContext,
+  context: RequestContext,
   wanted: string | null | undefined,
   origin: VolumeRow | undefined,
 ): Promise<ChosenType | undefined> {
-  if (wanted === undefined || wanted === null || wanted === '') return undefined;
-  const query = db.selectFrom('volume_types').select(['id', 'name', 'is_public', 'extra_specs']);
-  const byId = isUuid(wanted)
-    ? await query.where('id', '=', asId<VolumeTypeId>(wanted.toLowerCase())).executeTakeFirst()
-    : undefined;
-  const type = byId ?? (await query.where('name', '=', wanted).executeTakeFirst());
-  const inherited = type?.id === origin?.volume_type_id;
-  if (type === undefined || (type.is_public === 0 && !caller.isAdmin && !inherited)) throw noSuchType(wanted);
-  const specs = JSON.parse(type.extra_specs) as Record<string, string>;
+  const { app, caller } = context;
+  if (wanted === undefined || wanted === null || wanted === '') {
+    const type = origin === undefined ? await app.defaultTypes.of(caller.projectId) : undefined;
+    return type && chosen(type);
+  }
+  const type = await readTypeByNameOrId(app.db, wanted);
+  if (type === undefined) throw noSuchType(wanted);
+  if (type.id !== origin?.volume_type_id && !(await mayUse(context, type))) throw noSuchType(wanted);
+  return chosen(type);
+}
+
+function chosen({ id, name, extra_specs }: TypeRow): ChosenType {
+  const specs = JSON.parse(extra_specs) as Record<string, string>;
   return {
-    id: type.id,
-    name: type.name,
+    id,
+    name,
     multiattach: specs['multiattach'] === '<is> True',
     backendName: specs['volume_backend_name'],
   };
 }
 
 function noSuchType(wanted: string): ApiError {
-  return new ApiError(404, `Volume type with name ${wanted} could not be found.`);
+  return isUuid(wanted)
+    ? noType(wanted)
+    : new ApiError(404, `Volume type with name ${wanted} could not be found.`);
 }
 
 /** A volume lies where its source does: a type that names another back end can't be had. Placement checks the rest. */

@@ -1,8 +1,9 @@
 import { newAccount } from '#api/block-storage/attachments/export.ts';
+import { charged } from '#api/block-storage/quotas/charge.ts';
 import type { App, RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, forbidden } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { type Tx, transaction } from '#queues/transaction.ts';
+import type { Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId, type OperationId, type ServerId } from '#schema/ids.ts';
 import type { DataVolume } from '#schema/operations.ts';
@@ -30,7 +31,8 @@ export async function createServer(context: RequestContext, wanted: NewServer): 
   const { volumeId, volumeProject } = volume;
   const id = asId<ServerId>(app.ids.uuid());
   const now = sqlTime(app.clock.now());
-  const operations = await transaction(app.db, async (tx) => {
+  const charges = [root, ...data].flatMap((each) => each.volume.charges);
+  const operations = await charged(context, charges, async (tx) => {
     const making = await volume.take(tx);
     tx.later(
       tx.q.insertInto('servers').values({

@@ -1,3 +1,4 @@
+import type { Charge } from '#api/block-storage/quotas/charges.ts';
 import { checkStorage } from '#api/block-storage/services/down.ts';
 import type { PreparedVolume } from '#api/block-storage/volumes/create.ts';
 import type { VolumeRow } from '#api/block-storage/volumes/rows.ts';
@@ -16,6 +17,8 @@ export interface ServerVolume {
    * @returns the operation that makes the volume first, or null for one that exists.
    */
   readonly take: (tx: Tx) => Promise<OperationId | null>;
+  /** What it takes of the project's quotas. */
+  readonly charges: readonly Charge[];
   /** What a client is told when that transaction failed with this; undefined when the volume is not the reason. */
   readonly refusal: (error: unknown) => ApiError | undefined;
 }
@@ -31,16 +34,18 @@ export async function existingVolume(context: RequestContext, volume: VolumeRow)
       await reserve(context, tx, volume);
       return null;
     },
+    charges: [],
     refusal: () => undefined,
   };
 }
 
 /** One that is made with the server; `awaited`: an operation of its own attaches it, and waits for it. */
-export function newVolume({ row, write, refusal }: PreparedVolume, awaited: boolean): ServerVolume {
+export function newVolume({ row, charge, write, refusal }: PreparedVolume, awaited: boolean): ServerVolume {
   return {
     volumeId: row.id,
     volumeProject: row.project_id,
     take: (tx) => write(tx, awaited),
+    charges: [charge],
     refusal,
   };
 }

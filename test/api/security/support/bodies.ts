@@ -51,6 +51,8 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume PUT /os-services/enable': () => service,
   'volume PUT /os-services/disable': () => service,
   'volume PUT /os-services/disable-log-reason': () => ({ ...service, disabled_reason: 'why' }),
+  'volume PUT /os-quota-sets/{project}': () => ({ quota_set: { volumes: -1 } }),
+  'volume PUT /os-quota-class-sets/{class}': () => ({ quota_class_set: { volumes: -1 } }),
   'compute POST /servers': ({ volume }) => ({
     server: {
       name: 'n',

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import type { RequestContext } from '#api/http/context.ts';
+import { forbidden } from '#api/http/errors.ts';
+import { anyQuery, upTo } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { showClass, updateClass } from './classes.ts';
+import { deleteQuotas, showDefaults, showQuotas, updateQuotas } from './sets.ts';
+
+const quota = z.union([
+  z.int(),
+  z.strictObject({ limit: z.int(), in_use: z.int(), reserved: z.int(), allocated: z.int().optional() }),
+]);
+const shown = z.strictObject({ quota_set: z.object({ id: z.string() }).catchall(quota) });
+const updated = z.strictObject({ quota_set: z.record(z.string(), z.int()) });
+const shownClass = z.strictObject({ quota_class_set: z.object({ id: z.string() }).catchall(z.int()) });
+const updatedClass = z.strictObject({ quota_class_set: z.record(z.string(), z.int()) });
+
+const name = z
+  .string()
+  .min(1)
+  .refine(upTo(255), { error: 'has more than 255 characters' })
+  .meta({ maxLength: 255 });
+const projectParams = z.strictObject({ project: name });
+const classParams = z.strictObject({ class: name });
+
+const limit = z.union([z.int().min(-1).max(2_147_483_647), z.string().regex(/^\d{1,12}$/)], {
+  error: 'is not an integer from -1 to 2147483647',
+});
+const setBody = z.strictObject({
+  quota_set: z
+    .record(z.string(), z.unknown())
+    .refine((set) => Object.keys(set).length > 0, { error: 'does not have enough properties' }),
+});
+const classBody = z.strictObject({
+  quota_class_set: z.record(z.string().regex(/^[a-zA-Z0-9\-_:. ]{1,300}$/), limit),
+});
+
+/** Everybody's own project, any for administrators. */
+function checkProject({ caller }: RequestContext, project: string): void {
+  if (project === caller.projectId || caller.isAdmin) return;
+  throw forbidden("Policy doesn't allow volume_extension:quotas:show to be performed.");
+}
+
+export const quotaRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/os-quota-sets/{project}',
+    summary: "Show a project's quotas",
+    params: projectParams,
+    query: anyQuery,
+    queryNames: ['usage'],
+    replies: { 200: shown },
+    handle: (context, { params: { project }, query }) => {
+      checkProject(context, project);
+      return showQuotas(context, project, query);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/os-quota-sets/{project}/defaults',
+    summary: 'Show the default quotas',
+    params: projectParams,
+    query: anyQuery,
+    replies: { 200: shown },
+    handle: (context, { params: { project } }) => {
+      checkProject(context, project);
+      return showDefaults(context, project);
+    },
+  }),
+  route({
+    method: 'PUT',
+    path: '/os-quota-sets/{project}',
+    summary: "Change a project's quotas",
+    role: 'admin',
+    params: projectParams,
+    query: anyQuery,
+    queryNames: ['skip_validation'],
+    body: setBody,
+    replies: { 200: updated },
+    handle: (context, { params: { project }, query, body }) =>
+      updateQuotas(context, project, body.quota_set, query),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/os-quota-sets/{project}',
+    summary: "Put a project's quotas back to the default ones",
+    role: 'admin',
+    params: projectParams,
+    query: anyQuery,
+    replies: { 200: null },
+    handle: (context, { params: { project } }) => deleteQuotas(context, project),
+  }),
+  route({
+    method: 'GET',
+    path: '/os-quota-class-sets/{class}',
+    summary: "Show a quota class's quotas",
+    role: 'admin',
+    params: classParams,
+    query: anyQuery,
+    replies: { 200: shownClass },
+    handle: (context, { params }) => showClass(context, params.class),
+  }),
+  route({
+    method: 'PUT',
+    path: '/os-quota-class-sets/{class}',
+    summary: "Change a quota class's quotas",
+    role: 'admin',
+    params: classParams,
+    query: anyQuery,
+    body: classBody,
+    replies: { 200: updatedClass },
+    handle: (context, { params, body }) => updateClass(context, params.class, body.quota_class_set),
+  }),
+];
