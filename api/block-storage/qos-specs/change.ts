@@ -8,7 +8,7 @@ import type { QosSpecsTable, Tables } from '#schema/tables.ts';
 
 export type QosRow = Selectable<QosSpecsTable>;
 
-export const noQos = (id: string): ApiError => new ApiError(404, `No such QoS spec ${id.slice(0, 255)}.`);
+const noQos = (id: string): ApiError => new ApiError(404, `No such QoS spec ${id.slice(0, 255)}.`);
 
 export function toSpec(row: QosRow): QosSpec {
   return { consumer: row.consumer, specs: JSON.parse(row.specs) as Record<string, string> };

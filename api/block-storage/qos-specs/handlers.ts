@@ -1,13 +1,14 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, conflict } from '#api/http/errors.ts';
-import { pageOf } from '#api/http/paged.ts';
+import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
+import { readListing } from '#api/http/listing.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDuplicateKey } from '#queues/database.ts';
 import type { QosSpec } from '#queues/qos/resolve.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type QosSpecId } from '#schema/ids.ts';
 import { beginApply } from './apply.ts';
-import { changeQos, findQos, noQos, type QosRow, toSpec } from './change.ts';
+import { changeQos, findQos, type QosRow, toSpec } from './change.ts';
 import { checkSpecs } from './check.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -34,15 +35,25 @@ function reply(context: RequestContext, row: QosRow): Reply {
 }
 
 export async function listQos(context: RequestContext, query: Query): Promise<Reply> {
-  const all = await context.app.db.selectFrom('qos_specs').selectAll().execute();
-  const filtered = all.filter((row) =>
-    (['id', 'name', 'consumer'] as const).every((key) => query[key] === undefined || query[key] === row[key]),
-  );
-  const { rows, links } = pageOf(context, query, filtered, SORT_COLUMNS, 'qos-specs', noQos);
+  const { rows, links } = await readListing<keyof typeof SORT_COLUMNS, QosRow>(context, query, {
+    select: 'SELECT q.* FROM qos_specs q',
+    table: 'q',
+    sort: SORT_COLUMNS,
+    conditions: FILTERS.flatMap((key) => byColumn(key, query[key])),
+    collection: 'qos-specs',
+    marker: (id) => findQos(context, id),
+  });
   return {
     status: 200,
     body: { qos_specs: rows.map(view), ...(links.length > 0 && { qos_specs_links: links }) },
   };
+}
+
+const FILTERS = ['id', 'name', 'consumer'] as const;
+
+function byColumn(key: (typeof FILTERS)[number], value: string | undefined): Condition[] {
+  if (value === undefined) return [];
+  return [key === 'name' || isAscii(value) ? { sql: `q.${key} = ?`, values: [value] } : NOTHING];
 }
 
 export async function showQos(context: RequestContext, id: string): Promise<Reply> {

@@ -1,8 +1,12 @@
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
+import { accessRoutes } from './access.ts';
+import { defaultTypeRoutes } from './default-types-routes.ts';
+import { encryptionRoutes } from './encryption-routes.ts';
 import { extraSpecRoutes } from './extra-specs.ts';
-import { createType, deleteType, listTypes, showType, updateType } from './handlers.ts';
+import { createType, deleteType, showType, updateType } from './handlers.ts';
+import { listTypes } from './list.ts';
 import * as schema from './schema.ts';
 
 export const typeRoutes: readonly Route[] = [
@@ -12,7 +16,7 @@ export const typeRoutes: readonly Route[] = [
     summary: 'List volume types',
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, 'is_public'],
+    queryNames: [...LIST_QUERY, 'is_public', 'extra_specs'],
     replies: { 200: schema.typesReply },
     handle: (context, { query }) => listTypes(context, query),
   }),
@@ -24,7 +28,7 @@ export const typeRoutes: readonly Route[] = [
     params: noParams,
     query: anyQuery,
     body: schema.createBody,
-    replies: { 200: schema.typeReply },
+    replies: { 200: schema.createdReply },
     handle: (context, { body }) => createType(context, body.volume_type),
   }),
   route({
@@ -44,7 +48,7 @@ export const typeRoutes: readonly Route[] = [
     params: idParams,
     query: anyQuery,
     body: schema.updateBody,
-    replies: { 200: schema.typeReply },
+    replies: { 200: schema.updatedReply },
     handle: (context, { params, body }) => updateType(context, params.id, body.volume_type),
   }),
   route({
@@ -58,4 +62,7 @@ export const typeRoutes: readonly Route[] = [
     handle: (context, { params }) => deleteType(context, params.id),
   }),
   ...extraSpecRoutes,
+  ...accessRoutes,
+  ...encryptionRoutes,
+  ...defaultTypeRoutes,
 ];

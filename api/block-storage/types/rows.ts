@@ -9,11 +9,23 @@ export type TypeRow = Selectable<VolumeTypesTable>;
 export const noType = (id: string): ApiError =>
   new ApiError(404, `Volume type ${id.slice(0, 255)} could not be found.`);
 
-/** @throws ApiError 404 when there is none, or it is private and the caller no administrator. */
+/** @throws ApiError 404 when there is none, or it is private and the caller's project has no access to it. */
 export async function findType(context: RequestContext, id: string): Promise<TypeRow> {
   const row = await readType(context.app.db, id);
-  if (row === undefined || (row.is_public === 0 && !context.caller.isAdmin)) throw noType(id);
+  if (row === undefined || !(await mayUse(context, row))) throw noType(id);
   return row;
+}
+
+/** A private type is for the projects that have been given it. */
+export async function mayUse({ app, caller }: RequestContext, type: TypeRow): Promise<boolean> {
+  if (type.is_public === 1 || caller.isAdmin) return true;
+  const access = await app.db
+    .selectFrom('volume_type_projects')
+    .select('project_id')
+    .where('volume_type_id', '=', type.id)
+    .where('project_id', '=', caller.projectId)
+    .executeTakeFirst();
+  return access !== undefined;
 }
 
 /** Locks the row when read inside a transaction that will change it. */
@@ -31,8 +43,16 @@ export async function readType(
     .executeTakeFirst();
 }
 
+/** A name may look like an id, so both are tried, as in Cinder. */
+export async function readTypeByNameOrId(db: Kysely<Tables>, wanted: string): Promise<TypeRow | undefined> {
+  const byId = await readType(db, wanted);
+  return (
+    byId ?? (await db.selectFrom('volume_types').selectAll().where('name', '=', wanted).executeTakeFirst())
+  );
+}
+
 /** Extra specs that everybody may see; the others tell of the storage behind (Cinder's own list). */
-const VISIBLE_TO_ALL: ReadonlySet<string> = new Set([
+export const VISIBLE_TO_ALL: ReadonlySet<string> = new Set([
   'RESKEY:availability_zones',
   'multiattach',
   'replication_enabled',
@@ -44,14 +64,22 @@ export function visibleSpecs(context: RequestContext, row: TypeRow): Record<stri
   return Object.fromEntries(Object.entries(specs).filter(([key]) => VISIBLE_TO_ALL.has(key)));
 }
 
-export function typeView(context: RequestContext, row: TypeRow) {
+/** What every reply about a type has. */
+export function plainView(context: RequestContext, row: TypeRow) {
   return {
     id: row.id,
     name: row.name,
-    description: row.description,
     is_public: row.is_public === 1,
-    'os-volume-type-access:is_public': row.is_public === 1,
+    description: row.description,
     extra_specs: visibleSpecs(context, row),
+  };
+}
+
+/** What a list and a single type show. */
+export function typeView(context: RequestContext, row: TypeRow) {
+  return {
+    ...plainView(context, row),
     ...(context.caller.isAdmin && { qos_specs_id: row.qos_specs_id }),
+    'os-volume-type-access:is_public': row.is_public === 1,
   };
 }

@@ -32,15 +32,23 @@ export const updateBody = z.strictObject({
 });
 export type TypeChanges = z.output<typeof updateBody>['volume_type'];
 
-const type = z.strictObject({
+const plain = {
   id: z.string(),
   name: z.string(),
   description: z.string().nullable(),
   is_public: z.boolean(),
-  'os-volume-type-access:is_public': z.boolean(),
   extra_specs: z.record(z.string(), z.string()),
+};
+const type = z.strictObject({
+  ...plain,
+  'os-volume-type-access:is_public': z.boolean(),
   qos_specs_id: z.string().nullable().optional(),
 });
+/** Cinder tells less of what it has just made or changed. */
+export const createdReply = z.strictObject({
+  volume_type: z.strictObject({ ...plain, 'os-volume-type-access:is_public': z.boolean() }),
+});
+export const updatedReply = z.strictObject({ volume_type: z.strictObject(plain) });
 export const typeReply = z.strictObject({ volume_type: type });
 export const typesReply = z.strictObject({
   volume_types: z.array(type),

@@ -1,0 +1,54 @@
+/** How volumes of a type are to be encrypted, on the wire (Cinder's API reference, "Volume types"). */
+import { z } from 'zod';
+import { text255, time } from '#api/http/fields.ts';
+
+const MAX_INT = 2_147_483_647;
+
+/** Bits, as a number or its digits. */
+const keySize = z
+  .union([z.int().min(0).max(MAX_INT), z.string().regex(/^\d{1,10}$/)], { error: 'is not an integer' })
+  .transform(Number)
+  .refine((bits) => bits <= MAX_INT, { error: 'is too large' })
+  .nullish();
+const location = z.enum(['front-end', 'back-end'], { error: "is not one of ['front-end', 'back-end']" });
+const cipher = text255.nullish();
+
+const newEncryption = z.strictObject({
+  provider: text255,
+  control_location: location,
+  cipher,
+  key_size: keySize,
+});
+export type NewEncryption = z.output<typeof newEncryption>;
+export const createEncryptionBody = z.strictObject({ encryption: newEncryption });
+
+const changes = z.strictObject({
+  provider: text255.optional(),
+  control_location: location.optional(),
+  cipher,
+  key_size: keySize,
+});
+export type EncryptionChanges = z.output<typeof changes>;
+export const updateEncryptionBody = z.strictObject({ encryption: changes });
+
+const settings = {
+  provider: z.string(),
+  control_location: location,
+  cipher: z.string().nullable(),
+  key_size: z.int().nullable(),
+};
+const ids = { volume_type_id: z.string(), encryption_id: z.string() };
+
+export const encryptionReply = z.strictObject({
+  ...z.strictObject({ ...settings, ...ids, created_at: time, updated_at: time.nullable() }).partial().shape,
+  deleted_at: z.null().optional(),
+  deleted: z.literal(false).optional(),
+});
+export const encryptionCreatedReply = z.strictObject({
+  encryption: z.strictObject({ ...z.strictObject(settings).partial().shape, ...ids }),
+});
+export const encryptionUpdatedReply = z.strictObject({ encryption: z.strictObject(settings).partial() });
+export const encryptionItemReply = z.record(
+  z.string(),
+  z.union([z.string(), z.int(), z.boolean(), z.null()]),
+);

@@ -1,0 +1,96 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { readDictionary } from '#api/http/dictionary.ts';
+import { badRequest } from '#api/http/errors.ts';
+import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
+import { readListing } from '#api/http/listing.ts';
+import { PAGING_KEYS } from '#api/http/pagination.ts';
+import type { Reply } from '#api/http/route.ts';
+import { findType, type TypeRow, typeView, VISIBLE_TO_ALL } from './rows.ts';
+
+type Query = Readonly<Record<string, string>>;
+
+const SORT_COLUMNS = {
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  is_public: 'is_public',
+  created_at: 'created_at',
+  updated_at: 'updated_at',
+} as const satisfies Record<string, keyof TypeRow>;
+
+/** From here on others than administrators may filter by extra specs, and unknown filters are an error for them. */
+const FILTERS_SINCE = 52;
+
+export async function listTypes(context: RequestContext, query: Query): Promise<Reply> {
+  const { rows, links } = await readListing<(typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS], TypeRow>(
+    context,
+    query,
+    {
+      select: 'SELECT t.* FROM volume_types t',
+      table: 't',
+      sort: SORT_COLUMNS,
+      conditions: conditions(context, query),
+      collection: 'types',
+      marker: (id) => findType(context, id),
+    },
+  );
+  const types = rows.map((row) => typeView(context, row));
+  return {
+    status: 200,
+    body: { volume_types: types, ...(links.length > 0 && { volume_type_links: links }) },
+  };
+}
+
+function conditions({ caller, microversion }: RequestContext, query: Query): Condition[] {
+  const found: Condition[] = [];
+  for (const [key, value] of Object.entries(query)) {
+    if (PAGING_KEYS.has(key) || key === 'is_public') continue;
+    if (key === 'extra_specs' && (caller.isAdmin || microversion >= FILTERS_SINCE)) {
+      found.push(bySpecs(value, caller.isAdmin));
+    } else if (caller.isAdmin) found.push(byColumn(key, value));
+    else if (microversion >= FILTERS_SINCE) {
+      throw badRequest(`Invalid filters ${key.slice(0, 100).toWellFormed()} are found in query options.`);
+    }
+  }
+  const wanted = caller.isAdmin ? readIsPublic(query['is_public']) : true;
+  if (wanted === false) found.push({ sql: 't.is_public = 0', values: [] });
+  if (wanted === true) {
+    found.push({
+      sql: '(t.is_public = 1 OR EXISTS (SELECT 1 FROM volume_type_projects a WHERE a.volume_type_id = t.id AND a.project_id = ?))',
+      values: [caller.projectId],
+    });
+  }
+  return found;
+}
+
+function byColumn(key: string, value: string): Condition {
+  if (key === 'name' || key === 'description') return { sql: `t.${key} = ?`, values: [value] };
+  if (key !== 'id' && key !== 'qos_specs_id') return NOTHING;
+  return isAscii(value) ? { sql: `t.${key} = ?`, values: [value] } : NOTHING;
+}
+
+function bySpecs(text: string, seesAll: boolean): Condition {
+  const pairs = readDictionary(text);
+  if (pairs === undefined || (!seesAll && pairs.some(([key]) => !VISIBLE_TO_ALL.has(key)))) return NOTHING;
+  return {
+    sql:
+      pairs
+        // A list of zones is one text, of which one zone is looked for.
+        .map(([key]) =>
+          key === 'RESKEY:availability_zones'
+            ? 'LOCATE(?, JSON_VALUE(t.extra_specs, ?)) > 0'
+            : '? = JSON_VALUE(t.extra_specs, ?)',
+        )
+        .join(' AND ') || 'TRUE',
+    values: pairs.flatMap(([key, value]) => [value, `$."${key}"`]),
+  };
+}
+
+/** Undefined means both; Cinder's administrators say `None` for it. @throws ApiError 400 */
+export function readIsPublic(text: string | undefined): boolean | undefined {
+  const word = (text ?? 'true').toLowerCase();
+  if (word === 'none') return undefined;
+  if (/^(1|t|true|on|y|yes)$/.test(word)) return true;
+  if (/^(0|f|false|off|n|no)$/.test(word)) return false;
+  throw badRequest(`Invalid is_public filter [${word.slice(0, 100).toWellFormed()}]`);
+}

@@ -1,0 +1,49 @@
+import { CompiledQuery, type Kysely } from 'kysely';
+import type { Tables } from '#schema/tables.ts';
+import type { RequestContext } from './context.ts';
+import { after, type Condition, joined, ordered } from './keyset.ts';
+import { nextLinks, readPage, readSort } from './pagination.ts';
+
+type Query = Readonly<Record<string, string>>;
+
+/** What a plain list reads. */
+export interface Listing<R, C extends string> {
+  /** `SELECT … FROM …`, whose rows are of type R. */
+  readonly select: string;
+  /** The alias of the table that it sorts by. */
+  readonly table: string;
+  /** The API's names of what can be sorted by, and their columns. */
+  readonly sort: Readonly<Record<string, C>>;
+  readonly conditions: readonly Condition[];
+  /** The path below the API's root that a `next` link repeats. */
+  readonly collection: string;
+  /** @throws ApiError when there is no such row. */
+  readonly marker: (id: string) => Promise<R>;
+}
+
+/** Reads one page of a list in MySQL, by keyset, and the link to the next one. */
+export async function readListing<
+  C extends string,
+  R extends { readonly id: string } & Readonly<Record<C | 'created_at' | 'id', string | number | null>>,
+>(
+  context: RequestContext,
+  query: Query,
+  listing: Listing<R, C>,
+): Promise<{ rows: R[]; links: { rel: string; href: string }[] }> {
+  const { select, table, collection } = listing;
+  const page = readPage(query);
+  const sort = readSort(query, listing.sort);
+  const conditions = [...listing.conditions];
+  if (page.marker !== undefined) conditions.push(after(table, await listing.marker(page.marker), sort));
+  const { where, values } = joined(conditions);
+  const rows = await read<R>(
+    context.app.db,
+    `${select} ${where} ORDER BY ${ordered(table, sort)} LIMIT ? OFFSET ?`,
+    [...values, page.limit, page.offset],
+  );
+  return { rows, links: nextLinks(context, collection, page, rows.at(-1)?.id, rows.length) };
+}
+
+async function read<R>(db: Kysely<Tables>, sql: string, values: (string | number)[]): Promise<R[]> {
+  return (await db.executeQuery<R>(CompiledQuery.raw(sql, values))).rows;
+}
