@@ -1,9 +1,10 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
-import { transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
+import { charged } from '../quotas/charge.ts';
+import { volumeCharge } from '../quotas/charges.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { detailView } from '../volumes/view.ts';
 import type { Asked } from './schema.ts';
@@ -45,7 +46,7 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
     updated_at: null,
   };
   const { type_name: _, ...values } = row;
-  const operation = await transaction(app.db, async (tx) => {
+  const operation = await charged(context, [volumeCharge(row)], async (tx) => {
     tx.later(tx.q.insertInto('volumes').values(values));
     return app.operations.begin(tx, {
       kind: 'volume.manage',

@@ -28,9 +28,11 @@ export function used({ resource, project, type, amount }: Item): RawBuilder<unkn
     case 'per_volume_gigabytes':
       return sql`${amount}`;
     case 'backups':
+      return sql`(SELECT COUNT(*) FROM backups b WHERE b.project_id = ${project})`;
     case 'backup_gigabytes':
+      return sql`(SELECT COALESCE(SUM(b.size_gib), 0) FROM backups b WHERE b.project_id = ${project})`;
     case 'groups':
-      return held;
+      return sql`(SELECT COUNT(*) FROM volume_groups g WHERE g.project_id = ${project})`;
     default:
       return resource satisfies never;
   }
@@ -74,12 +76,16 @@ export class Usage {
 /** All that a project uses, over all types and of each. */
 export async function usageOf({ db }: App, project: string): Promise<Usage> {
   const usage = new Usage();
-  const [volumes, snapshots, held] = await Promise.all([
+  const [volumes, snapshots, backups, groups, held] = await Promise.all([
     sql<Sum>`SELECT v.volume_type_id AS type, COUNT(*) AS n, SUM(v.size_gib) AS gib FROM volumes v
       WHERE v.project_id = ${project} GROUP BY v.volume_type_id`.execute(db),
     sql<Sum>`SELECT v.volume_type_id AS type, COUNT(*) AS n, SUM(s.size_gib) AS gib
       FROM snapshots s JOIN volumes v ON v.id = s.volume_id
       WHERE s.project_id = ${project} GROUP BY v.volume_type_id`.execute(db),
+    sql<Sum>`SELECT NULL AS type, COUNT(*) AS n, COALESCE(SUM(size_gib), 0) AS gib FROM backups
+      WHERE project_id = ${project}`.execute(db),
+    sql<Sum>`SELECT NULL AS type, COUNT(*) AS n, '0' AS gib FROM volume_groups
+      WHERE project_id = ${project}`.execute(db),
     db
       .selectFrom('quota_holds')
       .innerJoin('operations', 'operations.id', 'quota_holds.operation_id')
@@ -99,6 +105,11 @@ export async function usageOf({ db }: App, project: string): Promise<Usage> {
       }
     }
   }
+  for (const { n, gib } of backups.rows) {
+    usage.add('backups', '', 'inUse', n);
+    usage.add('backup_gigabytes', '', 'inUse', Number(gib));
+  }
+  for (const { n } of groups.rows) usage.add('groups', '', 'inUse', n);
   for (const { resource, volume_type_id, amount } of held) {
     const known = RESOURCES.find((name) => name === resource);
     if (known !== undefined) usage.add(known, volume_type_id, 'reserved', amount);

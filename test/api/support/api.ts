@@ -79,7 +79,8 @@ export interface TestApi extends AsyncDisposable {
 /** A real API over HTTP, with its own database and queue prefix and four tokens. No conductor runs. */
 export async function startApi(
   options: Partial<Pick<ImageOptions, 'glance' | 'projectBytes'>> &
-    Pick<ApiOptions, 'requestTimeoutMs' | 'limits'> = {},
+    Pick<ApiOptions, 'requestTimeoutMs' | 'limits'> &
+    Partial<Pick<App, 'quotaDefaults'>> = {},
 ): Promise<TestApi> {
   const database = await createDatabase();
   const redis = await createRedis();
@@ -110,6 +111,7 @@ export async function startApi(
     ids,
     defaultAvailabilityZone: 'nova',
     images,
+    ...(options.quotaDefaults !== undefined && { quotaDefaults: options.quotaDefaults }),
   });
   const log: string[] = [];
   const authenticator = createTokenAuthenticator(TOKENS_FILE);
