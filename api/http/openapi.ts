@@ -146,6 +146,16 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
     io,
     target: 'draft-2020-12',
     unrepresentable: 'any',
+    override: ({ jsonSchema: object }) => openNamed(object),
   });
   return rest;
+}
+
+/**
+ * "These properties, and any others as long as they are numbers" is nothing that typed languages can say: their generated
+ * clients would not compile. The document says "any others" there.
+ */
+function openNamed(object: { properties?: object; additionalProperties?: unknown }): void {
+  if (object.properties === undefined || typeof object.additionalProperties !== 'object') return;
+  object.additionalProperties = {};
 }
