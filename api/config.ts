@@ -17,6 +17,8 @@ import { createTokenAuthenticator } from './auth/tokens.ts';
 import type { QuotaDefaults } from './block-storage/quotas/resources.ts';
 import { QUOTA_SETTINGS, quotaDefaults } from './block-storage/quotas/settings.ts';
 import type { CertificateFiles } from './http/certificate.ts';
+import type { IdentitySettings } from './identity/builtin/service.ts';
+import { IDENTITY_SETTINGS, identitySettings } from './identity/settings.ts';
 import { LIMIT_SETTINGS, type Limits, limitsFrom } from './limits/settings.ts';
 
 export interface Config {
@@ -26,7 +28,10 @@ export interface Config {
   readonly tls: CertificateFiles | undefined;
   readonly host: string;
   readonly port: number;
-  readonly authenticator: Authenticator;
+  /** For what needs no database; undefined where the api is its own identity service and no file names tokens beside it. */
+  readonly authenticator: Authenticator | undefined;
+  /** How the api is its own identity service; undefined when it is not. */
+  readonly identity: IdentitySettings | undefined;
   readonly secretKey: string;
   readonly queuePrefix: string;
   readonly availabilityZone: string;
@@ -59,7 +64,7 @@ const SETTINGS_OF_API = {
     .default('127.0.0.1:8776'),
   BLOCKYARD_TLS_CERT: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
   BLOCKYARD_TLS_KEY: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
-  BLOCKYARD_AUTH: z.enum(['none', 'tokens'], { error: 'must be none or tokens' }),
+  BLOCKYARD_AUTH: z.enum(['none', 'tokens', 'builtin'], { error: 'must be none, tokens or builtin' }),
   BLOCKYARD_TOKENS_FILE: z.string().min(1, { error: 'is empty' }).optional(),
   BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
   BLOCKYARD_IMAGE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
@@ -67,6 +72,7 @@ const SETTINGS_OF_API = {
   BLOCKYARD_IMAGE_PROJECT_GIB: gib.optional(),
   BLOCKYARD_GLANCE_URL: serviceUrl('Glance’s root'),
   ...LIMIT_SETTINGS,
+  ...IDENTITY_SETTINGS,
   ...QUOTA_SETTINGS,
   ...GLANCE_ACCOUNT_SETTINGS,
 } as const;
@@ -88,7 +94,8 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     tls: certificateOf(env),
     host,
     port: Number(env.BLOCKYARD_LISTEN.slice(colon + 1)),
-    authenticator: env.BLOCKYARD_AUTH === 'none' ? noAuthentication : tokensFrom(env.BLOCKYARD_TOKENS_FILE),
+    authenticator: authenticatorOf(env.BLOCKYARD_AUTH, env.BLOCKYARD_TOKENS_FILE),
+    identity: env.BLOCKYARD_AUTH === 'builtin' ? identitySettings(env) : undefined,
     secretKey: env.BLOCKYARD_SECRET_KEY,
     queuePrefix: env.BLOCKYARD_QUEUE_PREFIX,
     availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
@@ -120,6 +127,14 @@ function certificateOf(env: {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function authenticatorOf(
+  mode: 'none' | 'tokens' | 'builtin',
+  file: string | undefined,
+): Authenticator | undefined {
+  if (mode === 'none') return noAuthentication;
+  return mode === 'builtin' && file === undefined ? undefined : tokensFrom(file);
 }
 
 function tokensFrom(file: string | undefined): Authenticator {

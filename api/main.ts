@@ -10,9 +10,13 @@ import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemClock, systemIds } from '#queues/system.ts';
 import { createApp } from './app.ts';
-import { readConfig } from './config.ts';
+import type { Authenticator } from './auth/authenticator.ts';
+import { createBuiltinAuthenticator } from './auth/builtin.ts';
+import { eitherOf } from './auth/either.ts';
+import { type Config, readConfig } from './config.ts';
 import { createDashboard } from './dashboard/dashboard.ts';
 import { readCertificate, renewOnHangup } from './http/certificate.ts';
+import { type BuiltinIdentity, createBuiltinIdentity } from './identity/builtin/service.ts';
 import { keepTidy } from './image/data/janitor.ts';
 import { createImages } from './image/service.ts';
 import { createApi } from './server.ts';
@@ -54,6 +58,14 @@ async function main(): Promise<void> {
     prefix: config.queuePrefix,
     ids: systemIds,
   });
+  const identity =
+    config.identity &&
+    createBuiltinIdentity({
+      db,
+      clock: systemClock,
+      masterKeys: config.secretKey,
+      settings: config.identity,
+    });
   const app = createApp({
     db,
     operations,
@@ -69,9 +81,11 @@ async function main(): Promise<void> {
     ids: systemIds,
     defaultAvailabilityZone: config.availabilityZone,
     images,
+    identity,
     quotaDefaults: config.quotaDefaults,
   });
-  const { authenticator, redisUrl, queuePrefix: prefix } = config;
+  const { redisUrl, queuePrefix: prefix } = config;
+  const authenticator = authenticatorOf(config, identity);
   const dashboard = createDashboard({ db, redisUrl, prefix, authenticator });
   const server = createApi(app, {
     authenticator,
@@ -101,6 +115,15 @@ async function main(): Promise<void> {
   await operations.close();
   await observed.stop();
   await db.destroy();
+}
+
+function authenticatorOf({ authenticator }: Config, identity: BuiltinIdentity | undefined): Authenticator {
+  if (identity === undefined) {
+    if (authenticator === undefined) throw new Error('nothing says who may ask');
+    return authenticator;
+  }
+  const builtin = createBuiltinAuthenticator(identity);
+  return authenticator === undefined ? builtin : eitherOf(authenticator, builtin);
 }
 
 try {

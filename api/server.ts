@@ -101,7 +101,10 @@ export function createApi(app: App, options: ApiOptions): Server {
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
       options.log(oneLine(`${requestId} ${request.method ?? ''} failed: ${reason}`));
     }
-    return { status: told.status, body: told.toBody(requestId), headers: told.headers };
+    const body = request.url?.startsWith('/identity/')
+      ? told.toKeystoneBody(requestId)
+      : told.toBody(requestId);
+    return { status: told.status, body, headers: told.headers };
   }
 
   const handle = koa.callback();

@@ -7,6 +7,7 @@ import { agentRedisUrl, newPassword, putAgentUser } from '#queues/redis-users.ts
 import { agentKeys } from '#queues/secrets.ts';
 import type { HostName } from '#schema/ids.ts';
 import type { AgentKind } from '#schema/tasks.ts';
+import { bootstrap, type Login } from './identity.ts';
 import { type RunningProcfile, startProcfile } from './procfile.ts';
 import { answers } from './readiness.ts';
 import { claimRunDir } from './run-dir.ts';
@@ -25,7 +26,7 @@ export interface StackOptions {
   /** Port of the API that is taken if free. Default: any free one. */
   readonly port?: number;
   /** Default `tokens`. */
-  readonly auth?: 'none' | 'tokens';
+  readonly auth?: 'none' | 'tokens' | 'builtin';
   /** Default `tgt`. */
   readonly target?: 'tgt' | 'none';
   /** Default `libvirt`. */
@@ -54,6 +55,8 @@ export interface Stack extends AsyncDisposable {
   readonly adminToken: string;
   /** The project that the admin's token belongs to. */
   readonly project: string;
+  /** Who can log in at `<apiUrl>/identity/v3` with `auth: 'builtin'`; the project is the same. */
+  readonly admin: Login;
   readonly processes: RunningProcfile['processes'];
   readonly servers: Servers;
   /** Ends processes, guests and servers. Data stays in the run directory. */
@@ -91,6 +94,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     undo.push(() => servers.stop());
     await saveState(runDir, { ...state, iscsiPort: servers.iscsiPort });
     const env = await environment(options, runDir, state, servers);
+    const admin: Login = { user: 'admin', password: state.adminToken, project: 'admin', domain: 'Default' };
+    if (env['BLOCKYARD_AUTH'] === 'builtin') await bootstrap(env, admin, PROJECT);
     const agents = {
       storage: await agentEnv('storage', env, servers),
       compute: await agentEnv('compute', env, servers),
@@ -111,6 +116,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       env,
       adminToken: state.adminToken,
       project: PROJECT,
+      admin,
       processes: procfile.processes,
       servers,
       stop,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Caller } from '#api/http/context.ts';
+import type { Caller, CallerScope } from '#api/http/context.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 
 /** One way to find out who asks. Keystone would be another. */
@@ -10,16 +10,23 @@ export interface Authenticator {
    */
   authenticate(request: IncomingMessage, projectInPath: string | undefined): Promise<Caller> | Caller;
   /** For the dashboard: true when this is an admin's token. */
-  isAdminToken(token: string): boolean;
+  isAdminToken(token: string): Promise<boolean> | boolean;
 }
 
 /** Cinder's roles: an admin may do everything, a reader only looks. */
-export function callerOf(projectId: string, userId: string, roles: readonly string[]): Caller {
+export function callerOf(
+  projectId: string,
+  userId: string,
+  roles: readonly string[],
+  scope: CallerScope = 'project',
+): Caller {
+  const isAdmin = roles.includes('admin') && (scope === 'project' || scope === 'system');
   return {
     projectId: projectId as ProjectId,
     userId: userId as UserId,
     roles,
-    isAdmin: roles.includes('admin'),
-    seesAllProjects: roles.includes('admin'),
+    isAdmin,
+    seesAllProjects: isAdmin,
+    scope,
   };
 }

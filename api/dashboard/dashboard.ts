@@ -22,7 +22,7 @@ export function createDashboard(
   return {
     async middleware(ctx, next) {
       if (ctx.path !== PATH && !ctx.path.startsWith(`${PATH}/`)) return next();
-      if (!options.authenticator.isAdminToken(passwordOf(ctx.get('authorization')))) {
+      if (!(await options.authenticator.isAdminToken(passwordOf(ctx.get('authorization'))))) {
         ctx.status = 401;
         ctx.set('WWW-Authenticate', 'Basic realm="Blockyard dashboard", charset="UTF-8"');
         ctx.body = "Any user name, and an administrator's token as the password.\n";

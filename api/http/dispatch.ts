@@ -33,13 +33,16 @@ export interface ApiRoot {
   readonly closed?: (app: App) => string | null;
 }
 
-/** Answers those who ask what their token is good for. */
+/** Answers those who ask for a token, or what theirs is good for. */
 export interface Login {
   /** Below the root's prefix. */
   readonly path: string;
-  /** @throws ApiError 400 when the body is not what it should be. */
-  readonly read: (body: unknown) => { readonly token: string; readonly project: string | undefined };
-  readonly answer: (context: RequestContext, token: string, project: string | undefined) => Reply;
+  /** @throws ApiError 400 when the body is not what it should be, 401 when it proves nobody. */
+  readonly answer: (
+    context: Omit<RequestContext, 'caller'>,
+    body: unknown,
+    identify: (token: string) => Promise<Caller>,
+  ) => Promise<Reply> | Reply;
 }
 
 export interface Exchange {
@@ -80,7 +83,7 @@ export class Dispatcher {
     const { request, response, requestId } = exchange;
     const { login } = root;
     if (login !== undefined && request.method === 'POST' && path === `${root.prefix}${login.path}`) {
-      return this.#logIn(root, login, exchange);
+      return this.#logIn(root, login, exchange, rawQuery);
     }
     const segments = path.slice(root.prefix.length + 1).split('/');
     const first = segments[0] ?? '';
@@ -111,8 +114,7 @@ export class Dispatcher {
       requestId,
       microversion,
       rawQuery,
-      ifMatch: request.headers['if-match'],
-      range: request.headers.range,
+      ...headersOf(request),
       ...urls(root, request, project),
     };
     return route.handle(context, {
@@ -123,35 +125,48 @@ export class Dispatcher {
   }
 
   /** Once read, the token is shown as any other request shows it. */
-  async #logIn(root: ApiRoot, login: Login, { request, requestId }: Exchange): Promise<Reply> {
+  async #logIn(
+    root: ApiRoot,
+    login: Login,
+    { request, requestId }: Exchange,
+    rawQuery: string,
+  ): Promise<Reply> {
     this.#limits?.admit(request);
-    const { token, project } = login.read(requireBody(await readJsonBody(request)));
-    request.headers['x-auth-token'] = token;
-    const context: RequestContext = {
+    const body = requireBody(await readJsonBody(request));
+    const context = {
       app: this.#app,
-      caller: await this.#identify(request, undefined),
       requestId,
       microversion: 0,
-      rawQuery: '',
-      ifMatch: undefined,
-      range: undefined,
+      rawQuery,
+      ...headersOf(request),
       ...urls(root, request, undefined),
     };
-    return login.answer(context, token, project);
+    return this.#counted(request, () =>
+      login.answer(context, body, async (token) => {
+        request.headers['x-auth-token'] = token;
+        const caller = await this.#authenticator.authenticate(request, undefined);
+        this.#limits?.take(caller);
+        return caller;
+      }),
+    );
   }
 
   /** @throws ApiError 401, or 429 when the address has failed too often or the project asks too much. */
   async #identify(request: IncomingMessage, project: string | undefined): Promise<Caller> {
     this.#limits?.admit(request);
-    let caller: Caller;
+    const caller = await this.#counted(request, () => this.#authenticator.authenticate(request, project));
+    this.#limits?.take(caller);
+    return caller;
+  }
+
+  /** What proves nobody is counted against its address. */
+  async #counted<T>(request: IncomingMessage, prove: () => Promise<T> | T): Promise<T> {
     try {
-      caller = await this.#authenticator.authenticate(request, project);
+      return await prove();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) this.#limits?.failed(request);
       throw error;
     }
-    this.#limits?.take(caller);
-    return caller;
   }
 }
 
@@ -209,9 +224,23 @@ function actingIn(caller: Caller, project: string | undefined): Caller {
 
 function checkRole(route: Route, caller: Caller): void {
   const role = route.role ?? (route.method === 'GET' ? 'reader' : 'member');
-  if (caller.isAdmin || role === 'reader') return;
+  if (caller.isAdmin || role === 'any') return;
+  if (role === 'reader' && caller.scope !== 'none') return;
   if (role === 'member' && caller.roles.includes('member')) return;
   throw forbidden(`Policy doesn't allow ${route.summary.toLowerCase()} to be performed.`);
+}
+
+function headersOf({ headers }: IncomingMessage) {
+  return {
+    ifMatch: headers['if-match'],
+    range: headers.range,
+    token: oneOf(headers['x-auth-token']),
+    subjectToken: oneOf(headers['x-subject-token']),
+  };
+}
+
+function oneOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined;
 }
 
 const HOST = /^[A-Za-z0-9.:_[\]-]{1,255}$/;

@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+
 /** Errors a client sees, in Cinder's names (`{"itemNotFound": {"code": 404, "message": …}}`). */
 const NAMES = {
   400: 'badRequest',
@@ -29,6 +31,12 @@ export class ApiError extends Error {
     super(message);
     this.status = status;
     this.headers = headers;
+  }
+
+  /** The body Keystone would answer. */
+  toKeystoneBody(requestId: string): object {
+    const { status: code, message } = this;
+    return { error: { code, title: STATUS_CODES[code] ?? 'Error', message, request_id: requestId } };
   }
 
   /** The body Cinder would answer, and the request's id so that it survives in a user's log. */

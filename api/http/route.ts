@@ -39,8 +39,11 @@ export interface Route<
   /** For routes that share `POST …/action`: the one key of the body that selects this route. */
   readonly action?: string;
   readonly summary: string;
-  /** `admin` answers 403 to anybody else. Default: `reader` for GET, `member` for the rest. */
-  readonly role?: 'admin' | 'member' | 'reader';
+  /**
+   * `admin` answers 403 to anybody else; `any` takes every valid token, also one without a project. Default: `reader` for
+   * GET, `member` for the rest.
+   */
+  readonly role?: 'admin' | 'member' | 'reader' | 'any';
   /** First microversion that has this route (the minor of 3.x); earlier ones get a 404 as in Cinder. */
   readonly since?: number;
   readonly params: P;

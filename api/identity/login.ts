@@ -4,6 +4,8 @@ import type { Login } from '#api/http/dispatch.ts';
 import { ApiError } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { parseInput } from '#api/http/validation.ts';
+import { passwordLogin } from './auth/password-login.ts';
+import { isoTime } from './auth/token-view.ts';
 import { catalogOf } from './catalog.ts';
 import { DOMAIN } from './domain.ts';
 
@@ -28,11 +30,13 @@ const body = z.looseObject({
 /** Keystone's "Token authentication with scoped authorization": says what the token is good for, and where everything is. */
 export const login: Login = {
   path: '/auth/tokens',
-  read: (sent) => {
-    const { identity, scope } = parseInput(body, sent).auth;
-    return { token: identity.token.id, project: scope?.project?.id };
+  answer: async (context, sent, identify) => {
+    const { identity } = context.app;
+    if (identity !== undefined) return passwordLogin(context, identity, sent);
+    const { identity: proof, scope } = parseInput(body, sent).auth;
+    const caller = await identify(proof.token.id);
+    return answer({ ...context, caller }, proof.token.id, scope?.project?.id);
   },
-  answer,
 };
 
 function answer(context: RequestContext, token: string, project: string | undefined): Reply {
@@ -51,16 +55,11 @@ function answer(context: RequestContext, token: string, project: string | undefi
         project: { id: caller.projectId, name: caller.projectId, domain: DOMAIN },
         is_domain: false,
         roles: caller.roles.map((role) => ({ id: role, name: role })),
-        catalog: catalogOf(context),
+        catalog: catalogOf(context, caller.projectId),
         audit_ids: [],
         issued_at: isoTime(now),
         expires_at: isoTime(now + VALID_MS),
       },
     },
   };
-}
-
-/** Keystone's form, to the microsecond. */
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString().replace('Z', '000Z');
 }

@@ -69,8 +69,8 @@ describe("the API's configuration", () => {
         JSON.stringify([{ token: 'hidden-token', project_id: 'p', user_id: 'u', roles: ['admin'] }]),
       );
       const { authenticator } = readConfig(variables);
-      assert.ok(authenticator.isAdminToken('hidden-token'));
-      assert.ok(!authenticator.isAdminToken('hidden-tokem'));
+      assert.ok(authenticator?.isAdminToken('hidden-token'));
+      assert.ok(!authenticator?.isAdminToken('hidden-tokem'));
       await writeFile(
         file,
         JSON.stringify([{ token: 'hidden-token', project_id: 'p', user_id: 'u', roles: ['king'] }]),

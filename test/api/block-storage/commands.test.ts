@@ -9,6 +9,7 @@ const caller = (isAdmin: boolean): Caller => ({
   roles: [],
   isAdmin,
   seesAllProjects: isAdmin,
+  scope: 'project',
 });
 const said = (command: string) => ({
   commands: JSON.stringify({

@@ -60,6 +60,7 @@ export const TARGETS: readonly Target[] = (Object.keys(TABLE) as Service[]).flat
 
 /** Who may call it, as the dispatcher reads the route. */
 export function roleOf({ route }: Target): 'admin' | 'member' | 'reader' {
+  if (route.role === 'any') return 'reader';
   return route.role ?? (route.method === 'GET' ? 'reader' : 'member');
 }
 

@@ -1,0 +1,26 @@
+import type { RequestContext } from '#api/http/context.ts';
+import type { Reply } from '#api/http/route.ts';
+import { parseInput } from '#api/http/validation.ts';
+import { logIn } from '../builtin/login.ts';
+import type { BuiltinIdentity } from '../builtin/service.ts';
+import { credentialsOf, loginBody } from '../builtin/wire.ts';
+import { unauthorized } from '../errors.ts';
+import { tokenView } from './token-view.ts';
+
+/** Keystone's `POST /auth/tokens`: by password or token, for a project, a domain, the system, or nothing yet. */
+export async function passwordLogin(
+  context: Omit<RequestContext, 'caller'>,
+  identity: BuiltinIdentity,
+  sent: unknown,
+): Promise<Reply> {
+  const { auth } = parseInput(loginBody, sent);
+  const credentials = credentialsOf({ auth });
+  if (credentials === undefined) throw unauthorized();
+  const { db, clock } = context.app;
+  const { token, session } = await logIn({ db, clock, identity }, credentials, auth.scope);
+  return {
+    status: 201,
+    headers: { 'X-Subject-Token': token, Vary: 'X-Auth-Token' },
+    body: { token: tokenView(context, session) },
+  };
+}

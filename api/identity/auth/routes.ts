@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { anyQuery, noParams } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { catalog } from '../catalog.ts';
+import { listLinks } from '../fields.ts';
+import { project } from '../projects/routes.ts';
+import {
+  listOwnDomains,
+  listOwnProjects,
+  listOwnSystem,
+  revokeToken,
+  showCatalog,
+  showToken,
+} from './handlers.ts';
+
+const text = z.string();
+const named = z.strictObject({ id: text, name: text });
+const token = z.strictObject({
+  methods: z.array(text),
+  user: z.strictObject({ id: text, name: text, domain: named, password_expires_at: z.null() }),
+  audit_ids: z.array(text),
+  expires_at: text,
+  issued_at: text,
+  project: z.strictObject({ id: text, name: text, domain: named }).optional(),
+  is_domain: z.literal(false).optional(),
+  domain: named.optional(),
+  system: z.strictObject({ all: z.literal(true) }).optional(),
+  roles: z.array(named).optional(),
+  catalog: catalog.optional(),
+});
+const domain = z.strictObject({ id: text, name: text, description: text, enabled: z.boolean() });
+const common = { role: 'any', params: noParams, query: anyQuery } as const;
+
+export const authRoutes: readonly Route[] = [
+  route({
+    ...common,
+    method: 'GET',
+    path: '/auth/tokens',
+    summary: 'Say what the token in X-Subject-Token is good for',
+    queryNames: ['nocatalog'],
+    replies: { 200: z.strictObject({ token }) },
+    handle: showToken,
+  }),
+  route({
+    ...common,
+    method: 'DELETE',
+    path: '/auth/tokens',
+    summary: 'End the token in X-Subject-Token',
+    replies: { 204: null },
+    handle: revokeToken,
+  }),
+  route({
+    ...common,
+    method: 'GET',
+    path: '/auth/catalog',
+    summary: 'Show where each API is',
+    replies: { 200: z.strictObject({ catalog, links: listLinks }) },
+    handle: showCatalog,
+  }),
+  route({
+    ...common,
+    method: 'GET',
+    path: '/auth/projects',
+    summary: "List the projects that one's token may be exchanged for",
+    replies: { 200: z.strictObject({ projects: z.array(project), links: listLinks }) },
+    handle: listOwnProjects,
+  }),
+  route({
+    ...common,
+    method: 'GET',
+    path: '/auth/domains',
+    summary: "List the domains that one's token may be exchanged for",
+    replies: { 200: z.strictObject({ domains: z.array(domain), links: listLinks }) },
+    handle: listOwnDomains,
+  }),
+  route({
+    ...common,
+    method: 'GET',
+    path: '/auth/system',
+    summary: "Say whether one's token may be exchanged for the system",
+    replies: {
+      200: z.strictObject({ system: z.array(z.strictObject({ all: z.literal(true) })), links: listLinks }),
+    },
+    handle: listOwnSystem,
+  }),
+];

@@ -1,0 +1,143 @@
+import type { Selectable } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import type { Input, Reply } from '#api/http/route.ts';
+import { isDuplicateKey } from '#queues/database.ts';
+import type { IdentityDomainsTable } from '#schema/tables.ts';
+import { duplicate, forbidden, notFound } from '../errors.ts';
+import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
+import { mayAdminister, sessionOf } from '../who.ts';
+
+type Row = Selectable<IdentityDomainsTable>;
+type Query = Record<string, string>;
+
+/** What a client may set. */
+interface Domain {
+  readonly name?: string | undefined;
+  readonly description?: string | null | undefined;
+  readonly enabled?: boolean | undefined;
+}
+
+/** Keystone's own, which cannot go. */
+export const DEFAULT_DOMAIN = 'default';
+
+const view = ({ selfUrl }: RequestContext, row: Row) => ({
+  id: row.id,
+  name: row.name,
+  description: row.description,
+  enabled: row.enabled === 1,
+  tags: [],
+  options: {},
+  links: { self: `${selfUrl}/domains/${row.id}` },
+});
+
+export async function listDomains(
+  context: RequestContext,
+  { query }: Input<object, Query, unknown>,
+): Promise<Reply> {
+  identityOf(context);
+  const { name } = query;
+  const enabled = flagFilter(query['enabled']);
+  const rows = await context.app.db
+    .selectFrom('identity_domains')
+    .selectAll()
+    .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
+    .$if(enabled !== undefined, (select) => select.where('enabled', '=', enabled ?? 1))
+    .orderBy('name')
+    .execute();
+  return {
+    status: 200,
+    body: { domains: rows.map((row) => view(context, row)), links: linksOf(context, '/domains') },
+  };
+}
+
+/** One's own may be seen by anybody. */
+export async function showDomain(
+  context: RequestContext,
+  { params: { id } }: Input<{ id: string }, Query, unknown>,
+): Promise<Reply> {
+  if (!mayAdminister(context.caller)) {
+    const { userDomain, scope } = await sessionOf(context);
+    const known = [userDomain.id, ...('domain' in scope ? [scope.domain.id] : [])];
+    if (!known.includes(id)) throw forbidden('identity:get_domain');
+  }
+  return { status: 200, body: { domain: view(context, await findDomain(context, id)) } };
+}
+
+export async function createDomain(
+  context: RequestContext,
+  {
+    body,
+  }: Input<object, Query, { domain: Domain & { name: string; explicit_domain_id?: string | undefined } }>,
+): Promise<Reply> {
+  const { name, description, enabled = true, explicit_domain_id: id = newId(context) } = body.domain;
+  const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0 };
+  await stored(name, () =>
+    identityOf(context).change((trx) => trx.insertInto('identity_domains').values(row).execute()),
+  );
+  return { status: 201, body: { domain: view(context, row) } };
+}
+
+export async function updateDomain(
+  context: RequestContext,
+  { params: { id }, body }: Input<{ id: string }, Query, { domain: Domain }>,
+): Promise<Reply> {
+  const old = await findDomain(context, id);
+  const { name = old.name, description = old.description, enabled = old.enabled === 1 } = body.domain;
+  const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0 };
+  await stored(name, () =>
+    identityOf(context).change((trx) =>
+      trx.updateTable('identity_domains').set(row).where('id', '=', id).execute(),
+    ),
+  );
+  return { status: 200, body: { domain: view(context, row) } };
+}
+
+export async function deleteDomain(
+  context: RequestContext,
+  { params: { id } }: Input<{ id: string }, Query, unknown>,
+): Promise<Reply> {
+  const domain = await findDomain(context, id);
+  if (id === DEFAULT_DOMAIN) throw forbidden('delete the default domain');
+  if (domain.enabled === 1)
+    throw forbidden('cannot delete a domain that is enabled, please disable it first');
+  await identityOf(context).change(async (trx) => {
+    await trx
+      .deleteFrom('identity_assignments')
+      .where((where) =>
+        where.or([
+          where.and([where('scope', '=', 'domain'), where('scope_id', '=', id)]),
+          where.and([
+            where('scope', '=', 'project'),
+            where(
+              'scope_id',
+              'in',
+              where.selectFrom('identity_projects').select('id').where('domain_id', '=', id),
+            ),
+          ]),
+        ]),
+      )
+      .execute();
+    await trx.deleteFrom('identity_domains').where('id', '=', id).where('enabled', '=', 0).execute();
+  });
+  return { status: 204 };
+}
+
+/** @throws ApiError 404 */
+export async function findDomain(context: RequestContext, id: string): Promise<Row> {
+  identityOf(context);
+  const row = await context.app.db
+    .selectFrom('identity_domains')
+    .selectAll()
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (row === undefined) throw notFound('domain', id);
+  return row;
+}
+
+async function stored(name: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw isDuplicateKey(error) ? duplicate('domain', `name ${name}`) : error;
+  }
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { description, enabled, listLinks, name255, options, selfLink, someId } from '../fields.ts';
+import { createDomain, deleteDomain, listDomains, showDomain, updateDomain } from './handlers.ts';
+
+const domain = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  enabled: z.boolean(),
+  tags: z.array(z.string()),
+  options,
+  links: selfLink,
+});
+const one = z.strictObject({ domain });
+
+export const domainRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/domains',
+    summary: 'List domains',
+    role: 'admin',
+    params: noParams,
+    query: anyQuery,
+    queryNames: ['name', 'enabled'],
+    replies: { 200: z.strictObject({ domains: z.array(domain), links: listLinks }) },
+    handle: listDomains,
+  }),
+  route({
+    method: 'POST',
+    path: '/domains',
+    summary: 'Create a domain',
+    role: 'admin',
+    params: noParams,
+    query: anyQuery,
+    body: z.looseObject({
+      domain: z.looseObject({
+        name: name255,
+        description: description.optional(),
+        enabled: enabled.optional(),
+        explicit_domain_id: someId.optional(),
+      }),
+    }),
+    replies: { 201: one },
+    handle: createDomain,
+  }),
+  route({
+    method: 'GET',
+    path: '/domains/{id}',
+    summary: 'Show a domain',
+    role: 'any',
+    params: idParams,
+    query: anyQuery,
+    replies: { 200: one },
+    handle: showDomain,
+  }),
+  route({
+    method: 'PATCH',
+    path: '/domains/{id}',
+    summary: 'Change a domain',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    body: z.looseObject({
+      domain: z.looseObject({
+        name: name255.optional(),
+        description: description.optional(),
+        enabled: enabled.optional(),
+      }),
+    }),
+    replies: { 200: one },
+    handle: updateDomain,
+  }),
+  route({
+    method: 'DELETE',
+    path: '/domains/{id}',
+    summary: 'Delete a disabled domain with its projects and users',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    replies: { 204: null },
+    handle: deleteDomain,
+  }),
+];

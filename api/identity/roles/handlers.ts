@@ -1,0 +1,98 @@
+import type { Selectable } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import type { Input, Reply } from '#api/http/route.ts';
+import { isDuplicateKey } from '#queues/database.ts';
+import type { IdentityRolesTable } from '#schema/tables.ts';
+import { duplicate, notFound } from '../errors.ts';
+import { identityOf, linksOf, newId } from '../fields.ts';
+
+type Row = Selectable<IdentityRolesTable>;
+type Query = Record<string, string>;
+type ById = Input<{ id: string }, Query, unknown>;
+
+interface Role {
+  readonly name?: string | undefined;
+  readonly description?: string | null | undefined;
+}
+
+export const roleView = ({ selfUrl }: RequestContext, row: Row) => ({
+  id: row.id,
+  name: row.name,
+  domain_id: null,
+  description: row.description,
+  options: {},
+  links: { self: `${selfUrl}/roles/${row.id}` },
+});
+
+export async function listRoles(
+  context: RequestContext,
+  { query: { name } }: Input<object, Query, unknown>,
+): Promise<Reply> {
+  identityOf(context);
+  const rows = await context.app.db
+    .selectFrom('identity_roles')
+    .selectAll()
+    .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
+    .orderBy('name')
+    .execute();
+  return {
+    status: 200,
+    body: { roles: rows.map((row) => roleView(context, row)), links: linksOf(context, '/roles') },
+  };
+}
+
+export async function showRole(context: RequestContext, { params }: ById): Promise<Reply> {
+  return { status: 200, body: { role: roleView(context, await findRole(context, params.id)) } };
+}
+
+export async function createRole(
+  context: RequestContext,
+  { body: { role } }: Input<object, Query, { role: Role & { name: string } }>,
+): Promise<Reply> {
+  const row: Row = { id: newId(context), name: role.name, description: role.description ?? null };
+  await stored(row, () =>
+    identityOf(context).change((trx) => trx.insertInto('identity_roles').values(row).execute()),
+  );
+  return { status: 201, body: { role: roleView(context, row) } };
+}
+
+export async function updateRole(
+  context: RequestContext,
+  { params, body: { role } }: Input<{ id: string }, Query, { role: Role }>,
+): Promise<Reply> {
+  const old = await findRole(context, params.id);
+  const { name = old.name, description = old.description } = role;
+  const row: Row = { id: old.id, name, description };
+  await stored(row, () =>
+    identityOf(context).change((trx) =>
+      trx.updateTable('identity_roles').set(row).where('id', '=', old.id).execute(),
+    ),
+  );
+  return { status: 200, body: { role: roleView(context, row) } };
+}
+
+export async function deleteRole(context: RequestContext, { params }: ById): Promise<Reply> {
+  const { id } = await findRole(context, params.id);
+  await identityOf(context).change((trx) => trx.deleteFrom('identity_roles').where('id', '=', id).execute());
+  return { status: 204 };
+}
+
+/** @throws ApiError 404 */
+export async function findRole(context: RequestContext, id: string): Promise<Row> {
+  identityOf(context);
+  const row = await context.app.db
+    .selectFrom('identity_roles')
+    .selectAll()
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (row === undefined) throw notFound('role', id);
+  return row;
+}
+
+async function stored(row: Row, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw isDuplicateKey(error) ? duplicate('role', `name ${row.name}`) : error;
+  }
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { description, listLinks, name255, options, selfLink } from '../fields.ts';
+import { createRole, deleteRole, listRoles, showRole, updateRole } from './handlers.ts';
+
+export const role = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  domain_id: z.null(),
+  description: z.string().nullable(),
+  options,
+  links: selfLink,
+});
+const one = z.strictObject({ role });
+
+export const roleRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/roles',
+    summary: 'List roles',
+    role: 'admin',
+    params: noParams,
+    query: anyQuery,
+    queryNames: ['name'],
+    replies: { 200: z.strictObject({ roles: z.array(role), links: listLinks }) },
+    handle: listRoles,
+  }),
+  route({
+    method: 'POST',
+    path: '/roles',
+    summary: 'Create a role',
+    role: 'admin',
+    params: noParams,
+    query: anyQuery,
+    body: z.looseObject({ role: z.looseObject({ name: name255, description: description.optional() }) }),
+    replies: { 201: one },
+    handle: createRole,
+  }),
+  route({
+    method: 'GET',
+    path: '/roles/{id}',
+    summary: 'Show a role',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    replies: { 200: one },
+    handle: showRole,
+  }),
+  route({
+    method: 'PATCH',
+    path: '/roles/{id}',
+    summary: 'Change a role',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    body: z.looseObject({
+      role: z.looseObject({ name: name255.optional(), description: description.optional() }),
+    }),
+    replies: { 200: one },
+    handle: updateRole,
+  }),
+  route({
+    method: 'DELETE',
+    path: '/roles/{id}',
+    summary: 'Delete a role',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    replies: { 204: null },
+    handle: deleteRole,
+  }),
+];

@@ -1,0 +1,192 @@
+import type { Selectable } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import type { Input, Reply } from '#api/http/route.ts';
+import { isDuplicateKey } from '#queues/database.ts';
+import type { ProjectId, UserId } from '#schema/ids.ts';
+import type { IdentityUsersTable } from '#schema/tables.ts';
+import { findDomain } from '../domains/handlers.ts';
+import { duplicate, forbidden, notFound } from '../errors.ts';
+import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
+import { projectView } from '../projects/handlers.ts';
+import { mayAdminister, sessionOf } from '../who.ts';
+
+type Row = Selectable<IdentityUsersTable>;
+type Query = Record<string, string>;
+type ById = Input<{ id: string }, Query, unknown>;
+
+/** What a client may set. */
+interface User {
+  readonly name?: string | undefined;
+  readonly description?: string | null | undefined;
+  readonly email?: string | null | undefined;
+  readonly default_project_id?: string | null | undefined;
+  readonly enabled?: boolean | undefined;
+  readonly password?: string | null | undefined;
+}
+
+const view = ({ selfUrl }: RequestContext, row: Row) => ({
+  id: row.id,
+  name: row.name,
+  domain_id: row.domain_id,
+  enabled: row.enabled === 1,
+  ...(row.description !== null && { description: row.description }),
+  ...(row.email !== null && { email: row.email }),
+  ...(row.default_project_id !== null && { default_project_id: row.default_project_id }),
+  password_expires_at: null,
+  options: {},
+  links: { self: `${selfUrl}/users/${row.id}` },
+});
+
+export async function listUsers(
+  context: RequestContext,
+  { query }: Input<object, Query, unknown>,
+): Promise<Reply> {
+  identityOf(context);
+  const { name, domain_id: domain } = query;
+  const enabled = flagFilter(query['enabled']);
+  const rows = await context.app.db
+    .selectFrom('identity_users')
+    .selectAll()
+    .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
+    .$if(domain !== undefined, (select) => select.where('domain_id', '=', domain ?? ''))
+    .$if(enabled !== undefined, (select) => select.where('enabled', '=', enabled ?? 1))
+    .orderBy('name')
+    .execute();
+  return {
+    status: 200,
+    body: { users: rows.map((row) => view(context, row)), links: linksOf(context, '/users') },
+  };
+}
+
+export async function showUser(context: RequestContext, { params: { id } }: ById): Promise<Reply> {
+  identityOf(context);
+  checkOwn(context, id, 'get_user');
+  return { status: 200, body: { user: view(context, await findUser(context, id)) } };
+}
+
+export async function createUser(
+  context: RequestContext,
+  { body }: Input<object, Query, { user: User & { name: string; domain_id?: string | undefined } }>,
+): Promise<Reply> {
+  const { user } = body;
+  const identity = identityOf(context);
+  const domain = await findDomain(context, user.domain_id ?? (await sessionOf(context)).userDomain.id);
+  const row: Row = {
+    id: newId(context) as UserId,
+    domain_id: domain.id,
+    name: user.name,
+    description: user.description ?? null,
+    email: user.email ?? null,
+    enabled: (user.enabled ?? true) ? 1 : 0,
+    default_project_id: user.default_project_id ?? null,
+    password: user.password == null ? null : await identity.passwords.hash(user.password),
+    epoch: 0,
+    failures: 0,
+    locked_until: null,
+  };
+  await stored(row, () => identity.change((trx) => trx.insertInto('identity_users').values(row).execute()));
+  return { status: 201, body: { user: view(context, row) } };
+}
+
+/** A new password, and being disabled, end all of a user's tokens; a new password, and being enabled, end a lock-out. */
+export async function updateUser(
+  context: RequestContext,
+  { params, body: { user } }: Input<{ id: string }, Query, { user: User }>,
+): Promise<Reply> {
+  const old = await findUser(context, params.id);
+  const identity = identityOf(context);
+  const password =
+    user.password === undefined
+      ? old.password
+      : user.password === null
+        ? null
+        : await identity.passwords.hash(user.password);
+  const wanted = {
+    name: user.name ?? old.name,
+    description: user.description === undefined ? old.description : user.description,
+    email: user.email === undefined ? old.email : user.email,
+    default_project_id:
+      user.default_project_id === undefined ? old.default_project_id : user.default_project_id,
+    enabled: user.enabled === undefined ? old.enabled : user.enabled ? (1 as const) : (0 as const),
+    password,
+  };
+  const endsTokens = user.password !== undefined || user.enabled === false;
+  const unlocks = user.password !== undefined || user.enabled === true;
+  await stored({ ...old, ...wanted }, () =>
+    identity.change((trx) =>
+      trx
+        .updateTable('identity_users')
+        .set(wanted)
+        .$if(endsTokens, (update) => update.set((eb) => ({ epoch: eb('epoch', '+', 1) })))
+        .$if(unlocks, (update) => update.set({ failures: 0, locked_until: null }))
+        .where('id', '=', old.id)
+        .execute(),
+    ),
+  );
+  return { status: 200, body: { user: view(context, { ...old, ...wanted }) } };
+}
+
+export async function deleteUser(context: RequestContext, { params }: ById): Promise<Reply> {
+  const { id } = await findUser(context, params.id);
+  await identityOf(context).change((trx) => trx.deleteFrom('identity_users').where('id', '=', id).execute());
+  return { status: 204 };
+}
+
+export async function listProjectsOfUser(context: RequestContext, { params: { id } }: ById): Promise<Reply> {
+  identityOf(context);
+  checkOwn(context, id, 'list_user_projects');
+  await findUser(context, id);
+  return { status: 200, body: await projectsOf(context, id, `/users/${id}/projects`) };
+}
+
+/** Those that the user has a role in, and can work in. */
+export async function projectsOf(context: RequestContext, user: string, path: string) {
+  const rows = await context.app.db
+    .selectFrom('identity_projects as project')
+    .selectAll('project')
+    .where('project.enabled', '=', 1)
+    .where('project.id', 'in', (from) =>
+      from
+        .selectFrom('identity_assignments')
+        .select('scope_id')
+        .where('user_id', '=', user as UserId)
+        .where('scope', '=', 'project')
+        .$castTo<{ scope_id: ProjectId }>(),
+    )
+    .orderBy('project.name')
+    .execute();
+  return { projects: rows.map((row) => projectView(context, row)), links: linksOf(context, path) };
+}
+
+export async function listGroups(context: RequestContext, { params: { id } }: ById): Promise<Reply> {
+  identityOf(context);
+  checkOwn(context, id, 'list_groups_for_user');
+  await findUser(context, id);
+  return { status: 200, body: { groups: [], links: linksOf(context, `/users/${id}/groups`) } };
+}
+
+/** @throws ApiError 403 for anybody but the user and administrators. */
+function checkOwn({ caller }: RequestContext, user: string, action: string): void {
+  if (caller.userId !== user && !mayAdminister(caller)) throw forbidden(`identity:${action}`);
+}
+
+/** @throws ApiError 404 */
+export async function findUser(context: RequestContext, id: string): Promise<Row> {
+  identityOf(context);
+  const row = await context.app.db
+    .selectFrom('identity_users')
+    .selectAll()
+    .where('id', '=', id as UserId)
+    .executeTakeFirst();
+  if (row === undefined) throw notFound('user', id);
+  return row;
+}
+
+async function stored(row: Row, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isDuplicateKey(error)) throw error;
+    throw duplicate('user', `name ${row.name} at domain ID ${row.domain_id}`);
+  }
+}
