@@ -29,6 +29,7 @@ export type StoppingPoint =
   | 'volume.allocated'
   | 'copy.begun'
   | 'copy.whole'
+  | 'replace.swapping'
   | 'image.fetching'
   | 'upload.sending'
   | 'absent.unexported'

@@ -15,6 +15,7 @@ const STORED_KINDS = [
   'imagedeleting',
   'copying',
   'deleting',
+  'replacing',
   'foreign',
 ] as const;
 /** What may be removed by its kind and id alone; copies of images are the agent's own business. */

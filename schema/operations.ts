@@ -1,8 +1,16 @@
 /** Operations: what a flow is asked for. Everything else a flow reads from MySQL when it runs. */
-import type { AttachmentId, PoolName, SnapshotId, VolumeId } from './ids.ts';
+import type {
+  AttachmentId,
+  BackupId,
+  HostName,
+  PoolName,
+  SnapshotId,
+  VolumeId,
+  VolumeTypeId,
+} from './ids.ts';
 import type { RemovableKind } from './inventory.ts';
 import type { Iotune } from './iotune.ts';
-import type { DiskFormat, VolumeSource } from './tasks.ts';
+import type { DiskFormat, ImageSource, VolumeSource } from './tasks.ts';
 
 export interface OperationInputs {
   /**
@@ -10,7 +18,8 @@ export interface OperationInputs {
    * for it.
    */
   'volume.create': { source?: VolumeSource; pool?: PoolName; awaited?: true };
-  'volume.delete': Record<string, never>;
+  /** `groupId`: its group goes with the last of its volumes. */
+  'volume.delete': { groupId?: GroupId };
   /** Plug an attachment into a guest that one of our compute agents runs. */
   'volume.attach': { device: string | null };
   /** `serverGone`: its server is being deleted; then the volume may be marked to go with it. */
@@ -22,14 +31,15 @@ export interface OperationInputs {
   'qos.apply': { before: Iotune };
   /**
    * Export for a client that connects by itself (Cinder's attachments API with a connector). `createdHere`: the same
-   * request made the attachment, so a failure takes it away again.
+   * request made the attachment, so a failure takes it away again. `attached`: it had been noted as attached, and stays so.
    */
-  'attachment.export': { createdHere: boolean };
-  /** Take such an attachment away again. */
-  'attachment.revoke': Record<string, never>;
+  'attachment.export': { createdHere: boolean; attached?: true };
+  /** Take such an attachment away again. `keeps`: the export alone; what has been noted as attached stays. */
+  'attachment.revoke': { keeps?: true };
   /** Snapshots are operations of the volume that they are of. */
-  'snapshot.create': { snapshotId: SnapshotId };
-  'snapshot.delete': { snapshotId: SnapshotId };
+  /** `groupSnapshotId`: the group snapshot that it is made, or goes, with. */
+  'snapshot.create': { snapshotId: SnapshotId; groupSnapshotId?: GroupSnapshotId };
+  'snapshot.delete': { snapshotId: SnapshotId; groupSnapshotId?: GroupSnapshotId };
   /** Upload the volume to an image that the same request made. */
   'volume.upload': { imageId: string; diskFormat: DiskFormat };
   /** Servers are operations of their root volume; the attachment is the root volume's. */
@@ -51,7 +61,38 @@ export interface OperationInputs {
   'volume.manage': { name: string; pool: PoolName };
   /** Forget the volume and leave its data, under that name. */
   'volume.unmanage': { name: string };
+  /** Write the newest snapshot's data over the volume. */
+  'volume.revert': { snapshotId: SnapshotId };
+  /** Write an image's data over the volume; `metadata` is its `volume_image_metadata` from then on. */
+  'volume.reimage': { image: ImageSource; metadata: Readonly<Record<string, string>> };
+  /** Give the volume another type, and where that asks for it another pool. */
+  'volume.retype': MoveInput;
+  /** Move the volume to another pool. */
+  'volume.migrate': MoveInput;
+  /** Take what lies there under that name for a snapshot of the volume. */
+  'snapshot.manage': { snapshotId: SnapshotId; name: string };
+  /** Forget the snapshot and leave its data, under that name. */
+  'snapshot.unmanage': { snapshotId: SnapshotId; name: string };
+  /** Of the volume as it is, or of a snapshot; where its volume lies. */
+  'backup.create': { data: BackupData; pool: PoolName; snapshotId: SnapshotId | null };
+  /** `host`: an agent that has the backup's store; null: it never had data. */
+  'backup.delete': { data: BackupData; host: HostName | null };
+  /** Look whether an imported backup's data are there. */
+  'backup.import': { data: BackupData; host: HostName };
+  /** An operation of the volume that is written over. */
+  'backup.restore': { data: BackupData; backupId: BackupId };
   'server.power': { serverId: string; action: 'start' | 'stop' | 'reboot' | 'hard-reboot' };
+}
+
+export interface MoveInput {
+  /** The type that the volume gets; without it the volume keeps the one that it has. */
+  readonly type?: { readonly id: VolumeTypeId; readonly multiattach: boolean };
+  /** The only pool that will do; without it placement chooses one, where it must be another. */
+  readonly pool?: PoolName;
+  /** `never`: the volume must stay where it is. */
+  readonly policy: 'never' | 'on-demand';
+  /** With which the other agent logs in to read it; the secret is sealed. */
+  readonly account: { readonly username: string; readonly secret: string };
 }
 
 /** What a repair does; further facts it reads from MySQL under the volume's lock. */
@@ -62,6 +103,23 @@ export type RepairInput =
   | { what: 'unplug'; host: string; serverId: string }
   | { what: 'disconnect'; host: string }
   | { what: 'remove'; host: string; backend: string; kind: RemovableKind; id: string };
+
+/** Where a backup's data are: in which store, under which names. */
+export interface BackupData {
+  readonly store: string;
+  readonly repository: string;
+  readonly dataId: string;
+}
+
+/** What a backup knows of its volume besides the data; a volume made from it has that too. */
+export interface BackedUpVolume {
+  readonly bootable: boolean;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly imageMetadata: Readonly<Record<string, string>> | null;
+}
+
+/** Operations that hold a backup, not its volume. */
+export type BackupOperationKind = 'backup.create' | 'backup.delete' | 'backup.import';
 
 /** A volume that a server has from its making on, besides its root. */
 export interface DataVolume {

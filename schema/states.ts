@@ -20,12 +20,27 @@ export const VOLUME_TRANSITIONS = {
     'maintenance',
     'downloading',
     'awaiting-transfer',
+    'backing-up',
+    'restoring-backup',
   ],
+  // A backup's operations hold the backup: what the volume's own do meanwhile leaves this to them.
+  'backing-up': ['available', 'in-use', 'reserved', 'attaching'],
+  'restoring-backup': ['available', 'error_restoring'],
+  error_restoring: ['deleting', 'available'],
   // Offered to another project, until that accepts it or the offer is withdrawn.
   'awaiting-transfer': ['available'],
   reserved: ['attaching', 'in-use', 'available', 'error', 'downloading'],
   attaching: ['in-use', 'reserved', 'available', 'error'],
-  'in-use': ['detaching', 'extending', 'reserved', 'attaching', 'available', 'uploading', 'retyping'],
+  'in-use': [
+    'detaching',
+    'extending',
+    'reserved',
+    'attaching',
+    'available',
+    'uploading',
+    'retyping',
+    'backing-up',
+  ],
   detaching: ['available', 'in-use', 'reserved', 'attaching', 'error'],
   extending: ['available', 'in-use', 'reserved', 'attaching', 'error_extending'],
   uploading: ['available', 'in-use', 'reserved', 'attaching'],
@@ -56,7 +71,8 @@ export function volumeStatusesBefore(to: VolumeStatus): VolumeStatus[] {
 /** Cinder's snapshot statuses. */
 export const SNAPSHOT_TRANSITIONS = {
   creating: ['available', 'error'],
-  available: ['deleting', 'restoring', 'unmanaging'],
+  available: ['deleting', 'restoring', 'unmanaging', 'backing-up'],
+  'backing-up': ['available'],
   restoring: ['available'],
   deleting: ['error_deleting'],
   unmanaging: ['error_unmanaging'],
@@ -67,10 +83,11 @@ export const SNAPSHOT_TRANSITIONS = {
 
 export type SnapshotStatus = keyof typeof SNAPSHOT_TRANSITIONS;
 
+export const SNAPSHOT_STATUSES = Object.keys(SNAPSHOT_TRANSITIONS) as readonly SnapshotStatus[];
+
 /** The statuses from which a snapshot may get to `to`. */
 export function snapshotStatusesBefore(to: SnapshotStatus): SnapshotStatus[] {
-  const all = Object.keys(SNAPSHOT_TRANSITIONS) as SnapshotStatus[];
-  return all.filter((from) => (SNAPSHOT_TRANSITIONS[from] as readonly string[]).includes(to));
+  return SNAPSHOT_STATUSES.filter((from) => (SNAPSHOT_TRANSITIONS[from] as readonly string[]).includes(to));
 }
 
 /** Statuses of Cinder's groups and group snapshots: what their volumes and snapshots, as they are, make of them. */
@@ -83,6 +100,24 @@ export type GroupStatus =
   | 'error'
   | 'error_deleting';
 export type GroupSnapshotStatus = GroupStatus;
+
+/** Cinder's backup statuses. */
+const BACKUP_TRANSITIONS = {
+  creating: ['available', 'error', 'deleting'],
+  available: ['restoring', 'deleting', 'error'],
+  restoring: ['available', 'error', 'deleting'],
+  error: ['deleting', 'available'],
+  deleting: ['error_deleting'],
+  error_deleting: ['deleting', 'available', 'error'],
+} as const satisfies Transitions;
+
+export type BackupStatus = keyof typeof BACKUP_TRANSITIONS;
+
+/** The statuses from which a backup may get to `to`. */
+export function backupStatusesBefore(to: BackupStatus): BackupStatus[] {
+  const all = Object.keys(BACKUP_TRANSITIONS) as BackupStatus[];
+  return all.filter((from) => (BACKUP_TRANSITIONS[from] as readonly string[]).includes(to));
+}
 
 /** Glance's image statuses that this project uses. */
 export const IMAGE_TRANSITIONS = {

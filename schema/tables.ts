@@ -183,6 +183,8 @@ export interface ServicesTable {
   availability_zone: string;
   disabled: Generated<Flag>;
   disabled_reason: string | null;
+  /** Frozen by an administrator: disabled until it is thawed. */
+  frozen: Generated<Flag>;
   version: string;
   /** Differs after each start of the process: a new one asks for its exports to be restored. */
   boot_id: string;

@@ -48,13 +48,31 @@ const imageSource = z.strictObject({
 });
 export type ImageSource = z.infer<typeof imageSource>;
 
+/** Where a backup's data are: in which store, under which names. */
+const backupData = {
+  store: z.string(),
+  repository: uuid,
+  dataId: uuid,
+};
+
+const fromSnapshot = z.strictObject({ kind: z.literal('snapshot'), snapshotId: uuid, volumeId: uuid });
+const fromImage = z.strictObject({ kind: z.literal('image'), image: imageSource });
+
 /** What a new volume holds at first; a volume or a snapshot lies on the same backend. */
 const volumeSource = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('volume'), volumeId: uuid }),
-  z.strictObject({ kind: z.literal('snapshot'), snapshotId: uuid, volumeId: uuid }),
-  z.strictObject({ kind: z.literal('image'), image: imageSource }),
+  fromSnapshot,
+  fromImage,
+  z.strictObject({ kind: z.literal('backup'), backupId: uuid, ...backupData }),
 ]);
 export type VolumeSource = z.infer<typeof volumeSource>;
+
+/** Where a volume lies that is to lie in another backend as well: in one of the same agent, or behind another's export. */
+const copySource = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('local'), backend: z.string() }),
+  z.strictObject({ kind: z.literal('export'), connection, initiator: z.string() }),
+]);
+export type CopySource = z.infer<typeof copySource>;
 
 /** How a compute agent reaches an export and plugs it in. */
 const plug = {
@@ -132,10 +150,86 @@ export const TASKS = {
     input: z.strictObject({ ...stored, name: z.string() }),
     output: z.strictObject({}),
   },
+  /**
+   * Make sure that the volume lies in this backend too, whole, with the data that it has elsewhere, where nobody writes to it:
+   * they are copied and then compared byte by byte. One that is there is left alone.
+   */
+  'volume.copy': {
+    agent: 'storage',
+    input: z.strictObject({
+      ...stored,
+      sizeGib: z.number().int().positive(),
+      from: copySource,
+      /** For an export. */
+      chap: chap.optional(),
+    }),
+    output: z.strictObject({ sizeBytes: z.number() }),
+  },
+  /**
+   * Give the volume the data of a snapshot of its own, or of an image, and zeroes after them. What it has had is gone only once
+   * they are all there; a run that was cut short goes on where it was. Refuses while the volume is exported.
+   */
+  'volume.rewrite': {
+    agent: 'storage',
+    input: z.strictObject({
+      ...stored,
+      sizeGib: z.number().int().positive(),
+      source: z.discriminatedUnion('kind', [fromSnapshot, fromImage]),
+    }),
+    output: z.strictObject({}),
+  },
+  /** As `volume.adopt`, for a snapshot of this volume, of this size. */
+  'snapshot.adopt': {
+    agent: 'storage',
+    input: z.strictObject({
+      ...stored,
+      snapshotId: uuid,
+      name: z.string(),
+      sizeGib: z.number().int().positive(),
+    }),
+    output: z.strictObject({}),
+  },
+  /** As `volume.release`, for a snapshot. */
+  'snapshot.release': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, snapshotId: uuid, name: z.string() }),
+    output: z.strictObject({}),
+  },
   /** Write the volume's data, in this format, to the image service as the data of an image that is `queued` there. */
   'volume.upload': {
     agent: 'storage',
     input: z.strictObject({ ...stored, imageId: uuid, diskFormat: z.enum(DISK_FORMATS) }),
+    output: z.strictObject({}),
+  },
+  /**
+   * Back up the volume, or one of its snapshots, as it is at one moment; data that are there whole are left as they are.
+   * Answers how many pieces it added to the store.
+   */
+  'backup.ensure': {
+    agent: 'storage',
+    input: z.strictObject({
+      ...stored,
+      ...backupData,
+      snapshotId: uuid.nullable(),
+      sizeGib: z.number().int(),
+    }),
+    output: z.strictObject({ objects: z.number().int().nonnegative() }),
+  },
+  /** Remove a backup's data, and what of the store no other backup needs; missing is success. */
+  'backup.absent': { agent: 'storage', input: z.strictObject(backupData), output: z.strictObject({}) },
+  /** Look whether the data of a backup are there, and of this size. */
+  'backup.find': {
+    agent: 'storage',
+    input: z.strictObject({ ...backupData, sizeGib: z.number().int() }),
+    output: z.strictObject({}),
+  },
+  /**
+   * Give the volume a backup's data, and zeroes after them; it keeps what it has until they are all there. Refuses while the
+   * volume is exported to somebody.
+   */
+  'backup.restore': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, ...backupData, sizeGib: z.number().int() }),
     output: z.strictObject({}),
   },
   /**

@@ -5,6 +5,7 @@ import { ownKeys } from '#queues/secrets.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import { REDIS_SETTINGS, readSettings, redisUrl, SETTINGS } from '#schema/settings.ts';
 import { type BackendConfig, backends } from './backends/config.ts';
+import { BACKUP_SETTINGS, type BackupConfig, backupConfigOf } from './backups/config.ts';
 import { IMAGE_SETTINGS, type ImageServiceConfig, imageServiceOf } from './images/config.ts';
 
 export interface StorageConfig {
@@ -24,6 +25,8 @@ export interface StorageConfig {
   readonly imageService: ImageServiceConfig | null;
   /** Room for one fetched image per volume that is being made from one; emptied at the first. */
   readonly imageDir: string;
+  /** Null: this host makes no backups and restores none. */
+  readonly backups: BackupConfig | null;
 }
 
 /** `address:port`; IPv6 in brackets. */
@@ -62,6 +65,7 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
       BLOCKYARD_ISCSI_PORTAL: portals,
       BLOCKYARD_IQN_PREFIX: iqnPrefix,
       ...IMAGE_SETTINGS,
+      ...BACKUP_SETTINGS,
     },
     variables,
   );
@@ -82,6 +86,7 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
     portals: env.BLOCKYARD_ISCSI_PORTAL,
     iqnPrefix: env.BLOCKYARD_IQN_PREFIX,
     imageService: imageServiceOf(env),
+    backups: backupConfigOf(env),
     imageDir: `${env.BLOCKYARD_IMAGE_CONVERSION_DIR ?? `${env.BLOCKYARD_STATE_DIR}/storage`}/image-conversion`,
   };
 }

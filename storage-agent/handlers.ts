@@ -1,8 +1,12 @@
 import type { Handlers } from '#agent/handlers.ts';
 import type { Secrets } from '#queues/secrets.ts';
 import { reach } from '#queues/stopping-points.ts';
-import { type Acl, TaskError, type VolumeSource } from '#schema/tasks.ts';
-import { type Backend, type Content, GIB } from './backends/backend.ts';
+import { type Acl, type CopySource, TaskError, type VolumeSource } from '#schema/tasks.ts';
+import { type Backend, type Content, GIB, type ImageContent } from './backends/backend.ts';
+import { contentOfBackup } from './backups/content.ts';
+import { backupHandlers } from './backups/handlers.ts';
+import type { BackupStore } from './backups/store.ts';
+import type { Disks } from './images/disks.ts';
 import type { Images } from './images/images.ts';
 import type { ClearAcl, Device, ExportState, Target } from './targets/target.ts';
 
@@ -12,8 +16,12 @@ export interface StorageDeps {
   readonly target: Target;
   /** Opens the CHAP secrets, which are sealed with the volume id as context. */
   readonly secrets: Pick<Secrets, 'decrypt'>;
+  /** Copies what lies elsewhere. */
+  readonly disks: Disks;
   /** Without it, what concerns images is refused. */
   readonly images?: Images;
+  /** Without it, what concerns backups is refused. */
+  readonly backups?: BackupStore;
 }
 
 /** What a storage agent does for each task (schema/tasks.ts). Every one may run twice, or after a crash half-way. */
@@ -21,7 +29,9 @@ export function createStorageHandlers({
   backends,
   target,
   secrets,
+  disks,
   images,
+  backups,
 }: StorageDeps): Handlers<'storage'> {
   const backendOf = (name: string): Backend => {
     const backend = backends.get(name);
@@ -55,13 +65,47 @@ export function createStorageHandlers({
       throw new TaskError('refused', 'this storage host has no BLOCKYARD_IMAGE_URL to get images from');
     return images;
   };
+  const storeOf = (): BackupStore => {
+    if (backups === undefined)
+      throw new TaskError('refused', 'this storage host has no BLOCKYARD_BACKUP_REPOSITORY');
+    return backups;
+  };
   const contentOf = (source: VolumeSource, signal: AbortSignal): Content => {
     if (source.kind === 'volume') return { kind: 'volume', volumeId: source.volumeId, inUse };
     if (source.kind === 'snapshot') return { kind: 'snapshot', snapshotId: source.snapshotId };
+    if (source.kind === 'backup') {
+      const { store, repository, dataId } = source;
+      return { kind: 'image', image: contentOfBackup(storeOf(), { store, repository, dataId }, signal) };
+    }
     return { kind: 'image', image: withImages().content(source.image, signal) };
   };
 
+  /** An export that nobody uses holds its device all the same. */
+  const closed = async (volumeId: string): Promise<void> => {
+    const state = await target.find(volumeId);
+    if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
+    if (state !== null) await target.absent(volumeId, null);
+  };
+  const openerOf = (
+    volumeId: string,
+    from: CopySource,
+    chap: Acl['chap'] | undefined,
+  ): ImageContent['open'] => {
+    if (from.kind === 'local') {
+      const source = backendOf(from.backend);
+      return (_atMost, work) =>
+        source.read(volumeId, inUse, async (path, sizeBytes) =>
+          work(await disks.opened({ path }, sizeBytes)),
+        );
+    }
+    if (chap === undefined) throw new TaskError('invalid', 'an export is read with an account');
+    const { initiator, username, secret } = open(volumeId, { initiator: from.initiator, chap });
+    return (_atMost, work) =>
+      disks.overIscsi({ volumeId, connection: from.connection, initiator, username, secret }, work);
+  };
+
   return {
+    ...backupHandlers({ backendOf, inUse, closed, storeOf }),
     async 'volume.ensure'({ volumeId, backend, sizeGib, source }, { signal }) {
       const content = source === undefined ? undefined : contentOf(source, signal);
       return { sizeBytes: await backendOf(backend).ensure(volumeId, sizeGib * GIB, content) };
@@ -75,11 +119,33 @@ export function createStorageHandlers({
     },
     async 'volume.absent'({ volumeId, backend }) {
       const place = backendOf(backend);
-      const state = await target.find(volumeId);
-      if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
-      if (state !== null) await target.absent(volumeId, null);
+      await closed(volumeId);
       await reach('absent.unexported');
       await place.absent(volumeId);
+      return {};
+    },
+    async 'volume.copy'({ volumeId, backend, sizeGib, from, chap }) {
+      const image = { id: volumeId, digest: null, open: openerOf(volumeId, from, chap) };
+      return {
+        sizeBytes: await backendOf(backend).ensure(volumeId, sizeGib * GIB, { kind: 'image', image }),
+      };
+    },
+    async 'volume.rewrite'({ volumeId, backend, sizeGib, source }, { signal }) {
+      const place = backendOf(backend);
+      await closed(volumeId);
+      const content =
+        source.kind === 'image'
+          ? ({ kind: 'image', image: withImages().content(source.image, signal) } as const)
+          : ({ kind: 'snapshot', snapshotId: source.snapshotId } as const);
+      await place.rewrite(volumeId, sizeGib * GIB, content);
+      return {};
+    },
+    async 'snapshot.adopt'({ volumeId, backend, snapshotId, name, sizeGib }) {
+      await backendOf(backend).adoptSnapshot(volumeId, snapshotId, name, sizeGib * GIB);
+      return {};
+    },
+    async 'snapshot.release'({ backend, snapshotId, name }) {
+      await backendOf(backend).releaseSnapshot(snapshotId, name);
       return {};
     },
     async 'snapshot.ensure'({ volumeId, backend, snapshotId }) {
@@ -118,9 +184,7 @@ export function createStorageHandlers({
     },
     async 'volume.release'({ volumeId, backend, name }) {
       const place = backendOf(backend);
-      const state = await target.find(volumeId);
-      if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
-      if (state !== null) await target.absent(volumeId, null);
+      await closed(volumeId);
       await place.release(volumeId, name);
       return {};
     },

@@ -7,13 +7,16 @@ import { observeProcess } from '#queues/observe-process.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
 import { openBackends } from './backends/open.ts';
+import { openBackups } from './backups/open.ts';
 import { readStorageConfig } from './config.ts';
 import { createStorageHandlers } from './handlers.ts';
+import { createDisks } from './images/disks.ts';
 import { forgetGoneImages } from './images/forget.ts';
 import { openImages } from './images/open.ts';
+import { createQemuImg } from './images/qemu-img.ts';
 import { storageLister } from './inventory.ts';
 import { noteSpace, watchExports } from './metrics.ts';
-import { storageReport } from './report.ts';
+import { storageReport, withStore } from './report.ts';
 import { openTarget } from './targets/open.ts';
 
 const log = (line: string): void => console.error(line);
@@ -30,6 +33,10 @@ const backends = await openBackends(config.backends, systemRunner);
 const images = openImages(config, systemRunner);
 const { target, ...daemon } = await openTarget(config);
 watchExports(target);
+const backups =
+  config.backups === null
+    ? undefined
+    : openBackups(config.backups, { runner: systemRunner, stateDir: config.stateDir, log }, () => void agent?.reportNow());
 // A new id at each start, and at each start of the target: the conductor then has every export ensured again.
 const started = systemIds.uuid();
 const bootId = async (): Promise<string> =>
@@ -47,7 +54,9 @@ const agent = await startAgent({
     backends: new Map(backends.map(({ config, backend }) => [config.name, backend])),
     target,
     secrets: unrecorded(createSecrets(config.keys)),
+    disks: createDisks(createQemuImg(systemRunner), config.stateDir),
     ...(images === undefined ? {} : { images }),
+    ...(backups === undefined ? {} : { backups: backups.store }),
   }),
   report: async () => ({
     kind: 'storage',
@@ -55,7 +64,8 @@ const agent = await startAgent({
     bootId: await bootId(),
     version: VERSION,
     availabilityZone: config.availabilityZone,
-    pools: noteSpace(await storageReport(backends, log)),
+    pools: noteSpace(await storageReport(backends, backups?.found(), log)),
+    ...withStore(backups?.found()),
   }),
   log,
 });

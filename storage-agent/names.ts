@@ -3,8 +3,8 @@ import { TaskError } from '#schema/tasks.ts';
 
 /**
  * What a piece of storage is, as the first part of its name on disk: a volume, one that is not whole yet, a snapshot, the
- * cached data of an image, what stands still while it is copied, and what is being wiped. Images have kinds of their own for what is
- * not whole: users choose images' ids, and could choose a volume's.
+ * cached data of an image, what stands still while it is copied, what is being wiped, and what is whole and takes a volume's
+ * place. Images have kinds of their own for what is not whole: users choose images' ids, and could choose a volume's.
  */
 export type Kind =
   | 'volume'
@@ -14,7 +14,8 @@ export type Kind =
   | 'imagefilling'
   | 'imagedeleting'
   | 'copying'
-  | 'deleting';
+  | 'deleting'
+  | 'replacing';
 
 /**
  * `<kind>-<id>`.
@@ -25,7 +26,12 @@ export function nameOf(kind: Kind, id: string): string {
   return `${kind}-${id.toLowerCase()}`;
 }
 
-const WHAT: Partial<Record<Kind, string>> = { filling: 'volume', copying: 'volume', deleting: 'volume' };
+const WHAT: Partial<Record<Kind, string>> = {
+  filling: 'volume',
+  copying: 'volume',
+  deleting: 'volume',
+  replacing: 'volume',
+};
 
 /** The volume's name on disk and in target names, as Cinder has it: `volume-<id>`. @throws as `nameOf` */
 export function volumeName(volumeId: string): string {
@@ -49,6 +55,7 @@ const KINDS = Object.keys({
   imagedeleting: 0,
   copying: 0,
   deleting: 0,
+  replacing: 0,
 } satisfies Record<Kind, 0>);
 
 /** What a name of ours stands for (LVM's `_snapshot-…` too), or null for every other name. */

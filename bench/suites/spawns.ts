@@ -17,6 +17,8 @@ import { startTgtd } from '#stack/servers/tgtd.ts';
 import { openBackends } from '#storage-agent/backends/open.ts';
 import { readStorageConfig } from '#storage-agent/config.ts';
 import { createStorageHandlers } from '#storage-agent/handlers.ts';
+import { createDisks } from '#storage-agent/images/disks.ts';
+import { createQemuImg } from '#storage-agent/images/qemu-img.ts';
 import { openTarget } from '#storage-agent/targets/open.ts';
 import { median } from '../statistics.ts';
 import type { Row } from '../table.ts';
@@ -62,6 +64,7 @@ export async function spawns(): Promise<Row[]> {
     backends: new Map(opened.map(({ config, backend }) => [config.name, backend])),
     target,
     secrets,
+    disks: createDisks(createQemuImg(runner), dir),
   });
   const compute = libvirtHypervisor(readComputeConfig(env), companion, NOTHING_PENDING, () => undefined);
 

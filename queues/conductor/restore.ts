@@ -95,6 +95,18 @@ const OFFSET: { readonly [K in OperationKind]: number } = {
   'volume.repair': 0,
   'volume.manage': 0,
   'volume.unmanage': -1,
+  'volume.revert': -1,
+  'volume.reimage': -1,
+  // In use it is only told another type; one that moves has nobody who must come back.
+  'volume.retype': 0,
+  'volume.migrate': -1,
+  'snapshot.manage': 0,
+  'snapshot.unmanage': 0,
+  // These hold their backup.
+  'backup.create': 0,
+  'backup.delete': 0,
+  'backup.import': 0,
+  'backup.restore': -1,
   'server.create': 1,
   'server.delete': 0,
   'server.power': 0,

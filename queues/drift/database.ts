@@ -11,7 +11,12 @@ export const RESERVING: ReadonlySet<string> = new Set([
   'volume.unmanage',
   'snapshot.create',
   'snapshot.delete',
+  'snapshot.manage',
+  'snapshot.unmanage',
 ]);
+
+/** They take room in a pool that their volume's row does not name yet. */
+const MOVING: ReadonlySet<string> = new Set(['volume.retype', 'volume.migrate']);
 
 /** Compares MySQL with itself: sums, marks and statuses. */
 export function compareDatabase(rows: Rows): Finding[] {
@@ -28,6 +33,7 @@ export function compareDatabase(rows: Rows): Finding[] {
 
 function comparePools(rows: Rows): Finding[] {
   const open = [...rows.operations.values()].filter(({ state }) => isOpen(state));
+  if (open.some(({ kind }) => MOVING.has(kind))) return [];
   const moving = new Set(
     open.flatMap(({ kind, volume_id }) =>
       RESERVING.has(kind) ? (rows.volumes.get(volume_id)?.pool ?? []) : [],
@@ -91,19 +97,32 @@ const WORKING: ReadonlySet<string> = new Set([
   'deleting',
   'managing',
   'unmanaging',
+  'reverting',
+  'retyping',
+  'maintenance',
+  'downloading',
+  'backing-up',
+  'restoring-backup',
 ]);
 
 /** What became of the data in these nobody can tell from attachments: delete the volume, by force if need be. */
-const UNSETTLED: ReadonlySet<string> = new Set(['creating', 'managing', 'deleting']);
+const UNSETTLED: ReadonlySet<string> = new Set([
+  'creating',
+  'managing',
+  'deleting',
+  'reverting',
+  'downloading',
+  'restoring-backup',
+]);
 
 /** Statuses that promise work which nobody does, or attachments that are not there. */
 function compareStatus({ attached }: Rows, { id, status }: VolumeRow): Finding[] {
   const attachments = attached.get(id) ?? [];
   const made = attachments.filter((row) => row.status === 'attached').length;
-  // A client that connects by itself takes the time it needs between `attaching` and `complete`.
+  // A client that connects by itself takes the time it needs between `attaching` and `complete`, and to let go.
   const client = attachments.some((row) => row.managed === 0 || row.status === 'reserved');
   const wrong =
-    (WORKING.has(status) && !(client && status === 'attaching')) ||
+    (WORKING.has(status) && !(client && (status === 'attaching' || status === 'detaching'))) ||
     (status === 'in-use' && made === 0) ||
     (status === 'available' && attachments.length > 0) ||
     (status === 'reserved' && attachments.length === 0);

@@ -1,4 +1,5 @@
 import type { ExportItem, StorageInventory } from '#schema/inventory.ts';
+import { letIn } from '../flows/let-in.ts';
 import type { Finding } from './difference.ts';
 import { placeOf } from './place-of.ts';
 import type { Rows, VolumeRow } from './rows.ts';
@@ -25,9 +26,10 @@ export function compareExports(
   ];
 }
 
-function compareExport(rows: Rows, { id }: VolumeRow, item: ExportItem | undefined): Finding[] {
-  const wanted = (rows.attached.get(id) ?? []).flatMap(({ exported, initiator }) =>
-    exported && initiator !== null ? [initiator.toLowerCase()] : [],
+function compareExport(rows: Rows, { id, multiattach }: VolumeRow, item: ExportItem | undefined): Finding[] {
+  // The host that a volume is moving to is not let in before the former one is out.
+  const wanted = letIn(multiattach, rows.attached.get(id) ?? []).flatMap(({ initiator }) =>
+    initiator === null ? [] : [initiator.toLowerCase()],
   );
   const about = { subject: id, volumeId: id as string, wanted: whoText(wanted) };
   const action = { do: 'export', volumeId: id } as const;

@@ -39,7 +39,7 @@ export async function recount(db: Kysely<Tables>, pool: string): Promise<void> {
 
 /** Takes a volume from an operation that has ended, or never was, and gives it to the next that waits for it. */
 export async function letGo(db: Kysely<Tables>, id: VolumeId): Promise<void> {
-  await sql`UPDATE volumes SET operation_id = (SELECT next.id FROM operations AS next WHERE next.volume_id = ${id}
+  await sql`UPDATE volumes SET operation_id = (SELECT next.id FROM operations AS next WHERE next.volume_id = ${id} AND next.backup_id IS NULL
       AND next.state IN (${sql.join(OPEN_OPERATION_STATES)}) ORDER BY next.seq_base LIMIT 1)
     WHERE id = ${id} AND operation_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM operations AS mine
       WHERE mine.id = volumes.operation_id AND mine.state IN (${sql.join(OPEN_OPERATION_STATES)}))`.execute(

@@ -74,6 +74,7 @@ function readVolumes(db: Kysely<Tables>) {
       'volumes.pool',
       'volumes.operation_id',
       'volumes.seq',
+      'volumes.multiattach',
       'qos_specs.consumer as qos_consumer',
       'qos_specs.specs as qos_specs',
     ])
@@ -87,7 +88,17 @@ function readSnapshots(db: Kysely<Tables>) {
 function readAttachments(db: Kysely<Tables>) {
   return db
     .selectFrom('attachments')
-    .select(['id', 'volume_id', 'server_id', 'status', 'host', 'managed', 'mountpoint', 'initiator'])
+    .select([
+      'id',
+      'volume_id',
+      'server_id',
+      'status',
+      'host',
+      'managed',
+      'mountpoint',
+      'initiator',
+      'created_at',
+    ])
     .select((eb) => eb('chap_secret', 'is not', null).as('exported'))
     .execute();
 }

@@ -194,6 +194,19 @@ function leftovers(
           },
         ];
       }
+      case 'replacing':
+        if (busy.has(id)) return [];
+        return [
+          {
+            ...common,
+            kind: 'leftover',
+            volumeId: id,
+            wanted: 'nothing under way',
+            repair:
+              'New data that were to take the volume’s place: ask for the same (revert, reimage) again, which ends it.',
+            care: 'none',
+          },
+        ];
       case 'image':
         // Who lets go of copies is the agent itself, and not all at once; a Glance's images are not in MySQL.
         return [];

@@ -1,18 +1,27 @@
 import { type Compilable, type CompiledQuery, type Selectable, sql } from 'kysely';
 import type { OperationId, PoolName } from '#schema/ids.ts';
-import type { OperationInputs, OperationKind } from '#schema/operations.ts';
-import type { AttachmentsTable, OperationsTable, QosSpecsTable, VolumesTable } from '#schema/tables.ts';
+import type { BackupOperationKind, OperationInputs, OperationKind } from '#schema/operations.ts';
+import type {
+  AttachmentsTable,
+  BackupsTable,
+  OperationsTable,
+  QosSpecsTable,
+  VolumesTable,
+} from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { BUILDER } from '../transaction.ts';
 
 export type VolumeRow = Omit<Selectable<VolumesTable>, 'readonly'>;
 export type AttachmentRow = Selectable<AttachmentsTable>;
+export type BackupRow = Selectable<BackupsTable>;
 
 /** What a flow knows when it is taken up: MySQL's rows, read in one go while the operation holds the volume. */
 export interface Facts<K extends OperationKind = OperationKind> {
   readonly operation: Selectable<OperationsTable>;
   readonly input: OperationInputs[K];
-  readonly volume: VolumeRow;
+  /** The volume that the operation holds; one that holds a backup must not lean on a volume, which may be gone. */
+  readonly volume: [K] extends [BackupOperationKind] ? null : VolumeRow;
+  readonly backup: [K] extends [BackupOperationKind] ? BackupRow : null;
   readonly extraSpecs: Readonly<Record<string, string>>;
   readonly qos: {
     readonly consumer: QosSpecsTable['consumer'];
@@ -123,6 +132,7 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
     operation: row,
     input: JSON.parse(row.input) as OperationInputs[OperationKind],
     volume,
+    backup: null,
     extraSpecs: row.extra_specs === null ? {} : (JSON.parse(row.extra_specs) as Record<string, string>),
     qos:
       row.qos_consumer === null
@@ -132,6 +142,22 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
     uncleared: row.uncleared?.split(',') ?? [],
     attachments,
   };
+}
+
+/** What an operation that holds a backup knows. */
+export function backupFacts(operation: Selectable<OperationsTable>, backup: BackupRow): Facts {
+  const facts: Facts<BackupOperationKind> = {
+    operation,
+    input: JSON.parse(operation.input) as OperationInputs[BackupOperationKind],
+    volume: null,
+    backup,
+    extraSpecs: {},
+    qos: null,
+    snapshots: 0,
+    uncleared: [],
+    attachments: [],
+  };
+  return facts as unknown as Facts;
 }
 
 /** The pool of a volume that has been placed. @throws Error when it hasn't. */

@@ -1,6 +1,8 @@
 import type { AttachmentRow } from './facts.ts';
 
-type Candidate = Pick<AttachmentRow, 'id' | 'status' | 'initiator' | 'chap_secret' | 'created_at'>;
+type Candidate = Pick<AttachmentRow, 'id' | 'status' | 'initiator' | 'created_at'> &
+  /** Whether it has been given an account. */
+  ({ readonly chap_secret: string | null } | { readonly exported: 0 | 1 | boolean });
 
 /**
  * Which of a volume's attachments its target lets in. Those of one initiator only, unless the volume may have several
@@ -9,7 +11,8 @@ type Candidate = Pick<AttachmentRow, 'id' | 'status' | 'initiator' | 'chap_secre
  */
 export function letIn<A extends Candidate>(multiattach: 0 | 1, attachments: readonly A[]): A[] {
   const exported = attachments.filter(
-    ({ initiator, chap_secret }) => initiator !== null && chap_secret !== null,
+    (each) =>
+      each.initiator !== null && ('exported' in each ? Boolean(each.exported) : each.chap_secret !== null),
   );
   if (multiattach === 1) return exported;
   const [first] = exported.toSorted(byTurn);

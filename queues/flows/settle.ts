@@ -15,7 +15,10 @@ import type { Run } from './flow.ts';
 /** `by-attachments`: what those that there are by now make of it; null leaves it as it is. */
 export type NextStatus = VolumeStatus | 'by-attachments' | null;
 
-type Changes = Partial<Pick<VolumesTable, 'size_gib' | 'pool'>>;
+export type Changes = Pick<
+  Updateable<VolumesTable>,
+  'size_gib' | 'pool' | 'image_metadata' | 'volume_type_id' | 'multiattach' | 'migration_status'
+>;
 
 /**
  * Gives the volume its next status and lets go of it: the oldest operation that waits for it, if any, is the next
@@ -42,17 +45,26 @@ export function settle(
                   : unlessTaken(status, operation.kind),
             }),
         operation_id: sql`(SELECT next.id FROM operations AS next WHERE next.volume_id = ${volume.id}
-        AND next.state = 'queued' AND next.id <> ${operation.id} ORDER BY next.seq_base LIMIT 1)`,
+        AND next.backup_id IS NULL AND next.state = 'queued' AND next.id <> ${operation.id} ORDER BY next.seq_base LIMIT 1)`,
         updated_at: sqlTime(run.clock.now()),
       })
       .where('id', '=', volume.id),
   );
 }
 
-/** Only an extend ends `extending`; one may be accepted while a client's attachment is still being taken away. */
+/**
+ * Only an extend ends `extending`; one may be accepted while a client's attachment is still being taken away. A backup holds
+ * itself, not its volume, of which attachments may be taken away meanwhile.
+ */
+const ENDS: Partial<Record<VolumeStatus, OperationKind>> = {
+  extending: 'volume.extend',
+  'backing-up': 'backup.create',
+};
+
 function unlessTaken(to: VolumeStatus, kind: string): RawBuilder<VolumeStatus> {
-  const from = volumeStatusesBefore(to).filter(
-    (status) => (status === 'extending') === (kind === 'volume.extend'),
+  const mine = Object.values(ENDS).some((each) => each === kind);
+  const from = volumeStatusesBefore(to).filter((status) =>
+    mine ? ENDS[status] === kind : !(status in ENDS),
   );
   return sql`IF(volumes.status IN (${sql.join(from)}), ${to}, volumes.status)`;
 }
@@ -65,6 +77,24 @@ function byAttachments(id: VolumeId, kind: string): RawBuilder<VolumeStatus> {
     WHEN 2 THEN ${unlessTaken('attaching', kind)}
     WHEN 1 THEN ${unlessTaken('reserved', kind)}
     ELSE ${unlessTaken('available', kind)} END`;
+}
+
+/** Gives what has been backed up the status that it has by itself. */
+export function restoreStatus(tx: Tx, run: Run<'backup.create', unknown>): void {
+  const { operation, input } = run.facts;
+  const now = sqlTime(run.clock.now());
+  tx.later(
+    input.snapshotId === null
+      ? tx.q
+          .updateTable('volumes')
+          .set({ status: byAttachments(operation.volume_id, operation.kind), updated_at: now })
+          .where('id', '=', operation.volume_id)
+      : tx.q
+          .updateTable('snapshots')
+          .set({ status: 'available', updated_at: now })
+          .where('id', '=', input.snapshotId)
+          .where('status', '=', 'backing-up'),
+  );
 }
 
 export function setAttachment(

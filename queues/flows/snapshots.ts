@@ -5,7 +5,7 @@ import type { Tx } from '../transaction.ts';
 import type { Facts } from './facts.ts';
 import type { Run } from './flow.ts';
 
-type Kind = 'snapshot.create' | 'snapshot.delete';
+type Kind = 'snapshot.create' | 'snapshot.delete' | 'snapshot.manage' | 'snapshot.unmanage' | 'volume.revert';
 
 export function setSnapshot(tx: Tx, run: Run<Kind, unknown>, status: SnapshotStatus): void {
   tx.later(
@@ -24,6 +24,17 @@ export function releaseSnapshot(tx: Tx, { volume, input }: Facts<Kind>): void {
       SET pools.allocated_gib = pools.allocated_gib - CAST(snapshots.size_gib AS SIGNED),
         pools.free_gib = IF(pools.thin, pools.free_gib, pools.free_gib + snapshots.size_gib),
         snapshots.reserved = 0
+      WHERE pools.name = ${volume.pool} AND snapshots.id = ${input.snapshotId} AND snapshots.reserved = 1`.compile(
+      tx.q,
+    ),
+  );
+}
+
+/** It is counted no longer, once; it stays where it is, so nothing gets free. */
+export function forgetSnapshot(tx: Tx, { volume, input }: Facts<Kind>): void {
+  tx.later(
+    sql`UPDATE pools, snapshots
+      SET pools.allocated_gib = pools.allocated_gib - CAST(snapshots.size_gib AS SIGNED), snapshots.reserved = 0
       WHERE pools.name = ${volume.pool} AND snapshots.id = ${input.snapshotId} AND snapshots.reserved = 1`.compile(
       tx.q,
     ),

@@ -14,15 +14,20 @@ export async function adopted(tx: Tx, name: PoolName, sizeGib: number): Promise<
 
 /** Counts it no longer; it stays where it is. */
 export function forgotten(tx: Tx, name: PoolName, sizeGib: number): void {
-  tx.later(counted(tx, name, sizeGib, -1));
+  tx.later(counted(tx, name, -sizeGib, -1));
 }
 
-function counted(tx: Tx, name: PoolName, sizeGib: number, sign: 1 | -1): Compilable {
+/** Counts a snapshot that lies beside its volume already. */
+export function adoptedSnapshot(tx: Tx, name: PoolName, sizeGib: number): void {
+  tx.later(counted(tx, name, sizeGib, 0));
+}
+
+function counted(tx: Tx, name: PoolName, gib: number, volumes: 0 | 1 | -1): Compilable {
   return tx.q
     .updateTable('pools')
     .set({
-      allocated_gib: sql`allocated_gib + ${sign * sizeGib}`,
-      volume_count: sql`volume_count + ${sign}`,
+      allocated_gib: sql`allocated_gib + ${gib}`,
+      volume_count: sql`volume_count + ${volumes}`,
     })
     .where('name', '=', name);
 }

@@ -28,6 +28,8 @@ export interface Wanted {
   readonly extraSpecs: Readonly<Record<string, string>>;
   /** The only one that will do: where the volume's source lies. */
   readonly pool?: PoolName | undefined;
+  /** One that will not do: where the volume lies now. */
+  readonly except?: PoolName | undefined;
 }
 
 /** What may still be promised there, in GiB: real room for thick pools, over-subscribed room for thin ones. */

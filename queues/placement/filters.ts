@@ -42,6 +42,11 @@ export function refusal(pool: Candidate, wanted: Wanted, now: number): string | 
   return null;
 }
 
+/** As `refusal`, for what lies there already: only what the type asks for counts. */
+export function unsuited(pool: Candidate, wanted: Wanted, now: number): string | null {
+  return zone(pool, wanted, now) ?? capabilities(pool, wanted, now);
+}
+
 function gib(value: number): string {
   return `${Math.max(0, Math.floor(value * 100) / 100)} GiB`;
 }

@@ -3,7 +3,7 @@ import { type Clock, sqlTimeToMs } from '#schema/clock.ts';
 import type { PoolName } from '#schema/ids.ts';
 import type { Tx } from '../transaction.ts';
 import type { Candidate, Wanted } from './candidate.ts';
-import { refusal } from './filters.ts';
+import { refusal, unsuited } from './filters.ts';
 import { byWeight, type Weights } from './weighers.ts';
 
 /** No pool will do; the message gives the reason against each. */
@@ -62,6 +62,12 @@ export class Placement {
     throw new NoValidPool(whyNot(wanted, reasons));
   }
 
+  /** Why what lies in this pool could not have been placed there, its room apart; null when it could. */
+  async unmet(tx: Tx, name: PoolName, wanted: Wanted): Promise<string | null> {
+    const pool = (await candidates(tx)).find((each) => each.name === name);
+    return pool === undefined ? `${name} is not there any more` : unsuited(pool, wanted, this.#clock.now());
+  }
+
   #sift(
     pools: readonly Candidate[],
     wanted: Wanted,
@@ -71,6 +77,7 @@ export class Placement {
     const reasons: string[] = [];
     for (const pool of pools) {
       if (wanted.pool !== undefined && pool.name !== wanted.pool) continue;
+      if (pool.name === wanted.except) continue;
       const reason = refusal(pool, wanted, now);
       if (reason === null) fitting.push(pool);
       else reasons.push(`${pool.name}: ${reason}`);
@@ -91,7 +98,11 @@ export class Placement {
   }
 }
 
-function whyNot({ pool }: Wanted, reasons: readonly string[]): string {
+function whyNot({ pool, except }: Wanted, reasons: readonly string[]): string {
+  if (except !== undefined) {
+    const why = reasons.length === 0 ? 'There is none' : reasons.join('; ');
+    return `No other storage backend can take the volume. ${why}.`;
+  }
   if (pool !== undefined) {
     const reason = reasons.length === 0 ? `${pool} is not there any more` : reasons.join('; ');
     return `The volume must lie where its source is, and that cannot take it. ${reason}.`;

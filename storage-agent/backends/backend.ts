@@ -15,7 +15,10 @@ export type Content =
   | { readonly kind: 'snapshot'; readonly snapshotId: string }
   | { readonly kind: 'image'; readonly image: ImageContent };
 
-/** An image's data, wherever they come from. */
+/** What takes the place of a volume's data. */
+export type NewContent = Extract<Content, { kind: 'snapshot' | 'image' }>;
+
+/** An image's data, wherever they come from; or any other disk's that is to be copied. */
 export interface ImageContent {
   readonly id: string;
   /** Tells the data from any others that ever had this image's id; null when nobody knows. */
@@ -65,6 +68,12 @@ export interface Backend {
    */
   ensure(volumeId: string, sizeBytes: number, content?: Content): Promise<number>;
   /**
+   * Gives the volume other data, and zeroes after them. It keeps what it has until they are all there; where thick snapshots hold
+   * on to it they are written over it, from a copy that is whole. A run that was cut short is done again.
+   * @throws TaskError `not-found` when there is no such volume or source.
+   */
+  rewrite(volumeId: string, sizeBytes: number, content: NewContent): Promise<void>;
+  /**
    * Grows the volume to at least this size; never shrinks it.
    * @returns the true size.
    * @throws TaskError `not-found`; `refused` where its snapshots forbid it now.
@@ -84,6 +93,8 @@ export interface Backend {
    * @throws TaskError `not-found`
    */
   read<T>(volumeId: string, inUse: InUse, work: (path: string, sizeBytes: number) => Promise<T>): Promise<T>;
+  /** As `read`, for a snapshot. @throws TaskError `not-found` */
+  readSnapshot<T>(snapshotId: string, work: (path: string, sizeBytes: number) => Promise<T>): Promise<T>;
   /** Lets go of its copies of images of which `isGone` is true; a backend without this keeps none. */
   forgetImages?(isGone: (imageId: string) => Promise<boolean>): Promise<void>;
   /** Makes the device ready to be opened; false when there is no such volume. */
@@ -104,6 +115,10 @@ export interface Backend {
   adopt(volumeId: string, name: string, sizeBytes: number): Promise<number>;
   /** Gives the volume this name, by which nobody takes it for ours. Missing is success. @throws TaskError `refused` */
   release(volumeId: string, name: string): Promise<void>;
+  /** As `adopt`, for a snapshot of this volume. */
+  adoptSnapshot(volumeId: string, snapshotId: string, name: string, sizeBytes: number): Promise<void>;
+  /** As `release`. */
+  releaseSnapshot(snapshotId: string, name: string): Promise<void>;
 }
 
 export const GIB = 1024 ** 3;

@@ -15,9 +15,8 @@ export function createNoopBackend(totalGib: number): Backend {
     absent: async () => {},
     snapshot: async () => {},
     snapshotAbsent: async () => {},
-    read: async () => {
-      throw new TaskError('invalid', 'a noop backend keeps no data');
-    },
+    read: noData,
+    readSnapshot: noData,
     activate: async () => true,
     devicePath: (volumeId) => `noop:${volumeName(volumeId)}`,
     capacity: async () => ({ totalGib, freeGib: totalGib }),
@@ -25,5 +24,12 @@ export function createNoopBackend(totalGib: number): Backend {
     remove: async () => {},
     adopt: async (_volumeId, _name, sizeBytes) => sizeBytes,
     release: async () => {},
+    rewrite: async () => {},
+    adoptSnapshot: async () => {},
+    releaseSnapshot: async () => {},
   };
+}
+
+async function noData(): Promise<never> {
+  throw new TaskError('invalid', 'a noop backend keeps no data');
 }

@@ -11,6 +11,20 @@ export interface Disk {
   readonly format: DiskFormat;
 }
 
+/** A disk without a format: a file or device, or a logical unit that QEMU's own initiator (libiscsi) logs in to. */
+export type RawDisk =
+  | { readonly path: string }
+  | {
+      /** `address:port` */
+      readonly portal: string;
+      readonly target: string;
+      readonly lun: number;
+      readonly initiator: string;
+      readonly username: string;
+      /** Holds the CHAP secret. */
+      readonly secretFile: string;
+    };
+
 /** The one way to qemu-img, which reads what strangers have made (CVE-2024-32498 and kin): always under limits. */
 export interface QemuImg {
   /** `qemu-img info`'s own document. @throws TaskError `invalid` when QEMU can't read it. */
@@ -25,6 +39,14 @@ export interface QemuImg {
   write(from: Disk, to: string, options: { sizeBytes: number; zeroed: boolean }): Promise<void>;
   /** Makes a new file of this format from a disk. */
   make(from: Disk, to: Disk, sizeBytes: number): Promise<void>;
+  /** Bytes. */
+  rawSize(disk: RawDisk): Promise<number>;
+  /** As `dataBytes`. */
+  rawDataBytes(disk: RawDisk): Promise<number>;
+  /** As `write`. */
+  copy(from: RawDisk, to: string, options: { sizeBytes: number; zeroed: boolean }): Promise<void>;
+  /** Reads both from end to end; what one has beyond the other's end must be zeroes. */
+  same(one: RawDisk, other: RawDisk, sizeBytes: number): Promise<boolean>;
 }
 
 const diskInfo = z.object({
@@ -67,9 +89,24 @@ export function createQemuImg(runner: Runner): QemuImg {
   };
   const look = async (args: readonly string[]): Promise<unknown> =>
     JSON.parse((await run(LOOK_CPU_S, LOOK_MS, args)).stdout);
-  const convert = (sizeBytes: number, args: readonly string[]): Promise<RunResult> => {
+  const work = (sizeBytes: number, args: readonly string[]): Promise<RunResult> => {
     const cpuSeconds = LEAST_CPU_S + Math.ceil(sizeBytes / SLOWEST_BYTES_PER_CPU_S);
-    return run(cpuSeconds, copyDeadlineMs(sizeBytes), ['convert', ...args]);
+    return run(cpuSeconds, copyDeadlineMs(sizeBytes), args);
+  };
+  const convert = (sizeBytes: number, args: readonly string[]): Promise<RunResult> =>
+    work(sizeBytes, ['convert', ...args]);
+  const writeOver = async (
+    source: readonly string[],
+    to: string,
+    { sizeBytes, zeroed }: { sizeBytes: number; zeroed: boolean },
+  ): Promise<void> => {
+    const device = (await stat(to)).isBlockDevice();
+    // Past the page cache where that is sure to work; writes need no order, the disk is whole at the end or not at all.
+    const cache = device ? ['-t', 'none', '-W'] : ['-t', 'writeback'];
+    const blank = zeroed ? ['--target-is-zero'] : [];
+    await convert(sizeBytes, ['-n', ...blank, ...cache, '-O', 'raw', ...source, to]);
+    await using file = await open(to, 'r+');
+    await file.sync();
   };
 
   return {
@@ -78,25 +115,61 @@ export function createQemuImg(runner: Runner): QemuImg {
     /** As a qcow2 would have it: for a raw target QEMU answers the whole size. */
     dataBytes: async ({ path, format }) =>
       measure.parse(await look(['measure', '--output=json', '-f', format, '-O', 'qcow2', path])).required,
-    async write(from, to, { sizeBytes, zeroed }) {
-      const device = (await stat(to)).isBlockDevice();
-      // Past the page cache where that is sure to work; writes need no order, the disk is whole at the end or not at all.
-      const cache = device ? ['-t', 'none', '-W'] : ['-t', 'writeback'];
-      const blank = zeroed ? ['--target-is-zero'] : [];
-      await convert(sizeBytes, ['-n', ...blank, ...cache, '-f', from.format, '-O', 'raw', from.path, to]);
-      await using file = await open(to, 'r+');
-      await file.sync();
-    },
+    write: (from, to, options) => writeOver(['-f', from.format, from.path], to, options),
     async make(from, to, sizeBytes) {
       await convert(sizeBytes, ['-f', from.format, '-O', to.format, from.path, to.path]);
     },
+    rawSize: async (disk) =>
+      diskInfo.parse(await look(['info', '--output=json', ...(await optionsOf(disk))]))['virtual-size'],
+    rawDataBytes: async (disk) =>
+      measure.parse(await look(['measure', '--output=json', '-O', 'qcow2', ...(await optionsOf(disk))]))
+        .required,
+    copy: async (from, to, options) => writeOver(await optionsOf(from), to, options),
+    async same(one, other, sizeBytes) {
+      const args = ['compare', '-q', ...(await optionsOf(one)), (await optionsOf(other)).at(-1) ?? ''];
+      try {
+        await work(2 * sizeBytes, args);
+        return true;
+      } catch (error) {
+        if (error instanceof Differs) return false;
+        throw error;
+      }
+    },
   };
+}
+
+/** The arguments that name a raw disk; the last one is its options (QEMU's block drivers `file`, `host_device` and `iscsi`). */
+async function optionsOf(disk: RawDisk): Promise<string[]> {
+  if ('path' in disk) {
+    const driver = (await stat(disk.path)).isBlockDevice() ? 'host_device' : 'file';
+    return ['--image-opts', `driver=raw,file.driver=${driver},file.filename=${escaped(disk.path)}`];
+  }
+  const { portal, target, lun, initiator, username, secretFile } = disk;
+  const options = { transport: 'tcp', portal, target, lun, user: username, 'initiator-name': initiator };
+  const words = Object.entries(options).map(([key, value]) => `,file.${key}=${escaped(String(value))}`);
+  return [
+    '--object',
+    `secret,id=chap,file=${escaped(secretFile)}`,
+    '--image-opts',
+    `driver=raw,file.driver=iscsi,file.password-secret=chap${words.join('')}`,
+  ];
+}
+
+/** In QEMU's options a comma ends the value. */
+function escaped(value: string): string {
+  return value.replaceAll(',', ',,');
+}
+
+/** `qemu-img compare` found a difference: its exit code is 1 then, and nothing stands on standard error. */
+class Differs extends Error {
+  override readonly name = 'Differs';
 }
 
 /** What QEMU said, as a word for the user where another try cannot help. */
 function reasonOf(error: ProgramError): Error {
   const { signal, exitCode, stderr, timedOut } = error.failure;
   if (timedOut) return error;
+  if (error.failure.args.includes('compare')) return exitCode === 1 && stderr === '' ? new Differs() : error;
   // The processor time that it may use is over, or the agent's own end.
   if (signal === 'SIGKILL' || signal === 'SIGXCPU')
     return new TaskError('refused', 'the image takes more processor time than is allowed');

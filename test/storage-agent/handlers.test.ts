@@ -3,10 +3,13 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Handlers } from '#agent/handlers.ts';
+import { systemRunner } from '#agent/run.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import type { Acl } from '#schema/tasks.ts';
 import { GIB } from '#storage-agent/backends/backend.ts';
 import { createStorageHandlers } from '#storage-agent/handlers.ts';
+import { createDisks } from '#storage-agent/images/disks.ts';
+import { createQemuImg } from '#storage-agent/images/qemu-img.ts';
 import type { Target } from '#storage-agent/targets/target.ts';
 import { createTgtClient } from '#storage-agent/targets/tgt/client.ts';
 import { createTgtTarget } from '#storage-agent/targets/tgt/target.ts';
@@ -28,7 +31,12 @@ describe('storage handlers', () => {
       portals: [fixture.tgtd.portal],
       iqnPrefix: IQN_PREFIX,
     });
-    handlers = createStorageHandlers({ backends: new Map([['files', fixture.backend]]), target, secrets });
+    handlers = createStorageHandlers({
+      backends: new Map([['files', fixture.backend]]),
+      target,
+      secrets,
+      disks: createDisks(createQemuImg(systemRunner), dirname(fixture.socket)),
+    });
   });
   after(() => fixture[Symbol.asyncDispose]());
 

@@ -17,8 +17,14 @@ export class ModelHost {
   readonly filled = new Map<string, string>();
   /** Snapshot → its volume. */
   readonly snapshots = new Map<string, string>();
+  /** Volumes that do not lie in `files` → where. */
+  readonly homes = new Map<string, string>();
+  /** Volumes that lie in a second backend too → which; whichever is removed, the other stays. */
+  readonly copies = new Map<string, string>();
   /** Images whose data have been uploaded from here. */
   readonly uploads = new Set<string>();
+  /** Backups in the store → what they are of. */
+  readonly backups = new Map<string, string>();
   /** Names of what lies here and is none of ours. */
   readonly strangers = new Set<string>();
   /** `kind-id` of what an operation has left. */
@@ -38,8 +44,11 @@ export class ModelHost {
     return {
       volumes: Object.fromEntries(this.volumes),
       filled: Object.fromEntries(this.filled),
+      copies: Object.fromEntries(this.copies),
+      homes: Object.fromEntries(this.homes),
       snapshots: Object.fromEntries(this.snapshots),
       uploads: [...this.uploads],
+      backups: Object.fromEntries(this.backups),
       strangers: [...this.strangers],
       leftovers: [...this.leftovers],
       exports: Object.fromEntries(this.exports),
@@ -49,7 +58,8 @@ export class ModelHost {
   }
 
   readonly #tasks: { [N in TaskName]: (input: TaskInput<N>) => TaskOutput<N> } = {
-    'volume.ensure': ({ volumeId, sizeGib, source }) => {
+    'volume.ensure': ({ volumeId, backend, sizeGib, source }) => {
+      this.homes.set(volumeId, this.homes.get(volumeId) ?? backend);
       if (source !== undefined && !this.volumes.has(volumeId)) this.filled.set(volumeId, this.#read(source));
       return this.#size(volumeId, sizeGib);
     },
@@ -57,12 +67,24 @@ export class ModelHost {
       if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
       return this.#size(volumeId, sizeGib);
     },
-    'volume.absent': ({ volumeId }) => {
+    'volume.absent': ({ volumeId, backend }) => {
+      const copy = this.copies.get(volumeId);
+      if (copy === backend) {
+        this.copies.delete(volumeId);
+        return {};
+      }
+      if (this.#homeOf(volumeId) !== backend) return {};
       if (this.exports.has(volumeId)) throw new TaskError('refused', `volume ${volumeId} is exported`);
       if ([...this.snapshots.values()].includes(volumeId)) {
         throw new TaskError('refused', `volume ${volumeId} has snapshots`);
       }
+      if (copy !== undefined) {
+        this.homes.set(volumeId, copy);
+        this.copies.delete(volumeId);
+        return {};
+      }
       this.volumes.delete(volumeId);
+      this.homes.delete(volumeId);
       this.filled.delete(volumeId);
       return {};
     },
@@ -94,10 +116,54 @@ export class ModelHost {
       if (this.volumes.delete(volumeId)) this.strangers.add(name);
       return {};
     },
+    'volume.copy': ({ volumeId, backend, from }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      if (
+        from.kind === 'export' &&
+        !this.exports.get(volumeId)?.some((acl) => acl.startsWith(from.initiator))
+      )
+        throw new TaskError('refused', 'the target does not know this initiator');
+      this.copies.set(volumeId, backend);
+      return this.#size(volumeId, 0);
+    },
+    'volume.rewrite': ({ volumeId, source }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      if (this.exports.has(volumeId)) throw new TaskError('refused', `volume ${volumeId} is exported`);
+      this.filled.set(volumeId, this.#read(source));
+      return {};
+    },
+    'snapshot.adopt': ({ volumeId, snapshotId, name }) => {
+      if (!this.snapshots.has(snapshotId) && !this.strangers.delete(name))
+        throw new TaskError('not-found', `nothing is named ${name}`);
+      this.snapshots.set(snapshotId, volumeId);
+      return {};
+    },
+    'snapshot.release': ({ snapshotId, name }) => {
+      if (this.snapshots.delete(snapshotId)) this.strangers.add(name);
+      return {};
+    },
     'connection.absent': () => ({}),
     'volume.upload': ({ volumeId, imageId }) => {
       if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
       this.uploads.add(imageId);
+      return {};
+    },
+    'backup.ensure': ({ volumeId, snapshotId, dataId }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      this.backups.set(dataId, snapshotId ?? volumeId);
+      return { objects: 3 };
+    },
+    'backup.absent': ({ dataId }) => {
+      this.backups.delete(dataId);
+      return {};
+    },
+    'backup.find': ({ dataId }) => {
+      if (!this.backups.has(dataId)) throw new TaskError('not-found', `no backup ${dataId}`);
+      return {};
+    },
+    'backup.restore': ({ volumeId, dataId }) => {
+      if (!this.backups.has(dataId)) throw new TaskError('not-found', `no backup ${dataId}`);
+      this.filled.set(volumeId, `backup ${dataId}`);
       return {};
     },
     'export.ensure': ({ volumeId, acls }) => {
@@ -190,9 +256,17 @@ export class ModelHost {
         return `snapshot ${source.snapshotId}`;
       case 'image':
         return `image ${source.image.id}`;
+      case 'backup':
+        if (!this.backups.has(source.dataId))
+          throw new TaskError('not-found', `no backup ${source.dataId}`);
+        return `backup ${source.dataId}`;
       default:
         return source satisfies never;
     }
+  }
+
+  #homeOf(volumeId: string): string {
+    return this.homes.get(volumeId) ?? 'files';
   }
 
   #size(volumeId: string, sizeGib: number): { sizeBytes: number } {

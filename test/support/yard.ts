@@ -8,15 +8,17 @@ import { sqlTime } from '#schema/clock.ts';
 import {
   type AttachmentId,
   asId,
+  type BackupId,
   type ImageId,
   type OperationId,
   type PoolName,
   type ServerId,
   type SnapshotId,
   type VolumeId,
+  type VolumeTypeId,
 } from '#schema/ids.ts';
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
-import type { AttachmentStatus, SnapshotStatus, VolumeStatus } from '#schema/states.ts';
+import type { AttachmentStatus, BackupStatus, SnapshotStatus, VolumeStatus } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { createDatabase } from './database.ts';
 import { createRedis } from './redis.ts';
@@ -29,12 +31,17 @@ export interface Yard extends AsyncDisposable {
   readonly pool: PoolName;
   readonly server: ServerId;
   readonly gateway: ReturnType<typeof createOperationGateway>;
+  /** Another storage backend, of this or another agent, as large as the yard's own. */
+  addPool(agent: string, backend: string): Promise<PoolName>;
+  addType(extraSpecs: Record<string, string>): Promise<VolumeTypeId>;
   addVolume(status: VolumeStatus, placed: boolean): Promise<VolumeId>;
   /** The yard's server, made through the API and booting, or booted, from this volume. */
   addServer(volume: VolumeId, status: string, taskState: string | null): Promise<void>;
   addAttachment(volume: VolumeId, status: AttachmentStatus, managed: 0 | 1): Promise<AttachmentId>;
   /** `available` ones have taken their room. */
   addSnapshot(volume: VolumeId, status: SnapshotStatus): Promise<SnapshotId>;
+  /** One of the volume, in the store `store`. */
+  addBackup(volume: VolumeId, status: BackupStatus): Promise<BackupId>;
   /** One that waits for its data. */
   addImage(): Promise<ImageId>;
   begin<K extends OperationKind>(
@@ -42,6 +49,7 @@ export interface Yard extends AsyncDisposable {
     volume: VolumeId,
     input: OperationInputs[K],
     attachment?: AttachmentId,
+    backup?: BackupId,
   ): Promise<OperationId>;
   /** Every row that says what should be, without times, sequence numbers and the operations themselves. */
   state(): Promise<object>;
@@ -62,24 +70,46 @@ export async function createYard(): Promise<Yard> {
     clock: systemClock,
     ids: systemIds,
   });
-  const pool = asId<PoolName>('stor1@files#files');
   const server = asId<ServerId>(randomUUID());
   const now = (): string => sqlTime(systemClock.now());
-  await db
-    .insertInto('services')
-    .values({
-      binary: 'blockyard-storage',
-      host: 'stor1@files',
-      agent: asId('stor1'),
-      availability_zone: 'nova',
-      disabled_reason: null,
-      version: 'test',
-      boot_id: 'boot',
-      details: '{}',
-      last_seen_at: now(),
-      updated_at: null,
-    })
-    .execute();
+  const addPool = async (agent: string, backend: string): Promise<PoolName> => {
+    const host = `${agent}@${backend}`;
+    await db
+      .insertInto('services')
+      .values({
+        binary: 'blockyard-storage',
+        host,
+        agent: asId(agent),
+        availability_zone: 'nova',
+        disabled_reason: null,
+        version: 'test',
+        boot_id: 'boot',
+        details: '{}',
+        last_seen_at: now(),
+        updated_at: null,
+      })
+      .execute();
+    const name = asId<PoolName>(`${host}#${backend}`);
+    await db
+      .insertInto('pools')
+      .values({
+        name,
+        service_host: host,
+        agent: asId(agent),
+        backend_name: backend,
+        availability_zone: 'nova',
+        capabilities: '{}',
+        total_gib: POOL_GIB,
+        free_gib: POOL_GIB,
+        reserved_percentage: 0,
+        max_over_subscription_ratio: 1,
+        thin: 0,
+        reported_at: now(),
+      })
+      .execute();
+    return name;
+  };
+  const pool = await addPool('stor1', 'files');
   await db
     .insertInto('services')
     .values({
@@ -99,24 +129,6 @@ export async function createYard(): Promise<Yard> {
       updated_at: null,
     })
     .execute();
-  await db
-    .insertInto('pools')
-    .values({
-      name: pool,
-      service_host: 'stor1@files',
-      agent: asId('stor1'),
-      backend_name: 'files',
-      availability_zone: 'nova',
-      capabilities: '{}',
-      total_gib: POOL_GIB,
-      free_gib: POOL_GIB,
-      reserved_percentage: 0,
-      max_over_subscription_ratio: 1,
-      thin: 0,
-      reported_at: now(),
-    })
-    .execute();
-
   return {
     db,
     url: database.url,
@@ -124,6 +136,24 @@ export async function createYard(): Promise<Yard> {
     pool,
     server,
     gateway,
+    addPool,
+    async addType(extraSpecs) {
+      const id = asId<VolumeTypeId>(randomUUID());
+      await db
+        .insertInto('volume_types')
+        .values({
+          id,
+          name: `type ${id}`,
+          description: null,
+          is_public: 1,
+          qos_specs_id: null,
+          extra_specs: JSON.stringify(extraSpecs),
+          created_at: now(),
+          updated_at: null,
+        })
+        .execute();
+      return id;
+    },
     async addVolume(status, placed) {
       const id = asId<VolumeId>(randomUUID());
       await db
@@ -153,6 +183,7 @@ export async function createYard(): Promise<Yard> {
             free_gib: eb('free_gib', '-', SIZE_GIB),
             volume_count: eb('volume_count', '+', 1),
           }))
+          .where('name', '=', pool)
           .execute();
       }
       return id;
@@ -233,6 +264,41 @@ export async function createYard(): Promise<Yard> {
           allocated_gib: eb('allocated_gib', '+', reserved * SIZE_GIB),
           free_gib: eb('free_gib', '-', reserved * SIZE_GIB),
         }))
+        .where('name', '=', pool)
+        .execute();
+      return id;
+    },
+    async addBackup(volume, status) {
+      const id = asId<BackupId>(randomUUID());
+      await db
+        .insertInto('backups')
+        .values({
+          id,
+          project_id: asId('p1'),
+          user_id: asId('u1'),
+          volume_id: volume,
+          snapshot_id: null,
+          parent_id: null,
+          name: null,
+          description: null,
+          size_gib: SIZE_GIB,
+          status,
+          availability_zone: null,
+          container: null,
+          host: asId('stor1'),
+          store: 'store',
+          repository: volume,
+          data_id: id,
+          fail_reason: null,
+          metadata: '{}',
+          volume_details: '{}',
+          data_timestamp: now(),
+          restore_volume_id: null,
+          encryption_key_id: null,
+          operation_id: null,
+          created_at: now(),
+          updated_at: null,
+        })
         .execute();
       return id;
     },
@@ -266,12 +332,13 @@ export async function createYard(): Promise<Yard> {
         .execute();
       return id;
     },
-    begin: (kind, volume, input, attachment) =>
+    begin: (kind, volume, input, attachment, backup) =>
       transact(db, (trx) =>
         gateway.begin(trx, {
           kind,
           volumeId: volume,
           ...(attachment === undefined ? {} : { attachmentId: attachment }),
+          ...(backup === undefined ? {} : { backupId: backup }),
           projectId: asId('p1'),
           userId: asId('u1'),
           requestId: 'req-test',
@@ -300,6 +367,11 @@ export async function createYard(): Promise<Yard> {
           .select(['id', 'volume_id', 'status', 'reserved'])
           .orderBy('id')
           .execute(),
+        backups: await db
+          .selectFrom('backups')
+          .select(['id', 'volume_id', 'status', 'operation_id', 'object_count'])
+          .orderBy('id')
+          .execute(),
         images: await db.selectFrom('images').select(['id', 'status']).orderBy('id').execute(),
         evictions: await db
           .selectFrom('evictions')
@@ -308,6 +380,7 @@ export async function createYard(): Promise<Yard> {
         pools: await db
           .selectFrom('pools')
           .select(['name', 'allocated_gib', 'free_gib', 'volume_count'])
+          .orderBy('name')
           .execute(),
       };
     },

@@ -1,7 +1,7 @@
 import { link, lstat, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '#schema/tasks.ts';
-import { readName } from '../../names.ts';
+import { type Kind, readName } from '../../names.ts';
 import { errnoOf } from '../errno.ts';
 import { assertFit } from '../fit.ts';
 import { growFile, OPEN, syncFolder } from './files.ts';
@@ -17,8 +17,9 @@ export async function adoptFile(
   from: string,
   to: string,
   sizeBytes: number,
+  kind: Kind = 'volume',
 ): Promise<number> {
-  assertFileName(from);
+  assertFileName(from, kind);
   const path = join(folder, to);
   // With two names it is half-way: a crash came between.
   if (!(await exists(path)) || (await sameFile(join(folder, from), path))) {
@@ -65,10 +66,10 @@ async function sameFile(one: string, other: string): Promise<boolean> {
 }
 
 /** A name in the folder, and nothing that leads out of it. */
-function assertFileName(name: string): void {
+function assertFileName(name: string, wanted: Kind = 'volume'): void {
   if (!/^[^/\0]{1,200}$/.test(name) || name === '.' || name === '..')
     throw new TaskError('invalid', 'that is no name of a file');
   const kind = readName(name)?.kind;
-  if (kind !== undefined && kind !== 'volume')
-    throw new TaskError('invalid', 'that is the name of something that is no volume');
+  if (kind !== undefined && kind !== wanted)
+    throw new TaskError('invalid', `that is the name of something that is no ${wanted}`);
 }

@@ -84,6 +84,11 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
     }
   };
 
+  const show = async <T>(path: string, work: (path: string, sizeBytes: number) => Promise<T>): Promise<T> => {
+    await using file = await withReason(() => open(path, OPEN));
+    return await work(path, (await file.stat()).size);
+  };
+
   return {
     thin: true,
     discard: true,
@@ -91,6 +96,13 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       const path = pathOf(volumeId);
       if (content !== undefined && !(await exists(path))) await fill(volumeId, sizeBytes, content);
       return await atLeast(path, sizeBytes, content === undefined ? constants.O_CREAT : 0);
+    },
+    async rewrite(volumeId, sizeBytes, content) {
+      if (!(await exists(pathOf(volumeId))))
+        throw new TaskError('not-found', 'the volume does not exist on this backend');
+      // One rename puts the new data in the place of the old.
+      await fill(volumeId, sizeBytes, content);
+      await atLeast(pathOf(volumeId), sizeBytes, 0);
     },
     grow: async (volumeId, sizeBytes) => atLeast(pathOf(volumeId), sizeBytes, 0),
     absent: async (volumeId) =>
@@ -103,20 +115,17 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
     snapshotAbsent: async (snapshotId) =>
       remove(nameOf('snapshot', snapshotId), nameOf('filling', snapshotId)),
     async read(volumeId, inUse, work) {
-      const show = async (path: string) => {
-        await using file = await withReason(() => open(path, OPEN));
-        return await work(path, (await file.stat()).size);
-      };
-      if (!(await inUse(volumeId))) return show(pathOf(volumeId));
+      if (!(await inUse(volumeId))) return show(pathOf(volumeId), work);
       const copy = nameOf('copying', volumeId);
       await remove(copy);
       try {
         await copyFile(runner, pathOf(volumeId), at(copy), quietly(volumeId, inUse));
-        return await show(at(copy));
+        return await show(at(copy), work);
       } finally {
         await remove(copy);
       }
     },
+    readSnapshot: async (snapshotId, work) => show(at(nameOf('snapshot', snapshotId)), work),
     activate: async (volumeId) => exists(pathOf(volumeId)),
     devicePath: pathOf,
     async capacity() {
@@ -132,6 +141,10 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
     },
     adopt: (volumeId, name, sizeBytes) => adoptFile(folder, name, volumeName(volumeId), sizeBytes),
     release: (volumeId, name) => releaseFile(folder, volumeName(volumeId), name),
+    async adoptSnapshot(_volumeId, snapshotId, name, sizeBytes) {
+      await adoptFile(folder, name, nameOf('snapshot', snapshotId), sizeBytes, 'snapshot');
+    },
+    releaseSnapshot: (snapshotId, name) => releaseFile(folder, nameOf('snapshot', snapshotId), name),
   };
 }
 

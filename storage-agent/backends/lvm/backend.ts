@@ -2,7 +2,9 @@ import { TaskError } from '#schema/tasks.ts';
 import { nameOf, volumeName } from '../../names.ts';
 import { type Backend, type Content, type CopyDisk, GIB, type ImageContent, type InUse } from '../backend.ts';
 import type { CachedImage, ImageCache } from './image-cache.ts';
+import { missing, snapshotName } from './names.ts';
 import type { Provisioning } from './provisioning.ts';
+import { createRewrite } from './rewrite.ts';
 import type { Lv, Shelf } from './shelf.ts';
 
 export interface LvmParts {
@@ -193,6 +195,8 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     await shelf.wipe(renamed ? { ...found, name: leaving } : found);
   };
 
+  const rewrite = createRewrite({ shelf, thin, copyDisk, makeRoom });
+
   return {
     thin,
     discard: thin,
@@ -202,9 +206,16 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       if (content !== undefined) return filled(volumeId, sizeBytes, content);
       return (await shelf.create(name, sizeBytes)) ? sizeBytes : growNamed(name, sizeBytes);
     },
+    rewrite,
     grow: async (volumeId, sizeBytes) => growNamed(volumeName(volumeId), sizeBytes),
     absent: async (volumeId) =>
-      removed(volumeName(volumeId), volumeId, nameOf('copying', volumeId), nameOf('filling', volumeId)),
+      removed(
+        volumeName(volumeId),
+        volumeId,
+        nameOf('copying', volumeId),
+        nameOf('filling', volumeId),
+        nameOf('replacing', volumeId),
+      ),
     async snapshot(volumeId, snapshotId) {
       const made = await shelf.snapshot(volumeName(volumeId), snapshotName(snapshotId), false);
       if (made === 'not-found') throw missing();
@@ -215,6 +226,13 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       const found = (await shelf.find(name)).named.get(name);
       if (found === undefined) throw missing();
       if (await inUse(volumeId)) return still(name, volumeId, (path) => work(path, found.sizeBytes));
+      if (!found.active) await shelf.activate(name);
+      return work(shelf.pathOf(name), found.sizeBytes);
+    },
+    async readSnapshot(snapshotId, work) {
+      const name = snapshotName(snapshotId);
+      const found = (await shelf.find(name)).named.get(name);
+      if (found === undefined) throw missing();
       if (!found.active) await shelf.activate(name);
       return work(shelf.pathOf(name), found.sizeBytes);
     },
@@ -230,12 +248,13 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       return growNamed(mine, sizeBytes);
     },
     release: (volumeId, name) => shelf.leave(volumeName(volumeId), name),
+    async adoptSnapshot(volumeId, snapshotId, name, sizeBytes) {
+      const mine = snapshotName(snapshotId);
+      if ((await shelf.find(mine)).named.get(mine) === undefined)
+        await shelf.take(name, mine, sizeBytes, volumeName(volumeId));
+    },
+    releaseSnapshot: (snapshotId, name) => shelf.leave(snapshotName(snapshotId), name),
   };
-}
-
-/** LVM keeps names that begin with `snapshot` to itself; Cinder has the same way round that. */
-function snapshotName(snapshotId: string): string {
-  return `_${nameOf('snapshot', snapshotId)}`;
 }
 
 /** The name of the logical volume that a new one starts from; none for an image. */
@@ -246,8 +265,4 @@ function sourceOf(content: Content): string[] {
 
 function whole(name: string, sizeBytes: number): Lv {
   return { name, sizeBytes, active: true, origin: null, tags: [] };
-}
-
-function missing(): TaskError {
-  return new TaskError('not-found', 'the volume or snapshot does not exist on this backend');
 }

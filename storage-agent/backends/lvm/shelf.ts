@@ -52,8 +52,11 @@ export interface Shelf {
   pathOf(name: string): string;
   /** Every logical volume that could be one of this backend's, ours or not. */
   items(): Promise<StoredItem[]>;
-  /** Makes what has this name ours, by another. @throws TaskError `not-found`, `refused` */
-  take(from: string, to: string, sizeBytes: number): Promise<void>;
+  /**
+   * Makes what has this name ours, by another.
+   * @param origin it must be a snapshot of this one. @throws TaskError `not-found`, `refused`
+   */
+  take(from: string, to: string, sizeBytes: number, origin?: string): Promise<void>;
   /** Gives it another name and makes it ours no longer, unless that name is one of ours. Missing is success. */
   leave(from: string, to: string): Promise<void>;
 }
@@ -159,13 +162,12 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
       const rows = await door.report('lvs', ITEM_FIELDS, ['-O', 'lv_time', door.group]);
       return rows.filter((row) => (row['pool_lv'] || null) === provisioning.pool).map(itemOf);
     },
-    async take(from, to, sizeBytes) {
+    async take(from, to, sizeBytes, origin) {
       assertLvName(from);
-      assertFit(
-        from,
-        (await this.items()).find(({ name }) => name === from),
-        sizeBytes,
-      );
+      const item = (await this.items()).find(({ name }) => name === from);
+      if (origin !== undefined && item !== undefined) assertSnapshot(item, origin, provisioning.thin);
+      const snapshot = !provisioning.thin && origin !== undefined;
+      assertFit(from, item === undefined || !snapshot ? item : { ...item, unfit: null }, sizeBytes);
       // The mark first: one that has our name and no mark would be in our own way.
       await door.change('lvchange', ['--addtag', TAG, full(from)]);
       await door.change('lvrename', [door.group, from, to]);
@@ -206,6 +208,12 @@ function itemOf(row: Readonly<Record<string, string>>): StoredItem {
     open: attributes[4] === 'X' ? null : attributes[5] === 'o',
     unfit: unfitness(attributes),
   };
+}
+
+/** A thin snapshot outlives its origin; a thick one never does. */
+function assertSnapshot(item: StoredItem, origin: string, thin: boolean): void {
+  if (item.origin === origin || (thin && item.origin === null)) return;
+  throw new TaskError('refused', `${item.name} is no snapshot of ${origin}`);
 }
 
 /** lvm(8), VALID NAMES: what could pass for an option, or for another group's volume, is no name. */

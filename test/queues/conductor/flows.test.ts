@@ -8,7 +8,7 @@ import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
 import type { AttachmentId, OperationId, VolumeId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
-import { TaskError, type VolumeSource } from '#schema/tasks.ts';
+import { TaskError } from '#schema/tasks.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
@@ -106,16 +106,50 @@ const SCENARIOS: { readonly [K in OperationKind]: Scenario } = {
     const volume = await existing(yard, host, 'unmanaging');
     return yard.begin('volume.unmanage', volume, { name: `unmanaged-${volume}` });
   },
+  async 'volume.revert'(yard, host) {
+    const volume = await existing(yard, host, 'reverting');
+    const snapshotId = await yard.addSnapshot(volume, 'restoring');
+    host.snapshots.set(snapshotId, volume);
+    return yard.begin('volume.revert', volume, { snapshotId });
+  },
+  async 'volume.reimage'(yard, host) {
+    const volume = await existing(yard, host, 'downloading');
+    return yard.begin('volume.reimage', volume, { image: IMAGE.image, metadata: { image_id: 'other' } });
+  },
+  async 'volume.migrate'(yard, host) {
+    const volume = await existing(yard, host, 'maintenance');
+    const pool = await yard.addPool('stor2', 'more');
+    return yard.begin('volume.migrate', volume, { pool, policy: 'on-demand', account: ACCOUNT });
+  },
+  async 'volume.retype'(yard, host) {
+    const volume = await existing(yard, host, 'retyping');
+    await yard.addPool('stor1', 'more');
+    const type = { id: await yard.addType({ volume_backend_name: 'more' }), multiattach: true };
+    return yard.begin('volume.retype', volume, { type, policy: 'on-demand', account: ACCOUNT });
+  },
+  async 'snapshot.manage'(yard, host) {
+    const volume = await existing(yard, host, 'available');
+    host.strangers.add('theirs');
+    const snapshotId = await yard.addSnapshot(volume, 'creating');
+    return yard.begin('snapshot.manage', volume, { snapshotId, name: 'theirs' });
+  },
+  async 'snapshot.unmanage'(yard, host) {
+    const volume = await existing(yard, host, 'available');
+    const snapshotId = await yard.addSnapshot(volume, 'unmanaging');
+    host.snapshots.set(snapshotId, volume);
+    return yard.begin('snapshot.unmanage', volume, { snapshotId, name: 'left' });
+  },
   async 'volume.upload'(yard, host) {
     const volume = await existing(yard, host, 'uploading');
     return yard.begin('volume.upload', volume, { imageId: await yard.addImage(), diskFormat: 'qcow2' });
   },
 };
 
-const IMAGE: VolumeSource = {
-  kind: 'image',
-  image: { id: randomUUID(), diskFormat: 'qcow2', sizeBytes: 1_024, md5: null, sha512: null },
+const IMAGE = {
+  kind: 'image' as const,
+  image: { id: randomUUID(), diskFormat: 'qcow2' as const, sizeBytes: 1_024, md5: null, sha512: null },
 };
+const ACCOUNT = { username: 'mover', secret: 'sealed' };
 
 /** Every kind of operation, and what else deserves all of this. */
 const CASES: readonly (readonly [string, OperationKind, Scenario])[] = [
@@ -267,6 +301,8 @@ for (const [label, kind, begin] of CASES) {
   describe(`flow ${label}`, () => {
     let yard: Yard;
     let tasks = 0;
+    /** The rows that had something to do, in order. */
+    let names: string[] = [];
     let clean: unknown;
 
     beforeEach(async () => {
@@ -302,6 +338,7 @@ for (const [label, kind, begin] of CASES) {
           .map(({ name }) => [name, 'done']),
       );
       assert.ok(steps.length >= tasks);
+      names = steps.filter(({ host }) => host !== 'conductor').map(({ name }) => name);
     });
 
     it('comes to the same end when each step runs twice', async () => {
@@ -342,7 +379,6 @@ for (const [label, kind, begin] of CASES) {
     });
 
     it('leaves nothing behind when a step fails, before or after its effect, and when its undo runs twice', async () => {
-      const taskRows = FLOWS[kind].rows.filter((row) => row.on !== 'conductor');
       for (let at = 0; at < tasks; at++) {
         for (const when of ['before', 'after'] as const) {
           for (const second of [undefined, 'repeats', 'conductor dies'] as const) {
@@ -354,7 +390,7 @@ for (const [label, kind, begin] of CASES) {
                 : [{ at: at + 1, when: second === 'repeats' ? 'twice' : 'after', what: second }];
             const { state, rows, hosts } = await play({ at, when, what: 'fails' }, ...again);
             const label = `task ${at} failed ${when} its effect, then ${second ?? 'nothing'}`;
-            await assertClean(yard, kind, state, rows, hosts, taskRows[at]?.name ?? '', label);
+            await assertClean(yard, kind, state, rows, hosts, names[at] ?? '', label);
           }
         }
       }
@@ -505,6 +541,47 @@ async function assertClean(
         label,
       );
       return;
+    case 'volume.revert':
+    case 'volume.reimage':
+      assert.deepEqual([state, volume?.status, volume?.pool], ['undone', 'error', yard.pool], label);
+      return;
+    case 'volume.migrate':
+    case 'volume.retype': {
+      const { copies, homes } = hosts as { copies: object; homes: object };
+      const room = (name: string) =>
+        (rows as { pools: { name: string; allocated_gib: number; volume_count: number }[] }).pools
+          .filter((pool) => (pool.name === yard.pool) === (name === 'here'))
+          .map((pool) => [pool.allocated_gib, pool.volume_count]);
+      if (row === 'remove') {
+        assert.equal(state, 'stuck', label);
+        assert.notEqual(volume?.pool, yard.pool, label);
+        assert.deepEqual([room('here'), room('there')], [[[0, 0]], [[SIZE_GIB, 1]]], label);
+      } else {
+        assert.deepEqual([state, volume?.pool, volume?.volume_type_id], ['undone', yard.pool, null], label);
+        assert.deepEqual([copies, homes, exports], [{}, {}, {}], label);
+        assert.deepEqual([room('here'), room('there')], [[[SIZE_GIB, 1]], [[0, 0]]], label);
+      }
+      assert.equal(volume?.status, 'available', label);
+      assert.equal(volume?.migration_status, row === 'remove' ? 'success' : 'error', label);
+      return;
+    }
+    case 'snapshot.manage':
+    case 'snapshot.unmanage': {
+      const adopting = kind === 'snapshot.manage';
+      const { snapshots, pools } = rows as {
+        snapshots: { status: string; reserved: number }[];
+        pools: { allocated_gib: number }[];
+      };
+      assert.deepEqual(
+        [state, volume?.status, snapshots[0]?.status, snapshots[0]?.reserved, pools[0]?.allocated_gib],
+        adopting
+          ? ['undone', 'available', 'error', 0, SIZE_GIB]
+          : ['undone', 'available', 'error_unmanaging', 1, 2 * SIZE_GIB],
+        label,
+      );
+      if (adopting) assert.deepEqual((hosts as { strangers: object }).strangers, ['theirs'], label);
+      return;
+    }
     case 'volume.upload':
       assert.deepEqual(
         [state, volume?.status, (rows as { images: object }).images],

@@ -11,8 +11,10 @@ import { asId, type HostName } from '#schema/ids.ts';
 import type { DiskFormat, ImageSource } from '#schema/tasks.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
 import { createStorageHandlers } from '#storage-agent/handlers.ts';
+import { createDisks } from '#storage-agent/images/disks.ts';
 import type { Images } from '#storage-agent/images/images.ts';
 import { openImages } from '#storage-agent/images/open.ts';
+import { createQemuImg } from '#storage-agent/images/qemu-img.ts';
 import { createNoTarget } from '#storage-agent/targets/none.ts';
 import { makeHostileFiles, patched, qemuImg, u64be } from '../../images/files.ts';
 import { openBackend } from '../backends/opened.ts';
@@ -60,6 +62,7 @@ describe('volumes and images', function () {
       backends: new Map([['files', backend]]),
       target: createNoTarget([], 'iqn.2010-10.org.blockyard'),
       secrets: createSecrets(KEY),
+      disks: createDisks(createQemuImg(systemRunner), folder),
       images,
     });
   });
@@ -128,6 +131,7 @@ describe('volumes and images', function () {
       backends: new Map([['files', backend]]),
       target: createNoTarget([], 'iqn.2010-10.org.blockyard'),
       secrets: createSecrets(KEY),
+      disks: createDisks(createQemuImg(systemRunner), folder),
     });
     await assert.rejects(withoutImages['volume.ensure']({ ...task, volumeId: randomUUID() }, context), {
       code: 'refused',

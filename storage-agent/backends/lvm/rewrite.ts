@@ -1,0 +1,72 @@
+import { reach } from '#queues/stopping-points.ts';
+import { nameOf, volumeName } from '../../names.ts';
+import type { Backend, CopyDisk, NewContent } from '../backend.ts';
+import { missing, snapshotName } from './names.ts';
+import type { Shelf } from './shelf.ts';
+
+interface Parts {
+  readonly shelf: Shelf;
+  readonly thin: boolean;
+  readonly copyDisk: CopyDisk;
+  /** @throws TaskError `refused` when a thin pool has no room for so many bytes. */
+  readonly makeRoom: (bytes: number) => Promise<void>;
+}
+
+/**
+ * The new data are made whole under a name of their own, `replacing-<id>`, which then takes the volume's; what the volume had is
+ * wiped last. A thick volume that has snapshots can't give its name away, for it is what they need: over it the data are copied,
+ * and the snapshots keep what was there. At no moment does LVM hold neither the old data nor the new.
+ */
+export function createRewrite({ shelf, thin, copyDisk, makeRoom }: Parts): Backend['rewrite'] {
+  const make = async (filling: string, to: string, sizeBytes: number, content: NewContent): Promise<void> => {
+    if (content.kind === 'snapshot') {
+      if ((await shelf.snapshot(snapshotName(content.snapshotId), filling, true)) !== 'made') throw missing();
+      const made = (await shelf.find(filling)).named.get(filling);
+      if (made !== undefined && made.sizeBytes < sizeBytes) await shelf.extend(filling, sizeBytes);
+    } else {
+      await content.image.open(sizeBytes, async (opened) => {
+        if (thin) await makeRoom(opened.dataBytes);
+        if (!(await shelf.create(filling, sizeBytes)))
+          throw new Error('a volume that is not whole is in the way');
+        await opened.writeTo(shelf.pathOf(filling), thin);
+      });
+    }
+    await reach('copy.whole');
+    await shelf.rename(filling, to);
+  };
+  const copyOver = async (from: string, to: string, sizeBytes: number): Promise<void> => {
+    if (!(await shelf.ensureActive(from)) || !(await shelf.ensureActive(to))) throw missing();
+    await copyDisk(shelf.pathOf(from), shelf.pathOf(to), { sizeBytes, zeroed: false });
+  };
+
+  return async (volumeId, sizeBytes, content) => {
+    const name = volumeName(volumeId);
+    const filling = nameOf('filling', volumeId);
+    const ready = nameOf('replacing', volumeId);
+    const leaving = nameOf('deleting', volumeId);
+    const { named, snapshots } = await shelf.find(name, filling, ready, leaving);
+    const cut = !named.has(name);
+    if (cut) {
+      if (!named.has(ready)) throw missing();
+      // It was cut short between the two names. Whose data they are nobody knows any more, so it begins again.
+      await shelf.rename(ready, name);
+    }
+    for (const left of cut ? [filling, leaving] : [filling, leaving, ready]) {
+      const lv = named.get(left);
+      if (lv !== undefined) await shelf.wipe(lv);
+    }
+    const held = !thin && snapshots.some(({ origin }) => origin === name);
+    if (held && content.kind === 'snapshot')
+      return copyOver(snapshotName(content.snapshotId), name, sizeBytes);
+    await make(filling, ready, sizeBytes, content);
+    if (held) await copyOver(ready, name, sizeBytes);
+    else {
+      await shelf.rename(name, leaving);
+      await reach('replace.swapping');
+      await shelf.rename(ready, name);
+    }
+    const gone = held ? ready : leaving;
+    const old = (await shelf.find(gone)).named.get(gone);
+    if (old !== undefined) await shelf.wipe(old);
+  };
+}

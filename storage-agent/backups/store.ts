@@ -1,0 +1,192 @@
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Runner } from '#agent/run.ts';
+import { isUuid } from '#schema/ids.ts';
+import { TaskError } from '#schema/tasks.ts';
+import { copyDeadlineMs } from '../backends/deadline.ts';
+import type { BackupConfig } from './config.ts';
+import { createRestic, Locked, type Restic, type Saved } from './restic.ts';
+import { SharedLock } from './shared-lock.ts';
+
+/** Where a backup's data are, as tasks say it. */
+export interface Data {
+  readonly store: string;
+  readonly repository: string;
+  readonly dataId: string;
+}
+
+/** A backup that is there whole. */
+export interface Found {
+  readonly sizeBytes: number;
+  /** What it takes on a backend that stores no zeroes, about. */
+  dataBytes(): Promise<number>;
+  /** Its data from the beginning. @throws TaskError `invalid` when they are damaged, or not as many as they should be */
+  read(signal: AbortSignal, consume: (data: AsyncIterable<Buffer>) => Promise<void>): Promise<void>;
+}
+
+/** All of this host's backups: one repository per volume, so that none is large, and none is locked for another's sake. */
+export interface BackupStore {
+  /** Tells the store from any other; the same on every host that has it. @throws Error while it cannot be reached */
+  id(): Promise<string>;
+  /** Backs a disk up; a backup that is there whole is left. @returns how many pieces it has or has added. */
+  ensure(
+    data: Data,
+    disk: { readonly path: string; readonly sizeBytes: number },
+    signal: AbortSignal,
+  ): Promise<number>;
+  /** @throws TaskError `not-found` */
+  find(data: Data): Promise<Found>;
+  absent(data: Data, signal: AbortSignal): Promise<void>;
+}
+
+/** The repository that is nothing but the store's own mark. */
+const MARK = 'blockyard-store';
+/** Another host may hold a repository for as long as it prunes. */
+const LOCKED_TRIES = 60;
+const LOCKED_AGAIN_MS = 5_000;
+/** Pruning reads and writes part of what is there; nobody knows how much. */
+const PRUNE_MS = 6 * 3_600_000;
+
+interface Parts {
+  readonly config: BackupConfig;
+  readonly runner: Runner;
+  /** Remembers which store this host has had. */
+  readonly stateDir: string;
+}
+
+export function openBackupStore({ config, runner, stateDir }: Parts): BackupStore {
+  const restic = createRestic(runner, (name) => `${config.place}/${name}`, config.password);
+  const locks = new Map<string, SharedLock>();
+  let known: string | undefined;
+
+  const lockOf = (repository: string): SharedLock => {
+    const lock = locks.get(repository) ?? new SharedLock();
+    locks.set(repository, lock);
+    return lock;
+  };
+  /** @throws TaskError `refused` for the data of another store. */
+  const repositoryOf = async ({ store, repository }: Data): Promise<string> => {
+    if (!isUuid(repository)) throw new TaskError('invalid', 'the name of a repository must be a UUID');
+    if (store !== (await id())) throw new TaskError('refused', 'the backup is in another store than this host’s');
+    return `volume-${repository.toLowerCase()}`;
+  };
+  const id = async (): Promise<string> => {
+    known ??= await identify(restic, config.place, stateDir);
+    return known;
+  };
+  /** Of several, none has ever been asked for: a backup that was cut short is made anew. */
+  const wholeOf = (saved: readonly Saved[], sizeBytes: number): Saved | undefined =>
+    saved.find((each) => each.sizeBytes === sizeBytes);
+  const unlocked = async <T>(repository: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof Locked) || tries >= LOCKED_TRIES) throw error;
+        await restic.unlock(repository);
+        // The first lock was that of somebody dead, most likely.
+        if (tries > 0) await sleep(LOCKED_AGAIN_MS, undefined, { signal });
+      }
+    }
+  };
+
+  return {
+    id,
+    async ensure(data, { path, sizeBytes }, signal) {
+      const repository = await repositoryOf(data);
+      const lock = lockOf(repository);
+      const tag = tagOf(data);
+      const saved = await lock.alone(async () => {
+        const found = await restic.find(repository, tag);
+        if (found === null) await restic.init(repository);
+        return found ?? [];
+      });
+      const whole = wholeOf(saved, sizeBytes);
+      if (whole !== undefined) return (await restic.pieces(repository, whole.id)).count;
+      const discard = (ids: readonly string[]): Promise<void> =>
+        lock.alone(() => unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS)));
+      if (saved.length > 0) await discard(saved.map((each) => each.id));
+      await using file = await open(path, 'r');
+      const made = await lock.shared(() =>
+        unlocked(repository, signal, () =>
+          restic.save(repository, tag, file, AbortSignal.any([signal, AbortSignal.timeout(copyDeadlineMs(sizeBytes))])),
+        ),
+      );
+      if (made.sizeBytes === sizeBytes) return made.objects;
+      await discard(((await restic.find(repository, tag)) ?? []).map((each) => each.id));
+      throw new Error(`the disk gave ${made.sizeBytes} bytes, not ${sizeBytes}`);
+    },
+    async find(data) {
+      const repository = await repositoryOf(data);
+      const saved = (await lockOf(repository).shared(() => restic.find(repository, tagOf(data)))) ?? [];
+      const [found] = saved.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
+      if (found === undefined)
+        throw new TaskError('not-found', 'the backup’s data are not in the store');
+      return {
+        sizeBytes: found.sizeBytes,
+        dataBytes: async () => (await restic.pieces(repository, found.id)).bytes,
+        read: (signal, consume) =>
+          lockOf(repository).shared(() => restic.read(repository, found.id, signal, counted(consume, found.sizeBytes))),
+      };
+    },
+    async absent(data, signal) {
+      const repository = await repositoryOf(data);
+      await lockOf(repository).alone(async () => {
+        const saved = await restic.find(repository, tagOf(data));
+        if (saved === null || saved.length === 0) return;
+        const ids = saved.map((each) => each.id);
+        await unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS));
+      });
+    },
+  };
+}
+
+function tagOf({ dataId }: Data): string {
+  if (!isUuid(dataId)) throw new TaskError('invalid', 'the id of a backup must be a UUID');
+  return `backup-${dataId.toLowerCase()}`;
+}
+
+/** restic checks each piece; that none is missing at the end is checked here. */
+function counted(consume: (data: AsyncIterable<Buffer>) => Promise<void>, sizeBytes: number) {
+  return async (data: AsyncIterable<Buffer>): Promise<void> => {
+    let bytes = 0;
+    async function* through(): AsyncGenerator<Buffer> {
+      for await (const chunk of data) {
+        bytes += chunk.length;
+        yield chunk;
+      }
+    }
+    await consume(through());
+    if (bytes > sizeBytes) throw new TaskError('invalid', 'the backup’s data are more than they should be');
+  };
+}
+
+/**
+ * The store's id, which its mark has had since the first host came by. A host that has known another store refuses this one: an
+ * empty folder over which NFS should have been mounted looks like a new store.
+ */
+async function identify(restic: Restic, place: string, stateDir: string): Promise<string> {
+  if (place.startsWith('/') && !(await isFolder(place)))
+    throw new Error(`BLOCKYARD_BACKUP_REPOSITORY: ${place} is not a folder`);
+  const path = join(stateDir, 'backup-store');
+  const former = (await readFile(path, 'utf8').catch(() => '')).trim();
+  let id = await restic.identity(MARK);
+  if (id === null && former === '') {
+    await restic.init(MARK);
+    id = await restic.identity(MARK);
+  }
+  if (id === null || (former !== '' && former !== id))
+    throw new Error(
+      `BLOCKYARD_BACKUP_REPOSITORY is not the store that this host has had (is it mounted?); if that is right, remove ${path}`,
+    );
+  if (former === '') {
+    await writeFile(`${path}.new`, `${id}\n`, { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  }
+  return id;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isDirectory() === true;
+}
