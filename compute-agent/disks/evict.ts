@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { reach } from '#queues/stopping-points.ts';
 import type { TaskInput, TaskOutput } from '#schema/tasks.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
@@ -14,6 +15,8 @@ export interface EvictDeps extends Omit<DetachDeps, 'detachTimeoutMs'> {
   readonly log: (line: string) => void;
 }
 
+/** A guest that asks nothing of the disk lets go of it while it still has its device, so that libvirt can put all of that away. */
+const IDLE_GUEST_MS = 3_000;
 /** The disk answers nothing but errors by now, if anything: a guest that hasn't let go by then never will. */
 const GUEST_MS = 20_000;
 
@@ -35,11 +38,14 @@ export async function evict(
     const [config, live] = disks;
     if (!root && config !== undefined) await remove(deps.virsh, serverId, config, '--config');
     await reach('evict.unconfigured');
-    // What waits for the target fails now: neither the guest nor QEMU could end while it does.
-    await deps.connector.abandon(volumeId, connection).catch(() => undefined);
-    if (root) guest = 'removed';
-    else if (live === undefined) guest = 'off';
-    else guest = await takeFrom(deps, view, { serverId, volumeId, live }, signal);
+    const plugged = root || live === undefined ? null : { serverId, volumeId, live };
+    if (plugged !== null && (await lets(deps, view, plugged, IDLE_GUEST_MS, signal))) guest = 'let-go';
+    else {
+      // What waits for the target fails now: neither the guest nor QEMU could end while it does.
+      await deps.connector.abandon(volumeId, connection).catch(() => undefined);
+      if (plugged !== null) guest = await takeFrom(deps, view, plugged, signal);
+      else guest = root ? 'removed' : 'off';
+    }
   }
   await reach('evict.taken');
   await deps.connector.abandon(volumeId, connection);
@@ -60,24 +66,30 @@ interface Plugged {
   readonly live: NonNullable<ReturnType<typeof diskOf>>;
 }
 
-async function takeFrom(
+/** Asks the guest for the disk. A QEMU that hangs on it answers libvirt no more: that is a guest that keeps it, too. */
+async function lets(
   deps: EvictDeps,
   view: DomainView,
   { serverId, volumeId, live }: Plugged,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  // However long its target doesn't answer: the disk has nothing to lose.
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(withinMs)]);
+  const asking = { ...deps, detachTimeoutMs: withinMs };
+  const asked = guestLetsGo(asking, view, serverId, volumeId, live, false, patience).catch(() => false);
+  const outOfPatience = once(patience, 'abort').then(() => false);
+  return await Promise.race([asked, outOfPatience]);
+}
+
+async function takeFrom(
+  deps: EvictDeps,
+  view: DomainView,
+  plugged: Plugged,
   signal: AbortSignal,
 ): Promise<'let-go' | 'restarted' | 'off'> {
-  // A QEMU that hangs on the disk answers libvirt no more: that is a guest that keeps it, too.
-  const asked = guestLetsGo(
-    { ...deps, detachTimeoutMs: GUEST_MS },
-    view,
-    serverId,
-    volumeId,
-    live,
-    false,
-    // However long its target doesn't answer: the disk has nothing to lose.
-    AbortSignal.any([signal, AbortSignal.timeout(GUEST_MS)]),
-  );
-  if (await asked.catch(() => false)) return 'let-go';
+  const { serverId, volumeId } = plugged;
+  if (await lets(deps, view, plugged, GUEST_MS, signal)) return 'let-go';
   signal.throwIfAborted();
   deps.log(
     `${view.name} keeps volume ${volumeId}, which was taken from this host: it is switched off and on`,

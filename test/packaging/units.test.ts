@@ -34,7 +34,7 @@ const CAPABILITIES: Readonly<Record<string, string>> = {
   'blockyard-conductor.service': '',
   'blockyard-storage.service':
     'CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_IPC_LOCK CAP_DAC_OVERRIDE CAP_SYS_RAWIO CAP_MKNOD CAP_SYS_NICE',
-  'blockyard-compute.service': 'CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_IPC_LOCK CAP_DAC_OVERRIDE',
+  'blockyard-compute.service': 'CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_IPC_LOCK CAP_DAC_OVERRIDE CAP_SYS_PTRACE',
 };
 
 describe('systemd units', () => {

@@ -57,9 +57,14 @@ export async function mapsOf(sys: string, block: string): Promise<string[]> {
 
 /**
  * Removes a map that nobody uses; its last writes are carried out first, or fail at once when no path works.
+ * @param options `dead`: no path will ever work again, so what is asked of it fails from now on even if it stays.
  * @throws Error when somebody has it open.
  */
-export async function removeMap({ places, multipathd }: MapDeps, map: string): Promise<void> {
+export async function removeMap(
+  { places, multipathd }: MapDeps,
+  map: string,
+  { dead = false } = {},
+): Promise<void> {
   const name = await multipathName(places.sys, map);
   if (name === null) return;
   await multipathd.tell(`disablequeueing map ${map}`).catch(() => undefined);
@@ -72,7 +77,7 @@ export async function removeMap({ places, multipathd }: MapDeps, map: string): P
         await sleep(REMOVE_PAUSE_MS);
         continue;
       }
-      await multipathd.tell(`restorequeueing map ${map}`).catch(() => undefined);
+      if (!dead) await multipathd.tell(`restorequeueing map ${map}`).catch(() => undefined);
       throw new Error(`the multipath map ${name} is in use on this host`, { cause: error });
     }
   }

@@ -7,6 +7,8 @@ import { waitForLink } from './link.ts';
 import { isLive } from './live-sessions.ts';
 import { forgetUnit, mapsOf, removeMap } from './maps.ts';
 import { removeNodeRecords } from './node-record.ts';
+import { numbersOf } from './open-by.ts';
+import { removePrivateNodes } from './private-nodes.ts';
 import { byPathName, holdersOf, listDevices, type ScsiDevice, wwidOf } from './scsi-device.ts';
 import { isGone, listSessions, type Session } from './sessions.ts';
 import { DEVICE_TIMEOUT_MS, pathsTo, type UnitDeps } from './unit.ts';
@@ -34,7 +36,8 @@ export async function releaseUnit(
   const blocks = paths.flatMap(({ device }) => device.block ?? []);
   const maps = new Set((await Promise.all(blocks.map((block) => mapsOf(sys, block)))).flat());
   const wwid = maps.size === 0 ? null : await wwidOf(paths[0]!.device);
-  for (const map of maps) await removeMap(deps, map);
+  if (dead) await removePrivateNodes(await numbersOf(dev, [...blocks, ...maps]));
+  for (const map of maps) await removeMap(deps, map, { dead });
   const watched = paths.length > 0 && (await deps.multipathd.runs());
   for (const { session, device } of paths) {
     await refuseHolders(sys, device);

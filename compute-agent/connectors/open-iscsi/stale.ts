@@ -1,8 +1,7 @@
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ourTargets, removeNodeRecords } from './node-record.ts';
+import { numbersOf, openBy } from './open-by.ts';
 import { releaseUnit } from './release.ts';
-import { listDevices, type ScsiDevice } from './scsi-device.ts';
+import { listDevices } from './scsi-device.ts';
 import { listSessions } from './sessions.ts';
 import type { UnitDeps } from './unit.ts';
 
@@ -39,31 +38,10 @@ async function removeTarget(deps: UnitDeps, iqn: string): Promise<void> {
   const { sys, dev, nodes } = deps.places;
   const sessions = await listSessions(sys, (each) => each === iqn);
   const devices = (await Promise.all(sessions.map(listDevices))).flat();
-  const reader = await whoHasOpen(dev, devices);
-  if (reader !== null) throw new Error(`process ${reader} has its disk open`);
+  const blocks = devices.map(({ block }) => block);
+  for await (const reader of openBy(await numbersOf(dev, blocks)))
+    throw new Error(`process ${reader} has its disk open`);
   const luns = new Set([0, ...devices.map(({ lun }) => lun)]);
   for (const lun of luns) await releaseUnit(deps, { iqn, lun });
   await removeNodeRecords(nodes, iqn);
-}
-
-/** A process that has one of these disks open, by its id; by device number, as libvirt gives QEMU a `/dev` of its own. */
-async function whoHasOpen(dev: string, devices: readonly ScsiDevice[]): Promise<string | null> {
-  const numbers = new Set<number>();
-  for (const { block } of devices) {
-    const found = block === null ? null : await stat(join(dev, block)).catch(() => null);
-    if (found?.isBlockDevice() === true) numbers.add(found.rdev);
-  }
-  if (numbers.size === 0) return null;
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    // It watches disks that nobody uses, too, and lets go when told.
-    if ((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim() === 'multipathd') continue;
-    const folder = `/proc/${pid}/fd`;
-    for (const fd of await readdir(folder).catch(() => [])) {
-      const target = await readlink(join(folder, fd)).catch(() => '');
-      if (!target.startsWith('/dev/')) continue;
-      const found = await stat(join(folder, fd)).catch(() => null);
-      if (found?.isBlockDevice() === true && numbers.has(found.rdev)) return pid;
-    }
-  }
-  return null;
 }
