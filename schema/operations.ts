@@ -2,6 +2,8 @@
 import type {
   AttachmentId,
   BackupId,
+  GroupId,
+  GroupSnapshotId,
   HostName,
   PoolName,
   SnapshotId,
@@ -15,9 +17,9 @@ import type { DiskFormat, ImageSource, VolumeSource } from './tasks.ts';
 export interface OperationInputs {
   /**
    * `pool`: where the source lies, and so the new volume must; without it placement chooses. `awaited`: an attachment waits
-   * for it.
+   * for it. `groupId`: the group that it is made in.
    */
-  'volume.create': { source?: VolumeSource; pool?: PoolName; awaited?: true };
+  'volume.create': { source?: VolumeSource; pool?: PoolName; awaited?: true; groupId?: GroupId };
   /** `groupId`: its group goes with the last of its volumes. */
   'volume.delete': { groupId?: GroupId };
   /** Plug an attachment into a guest that one of our compute agents runs. */

@@ -3,11 +3,12 @@ import { badRequest, invalidVolume, notFound } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { type AttachmentId, asId, type OperationId, type ServerId } from '#schema/ids.ts';
+import { type AttachmentId, asId, type OperationId } from '#schema/ids.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { carryOut, connectorColumns } from './export.ts';
 import { findAttachment } from './rows.ts';
 import type { NewAttachment } from './schema.ts';
+import { asServer, checkServer } from './server.ts';
 import { detailView } from './view.ts';
 
 /** Microversion that brought `mode`. */
@@ -24,7 +25,7 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
   const id = asId<AttachmentId>(app.ids.uuid());
   const operation = await transaction(app.db, async (tx): Promise<OperationId | undefined> => {
     await reserve(context, tx, volume, wanted);
-    const mode = wanted.mode ?? wanted.connector?.mode;
+    const mode = volume.readonly === 1 ? 'ro' : (wanted.mode ?? wanted.connector?.mode);
     tx.later(
       tx.q.insertInto('attachments').values({
         id,
@@ -34,6 +35,7 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
         status: 'reserved',
         managed: 0,
         mode: mode === 'ro' ? 'ro' : 'rw',
+        mode_asked: volume.readonly === 1 ? 'ro' : (wanted.mode ?? null),
         host: null,
         mountpoint: null,
         connector: null,
@@ -61,21 +63,6 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
   if (operation !== undefined) await carryOut(context, operation, 'create attachment for volume');
   const row = await findAttachment(context, id);
   return { status: 200, body: { attachment: detailView(context, row) } };
-}
-
-/** A server that we don't know may be another cloud's; one that we know must be the caller's to use. */
-async function checkServer({ app, caller }: RequestContext, id: ServerId | null): Promise<void> {
-  if (id === null || caller.seesAllProjects) return;
-  const server = await app.db
-    .selectFrom('servers')
-    .select('project_id')
-    .where('id', '=', id)
-    .executeTakeFirst();
-  if (server !== undefined && server.project_id !== caller.projectId) throw notFound('Instance', id);
-}
-
-function asServer(uuid: string | null | undefined): ServerId | null {
-  return uuid === undefined || uuid === null ? null : asId<ServerId>(uuid);
 }
 
 /**

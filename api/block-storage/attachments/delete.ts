@@ -5,11 +5,12 @@ import type { Reply } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
-import { OPEN_OPERATION_STATES, type VolumeStatus } from '#schema/states.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { whyHostIsDown } from '../services/down.ts';
 import { carryOut } from './export.ts';
 import { beginForceDetach } from './force-detach.ts';
+import { forget } from './forget.ts';
 import { type AttachmentRow, findAttachment, noAttachment } from './rows.ts';
 import { summaryView } from './view.ts';
 
@@ -79,7 +80,7 @@ export async function deleteAttachment(context: RequestContext, id: string): Pro
   return { status: 200, body: { attachments: others.map(summaryView) } };
 }
 
-type Row = Omit<AttachmentRow, 'size_gib' | 'consumer' | 'specs'>;
+type Row = Omit<AttachmentRow, 'size_gib' | 'consumer' | 'specs' | 'extra_specs'>;
 
 /**
  * A guest of ours has it: then only an administrator may take it away here, and only while its host is down.
@@ -98,24 +99,4 @@ async function isLive({ app, caller }: RequestContext, trx: Transaction<Tables>,
   const down = row.host === null ? null : await whyHostIsDown(app, 'blockyard-compute', row.host);
   if (caller.isAdmin && down !== null) return true;
   throw conflict(`Detach volume from instance ${server.id} using the Compute API`);
-}
-
-/** Statuses that a volume has because of its attachments alone. */
-const FREED_FROM: readonly VolumeStatus[] = ['reserved', 'attaching', 'in-use'];
-
-/** Nothing was ever exported for it: the row goes, and the volume is free unless others hold it. */
-async function forget({ app }: RequestContext, trx: Transaction<Tables>, row: Row): Promise<void> {
-  await trx.deleteFrom('attachments').where('id', '=', row.id).execute();
-  const others = await trx
-    .selectFrom('attachments')
-    .select('status')
-    .where('volume_id', '=', row.volume_id)
-    .execute();
-  if (others.length > 0) return;
-  await trx
-    .updateTable('volumes')
-    .set({ status: 'available', updated_at: sqlTime(app.clock.now()) })
-    .where('id', '=', row.volume_id)
-    .where('status', 'in', FREED_FROM)
-    .execute();
 }

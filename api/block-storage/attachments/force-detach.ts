@@ -9,6 +9,7 @@ import { OPEN_OPERATION_STATES, type VolumeStatus } from '#schema/states.ts';
 import type { AttachmentsTable, Tables } from '#schema/tables.ts';
 import { whyHostIsDown } from '../services/down.ts';
 import { findVolume } from '../volumes/rows.ts';
+import { forget } from './forget.ts';
 
 interface Wanted {
   readonly attachment_id?: string | null | undefined;
@@ -25,10 +26,31 @@ export async function forceDetach(context: RequestContext, id: string, wanted: W
   const volume = await findVolume(context, id);
   const operation = await transact(app.db, async (trx) => {
     await trx.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate().execute();
-    return beginForceDetach(context, trx, await chosen(trx, volume.id, wanted.attachment_id ?? null));
+    const attachment = await chosen(trx, volume.id, wanted.attachment_id ?? null);
+    if (await isMereNote(trx, attachment)) {
+      await forget(context, trx, { id: attachment, volume_id: volume.id }, FREED_FROM);
+      return undefined;
+    }
+    return beginForceDetach(context, trx, attachment);
   });
-  app.operations.submit(operation);
+  if (operation !== undefined) app.operations.submit(operation);
   return { status: 202 };
+}
+
+/** Statuses that end when what was written down is gone. */
+const FREED_FROM: readonly VolumeStatus[] = ['reserved', 'attaching', 'in-use', 'detaching', 'error'];
+
+/** Nobody has ever been let in by it: there is nothing to cut. */
+async function isMereNote(trx: Transaction<Tables>, id: AttachmentId): Promise<boolean> {
+  const row = await trx
+    .selectFrom('attachments')
+    .select('id')
+    .where('id', '=', id)
+    .where('managed', '=', 0)
+    .where('initiator', 'is', null)
+    .where('status', '<>', 'detaching')
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 async function chosen(

@@ -9,6 +9,8 @@ export type AttachmentRow = Selectable<AttachmentsTable> & {
   readonly size_gib: number;
   readonly consumer: QosSpecsTable['consumer'] | null;
   readonly specs: string | null;
+  /** Of its volume's type. */
+  readonly extra_specs: string | null;
 };
 
 /** Every attachment, with the volume's part; the caller narrows it down. */
@@ -19,7 +21,7 @@ export function selectAttachments({ app }: RequestContext) {
     .leftJoin('volume_types', 'volume_types.id', 'volumes.volume_type_id')
     .leftJoin('qos_specs', 'qos_specs.id', 'volume_types.qos_specs_id')
     .selectAll('attachments')
-    .select(['volumes.size_gib', 'qos_specs.consumer', 'qos_specs.specs']);
+    .select(['volumes.size_gib', 'qos_specs.consumer', 'qos_specs.specs', 'volume_types.extra_specs']);
 }
 
 /** @throws ApiError 404 when there is none, or it is another project's. */

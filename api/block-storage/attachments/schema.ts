@@ -9,7 +9,7 @@ const initiator = z
   .regex(/^(iqn\.[0-9]{4}-[0-9]{2}\.|eui\.|naa\.)[A-Za-z0-9.:_-]+$/, { error: 'is not an iSCSI name' });
 
 /** What a client says of the host that will connect; os-brick sends more than we use. */
-const connector = z.looseObject({
+export const connector = z.looseObject({
   initiator,
   host: text255.optional(),
   ip: text255.nullish(),
@@ -33,8 +33,8 @@ export type NewAttachment = z.output<typeof createBody>['attachment'];
 export const updateBody = z.strictObject({ attachment: z.strictObject({ connector }) });
 export const completeBody = z.strictObject({ 'os-complete': z.unknown() });
 
-const connectionInfo = z.strictObject({
-  driver_volume_type: z.literal('iscsi'),
+/** What os-brick's iSCSI connector is given. */
+export const connectionData = z.strictObject({
   target_discovered: z.literal(false),
   target_portal: z.string(),
   target_iqn: z.string(),
@@ -43,7 +43,6 @@ const connectionInfo = z.strictObject({
   target_iqns: z.array(z.string()).optional(),
   target_luns: z.array(z.int()).optional(),
   volume_id: z.string(),
-  attachment_id: z.string(),
   auth_method: z.literal('CHAP').optional(),
   auth_username: z.string().optional(),
   auth_password: z.string().optional(),
@@ -51,8 +50,12 @@ const connectionInfo = z.strictObject({
   qos_specs: z.record(z.string(), z.string()).nullable(),
   access_mode: z.enum(['rw', 'ro']),
   discard: z.boolean(),
-  cacheable: z.literal(false),
+  cacheable: z.boolean(),
   enforce_multipath: z.boolean(),
+});
+const connectionInfo = connectionData.extend({
+  driver_volume_type: z.literal('iscsi'),
+  attachment_id: z.string(),
 });
 export type ConnectionInfo = z.infer<typeof connectionInfo>;
 
@@ -65,7 +68,7 @@ const summary = z.strictObject({
 const detail = summary.extend({
   attached_at: z.union([time, z.literal('')]),
   detached_at: z.literal(''),
-  attach_mode: z.enum(['rw', 'ro']),
+  attach_mode: z.enum(['rw', 'ro', 'null']),
   connection_info: z.union([connectionInfo, z.strictObject({})]),
 });
 export const attachmentReply = z.strictObject({ attachment: detail });

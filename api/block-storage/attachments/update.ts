@@ -40,7 +40,9 @@ export async function updateAttachment(
         .updateTable('attachments')
         .set({
           ...connectorColumns(context, attachment.volume_id, connector),
-          ...((connector.mode === 'ro' || connector.mode === 'rw') && { mode: connector.mode }),
+          // What the reservation was asked for goes first.
+          ...(attachment.mode_asked === null &&
+            (connector.mode === 'ro' || connector.mode === 'rw') && { mode: connector.mode }),
           updated_at: sqlTime(app.clock.now()),
         })
         .where('id', '=', attachment.id)
@@ -111,7 +113,7 @@ export async function completeAttachment(context: RequestContext, id: string): P
  * While another host has the volume, this one is not let in, so its client cannot have connected.
  * @throws ApiError 409
  */
-async function refuseOutOfTurn(
+export async function refuseOutOfTurn(
   trx: Transaction<Tables>,
   row: { readonly id: AttachmentId; readonly volume_id: VolumeId },
 ): Promise<void> {

@@ -14,13 +14,14 @@ export function detailView(context: RequestContext, row: AttachmentRow) {
     ...summaryView(row),
     attached_at: row.attached_at === null ? '' : isoTime(row.attached_at),
     detached_at: '',
-    attach_mode: row.mode,
+    // Cinder's word for a reservation that named none; its connector may.
+    attach_mode: row.status === 'reserved' && row.mode_asked === null ? ('null' as const) : row.mode,
     connection_info: connectionInfo(context, row) ?? {},
   };
 }
 
 /** What os-brick connects with; undefined before the volume has been exported for this attachment. */
-function connectionInfo(context: RequestContext, row: AttachmentRow): ConnectionInfo | undefined {
+export function connectionInfo(context: RequestContext, row: AttachmentRow): ConnectionInfo | undefined {
   const connection = row.connection === null ? null : (JSON.parse(row.connection) as Connection | null);
   const [portal] = connection?.portals ?? [];
   if (connection === null || portal === undefined) return undefined;
@@ -44,7 +45,7 @@ function connectionInfo(context: RequestContext, row: AttachmentRow): Connection
     qos_specs: qosSpecs(row),
     access_mode: row.mode,
     discard: false,
-    cacheable: false,
+    cacheable: JSON.parse(row.extra_specs ?? '{}')['cacheable'] === '<is> True',
     enforce_multipath: connector['enforce_multipath'] === true,
   };
 }

@@ -1,5 +1,5 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest, invalidVolume } from '#api/http/errors.ts';
+import { badRequest, invalidVolume, notFound } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
@@ -11,7 +11,7 @@ import { checkStorage } from '../services/down.ts';
 import { findVolume } from '../volumes/rows.ts';
 import type { SnapshotRow } from './rows.ts';
 import type { NewSnapshot } from './schema.ts';
-import { summaryView } from './view.ts';
+import { detailView } from './view.ts';
 
 /** From here on a volume in use needs no force, and none may be asked for. */
 const NO_FORCE_SINCE = 66;
@@ -20,7 +20,15 @@ const NO_FORCE_SINCE = 66;
 export async function createSnapshot(context: RequestContext, wanted: NewSnapshot): Promise<Reply> {
   const { app, caller, microversion } = context;
   const legal = legalStatuses(wanted, microversion);
+  // Cinder looks for that, too.
+  if (wanted.volume_id === null) throw notFound('Volume', 'None');
   const volume = await findVolume(context, wanted.volume_id);
+  if (volume.pool === null) {
+    throw invalidVolume('The snapshot cannot be created because volume has not been scheduled to any host.');
+  }
+  if (volume.status === 'maintenance') {
+    throw invalidVolume('The snapshot cannot be created when the volume is in maintenance mode.');
+  }
   await checkStorage(app, volume);
   const row: SnapshotRow = {
     id: asId<SnapshotId>(app.ids.uuid()),
@@ -28,7 +36,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
     user_id: caller.userId,
     volume_id: volume.id,
     name: wanted.name ?? wanted.display_name ?? null,
-    description: wanted.description ?? wanted.display_description ?? null,
+    description: wanted.description ?? null,
     size_gib: volume.size_gib,
     status: 'creating',
     reserved: 0,
@@ -63,7 +71,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
     );
   });
   app.operations.submit(operation);
-  return { status: 202, body: { snapshot: summaryView(context, row) } };
+  return { status: 202, body: { snapshot: detailView(context, row) } };
 }
 
 function legalStatuses({ force }: NewSnapshot, microversion: number): VolumeStatus[] {

@@ -3,10 +3,11 @@ import { badRequest } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import type { OperationId } from '#schema/ids.ts';
-import { snapshotStatusesBefore } from '#schema/states.ts';
-import { findVolume, type VolumeRow } from '../volumes/rows.ts';
-import { findSnapshot, type SnapshotRow } from './rows.ts';
+import type { GroupSnapshotId, OperationId } from '#schema/ids.ts';
+import { SNAPSHOT_STATUSES, type SnapshotStatus, snapshotStatusesBefore } from '#schema/states.ts';
+import type { VolumeRow } from '../volumes/rows.ts';
+import { findSnapshot, type SnapshotRow, volumeOf } from './rows.ts';
+import { lockIdle } from './status.ts';
 
 const DELETABLE = snapshotStatusesBefore('deleting');
 
@@ -14,7 +15,7 @@ const DELETABLE = snapshotStatusesBefore('deleting');
 export async function deleteSnapshot(context: RequestContext, id: string): Promise<Reply> {
   const { app } = context;
   const snapshot = await findSnapshot(context, id);
-  const volume = await findVolume(context, snapshot.volume_id);
+  const volume = await volumeOf(context, snapshot);
   const operation = await transaction(app.db, (tx) => drop(context, tx, volume, snapshot)).catch(
     (error: unknown) => {
       if (!(error instanceof LostRow)) throw error;
@@ -23,6 +24,24 @@ export async function deleteSnapshot(context: RequestContext, id: string): Promi
       );
     },
   );
+  app.operations.submit(operation);
+  return { status: 202 };
+}
+
+/** From whatever status it has, unless an operation of ours is at work on it. */
+export async function forceDeleteSnapshot(context: RequestContext, id: string): Promise<Reply> {
+  const { app } = context;
+  const snapshot = await findSnapshot(context, id);
+  const volume = await volumeOf(context, snapshot);
+  const operation = await transaction(app.db, async (tx) => {
+    await lockIdle(tx, snapshot);
+    return drop(context, tx, volume, snapshot, SNAPSHOT_STATUSES);
+  }).catch((error: unknown) => {
+    if (!(error instanceof LostRow)) throw error;
+    throw badRequest(
+      'Invalid snapshot: Snapshot must not be part of a group, and no volume may be in creation from it.',
+    );
+  });
   app.operations.submit(operation);
   return { status: 202 };
 }
@@ -43,17 +62,22 @@ export async function dropSnapshots(
   );
   let first: OperationId | undefined;
   for (const snapshot of snapshots) {
+    // Left to another project when this one was given the volume.
+    if (snapshot.project_id !== volume.project_id) throw new LostRow("a snapshot is another project's");
     const operation = await drop(context, tx, volume, snapshot);
     first ??= operation;
   }
   return first;
 }
 
-function drop(
+/** @param group the group snapshot that goes with it; one that is part of a group snapshot goes no other way. */
+export function drop(
   { app, caller, requestId }: RequestContext,
   tx: Tx,
-  volume: VolumeRow,
-  { id }: SnapshotRow,
+  volume: Pick<VolumeRow, 'id'>,
+  { id, project_id: projectId }: Pick<SnapshotRow, 'id' | 'project_id'>,
+  from: readonly SnapshotStatus[] = DELETABLE,
+  group: GroupSnapshotId | null = null,
 ): Promise<OperationId> {
   // The lock comes first: a volume that is made from it holds it too.
   tx.later(tx.q.selectFrom('snapshots').select('id').where('id', '=', id).forUpdate());
@@ -62,7 +86,8 @@ function drop(
       .updateTable('snapshots')
       .set({ status: 'deleting', updated_at: sqlTime(app.clock.now()) })
       .where('id', '=', id)
-      .where('status', 'in', DELETABLE)
+      .where('status', 'in', from)
+      .where('group_snapshot_id', group === null ? 'is' : '=', group)
       .where((eb) =>
         eb.not(
           eb.exists(
@@ -78,9 +103,9 @@ function drop(
   return app.operations.begin(tx, {
     kind: 'snapshot.delete',
     volumeId: volume.id,
-    projectId: volume.project_id,
+    projectId,
     userId: caller.userId,
     requestId,
-    input: { snapshotId: id },
+    input: { snapshotId: id, ...(group !== null && { groupSnapshotId: group }) },
   });
 }

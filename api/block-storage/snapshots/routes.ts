@@ -1,19 +1,24 @@
 import { z } from 'zod';
-import { badRequest, notFound } from '#api/http/errors.ts';
+import { ApiError, badRequest } from '#api/http/errors.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { metaBody, metadataBody, metadataReply, metaReply } from '../volumes/schema.ts';
 import { createSnapshot } from './create.ts';
-import { deleteSnapshot } from './delete.ts';
+import { deleteSnapshot, forceDeleteSnapshot } from './delete.ts';
 import { FILTER_NAMES, readSnapshots } from './list.ts';
 import { findSnapshot } from './rows.ts';
 import * as schema from './schema.ts';
-import { changeMetadata, resetStatus, updateSnapshot } from './update.ts';
-import { detailView, summaryView } from './view.ts';
+import { resetStatus, updateStatus } from './status.ts';
+import { changeMetadata, updateSnapshot } from './update.ts';
+import { extendedView, summaryView } from './view.ts';
 
 const SNAPSHOT_LIST_QUERY = [...LIST_QUERY, 'all_tenants', 'with_count', ...FILTER_NAMES];
 const keyParams = z.strictObject({ id: z.string(), key: z.string() });
+
+function missing(id: string, key: string): ApiError {
+  return new ApiError(404, `Snapshot ${id.slice(0, 255)} has no metadata with key ${key.slice(0, 255)}.`);
+}
 
 export const snapshotRoutes: readonly Route[] = [
   route({
@@ -26,7 +31,7 @@ export const snapshotRoutes: readonly Route[] = [
     replies: { 200: schema.snapshotsReply },
     handle: async (context, { query }) => {
       const { rows, beside } = await readSnapshots(context, query, 'snapshots');
-      return { status: 200, body: { snapshots: rows.map((row) => summaryView(context, row)), ...beside } };
+      return { status: 200, body: { snapshots: rows.map(summaryView), ...beside } };
     },
   }),
   route({
@@ -36,7 +41,7 @@ export const snapshotRoutes: readonly Route[] = [
     params: noParams,
     query: anyQuery,
     body: schema.createBody,
-    replies: { 202: schema.createdReply },
+    replies: { 202: schema.plainReply },
     handle: (context, { body }) => createSnapshot(context, body.snapshot),
   }),
   route({
@@ -49,7 +54,7 @@ export const snapshotRoutes: readonly Route[] = [
     replies: { 200: schema.snapshotsDetailReply },
     handle: async (context, { query }) => {
       const { rows, beside } = await readSnapshots(context, query, 'snapshots/detail');
-      return { status: 200, body: { snapshots: rows.map((row) => detailView(context, row)), ...beside } };
+      return { status: 200, body: { snapshots: rows.map((row) => extendedView(context, row)), ...beside } };
     },
   }),
   route({
@@ -60,7 +65,7 @@ export const snapshotRoutes: readonly Route[] = [
     query: anyQuery,
     replies: { 200: schema.snapshotReply },
     handle: async (context, { params }) => {
-      const snapshot = detailView(context, await findSnapshot(context, params.id));
+      const snapshot = extendedView(context, await findSnapshot(context, params.id));
       return { status: 200, body: { snapshot } };
     },
   }),
@@ -71,7 +76,7 @@ export const snapshotRoutes: readonly Route[] = [
     params: idParams,
     query: anyQuery,
     body: schema.updateBody,
-    replies: { 200: schema.snapshotReply },
+    replies: { 200: schema.plainReply },
     handle: (context, { params, body }) => updateSnapshot(context, params.id, body.snapshot),
   }),
   route({
@@ -94,6 +99,30 @@ export const snapshotRoutes: readonly Route[] = [
     body: schema.resetStatusBody,
     replies: { 202: null },
     handle: (context, { params, body }) => resetStatus(context, params.id, body['os-reset_status'].status),
+  }),
+  route({
+    method: 'POST',
+    path: '/snapshots/{id}/action',
+    action: 'os-update_snapshot_status',
+    summary: "Tell a snapshot's status and progress",
+    params: idParams,
+    query: anyQuery,
+    body: schema.updateStatusBody,
+    replies: { 202: null },
+    handle: (context, { params, body }) =>
+      updateStatus(context, params.id, body['os-update_snapshot_status']),
+  }),
+  route({
+    method: 'POST',
+    path: '/snapshots/{id}/action',
+    action: 'os-force_delete',
+    summary: 'Force a snapshot to be deleted',
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    body: schema.forceDeleteBody,
+    replies: { 202: null },
+    handle: (context, { params }) => forceDeleteSnapshot(context, params.id),
   }),
   route({
     method: 'GET',
@@ -134,6 +163,19 @@ export const snapshotRoutes: readonly Route[] = [
     },
   }),
   route({
+    method: 'GET',
+    path: '/snapshots/{id}/metadata/{key}',
+    summary: "Show one item of a snapshot's metadata",
+    params: keyParams,
+    query: anyQuery,
+    replies: { 200: metaReply },
+    handle: async (context, { params: { id, key } }) => {
+      const metadata = JSON.parse((await findSnapshot(context, id)).metadata) as Record<string, string>;
+      if (!Object.hasOwn(metadata, key)) throw missing(id, key);
+      return { status: 200, body: { meta: { [key]: metadata[key] } } };
+    },
+  }),
+  route({
     method: 'PUT',
     path: '/snapshots/{id}/metadata/{key}',
     summary: "Set one item of a snapshot's metadata",
@@ -156,7 +198,7 @@ export const snapshotRoutes: readonly Route[] = [
     replies: { 200: null },
     handle: async (context, { params: { id, key } }) => {
       await changeMetadata(context, id, (old) => {
-        if (!Object.hasOwn(old, key)) throw notFound('Metadata item', key.slice(0, 255));
+        if (!Object.hasOwn(old, key)) throw missing(id, key);
         return Object.fromEntries(Object.entries(old).filter(([name]) => name !== key));
       });
       return { status: 200 };

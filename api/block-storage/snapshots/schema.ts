@@ -9,9 +9,11 @@ const named = {
   display_description: trimmed255.nullish(),
 };
 
-const newSnapshot = z.looseObject({
-  ...named,
-  volume_id: uuid,
+const newSnapshot = z.strictObject({
+  name: trimmed255.nullish(),
+  display_name: trimmed255.nullish(),
+  description: trimmed255.nullish(),
+  volume_id: uuid.nullable(),
   metadata: stringMap.nullish(),
   force: flag.nullish(),
 });
@@ -30,20 +32,28 @@ const summary = {
   metadata: z.record(z.string(), z.string()),
   created_at: time,
   updated_at: time.nullable(),
+};
+const full = {
+  ...summary,
   group_snapshot_id: z.string().nullable().optional(),
   user_id: z.string().optional(),
   consumes_quota: z.literal(true).optional(),
 };
 const detail = z.strictObject({
-  ...summary,
+  ...full,
   'os-extended-snapshot-attributes:project_id': z.string(),
   'os-extended-snapshot-attributes:progress': z.string(),
 });
 const listed = { snapshots_links: links.optional(), count: z.int().optional() };
 
-export const createdReply = z.strictObject({ snapshot: z.strictObject(summary) });
+/** What creating and updating answer. */
+export const plainReply = z.strictObject({ snapshot: z.strictObject(full) });
 export const snapshotReply = z.strictObject({ snapshot: detail });
 export const snapshotsReply = z.strictObject({ snapshots: z.array(z.strictObject(summary)), ...listed });
 export const snapshotsDetailReply = z.strictObject({ snapshots: z.array(detail), ...listed });
 
+export const forceDeleteBody = z.strictObject({ 'os-force_delete': z.unknown() });
+export const updateStatusBody = z.strictObject({
+  'os-update_snapshot_status': z.strictObject({ status: z.string(), progress: z.string().nullish() }),
+});
 export const resetStatusBody = z.strictObject({ 'os-reset_status': z.strictObject({ status: z.string() }) });

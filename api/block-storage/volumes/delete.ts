@@ -3,25 +3,14 @@ import { invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { OPEN_OPERATION_STATES, type VolumeStatus, volumeStatusesBefore } from '#schema/states.ts';
+import { OPEN_OPERATION_STATES, VOLUME_STATUSES, volumeStatusesBefore } from '#schema/states.ts';
 import { dropSnapshots } from '../snapshots/delete.ts';
 import { findVolume } from './rows.ts';
 
 const DELETABLE = volumeStatusesBefore('deleting');
 
-/** Statuses that only a running operation leaves; without one, force may end them. */
-const ABANDONED: readonly VolumeStatus[] = [
-  'creating',
-  'reserved',
-  'attaching',
-  'detaching',
-  'extending',
-  'uploading',
-  'deleting',
-];
-
 export interface DeleteOptions {
-  /** Also from a status in which an operation gave up; never while one is at work or something is attached. */
+  /** From whatever status it has; never while an operation is at work or something is attached. */
   readonly force?: boolean;
   /** Deletes its snapshots first. */
   readonly cascade?: boolean;
@@ -39,12 +28,13 @@ export async function deleteVolume(
     // The lock comes first: what the conditions look at can't change behind their back.
     tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());
     const first = cascade ? await dropSnapshots(context, tx, volume) : undefined;
-    const legal = force ? [...DELETABLE, ...ABANDONED] : DELETABLE;
+    const legal = force ? VOLUME_STATUSES : DELETABLE;
     let update = tx.q
       .updateTable('volumes')
       .set({ status: 'deleting', updated_at: sqlTime(app.clock.now()) })
       .where('id', '=', volume.id)
       .where('status', 'in', legal)
+      .where('group_id', 'is', null)
       .where((eb) =>
         eb.and([
           eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', volume.id))),

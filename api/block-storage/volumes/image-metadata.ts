@@ -1,21 +1,35 @@
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { notFound } from '#api/http/errors.ts';
-import { anyQuery, flag, idParams, keyOf255, stringMap } from '#api/http/fields.ts';
+import { ApiError } from '#api/http/errors.ts';
+import { anyQuery, flag, idParams, keyOf255, text255 } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { changeMetadataOf, type Metadata } from '../metadata.ts';
+import { refuseFixed } from './metadata.ts';
 import { findVolume } from './rows.ts';
 import { metadataReply } from './schema.ts';
+import { refuseInMaintenance } from './update.ts';
 
 /** Changes what is kept of the image that a volume was made from. */
 async function change(
   context: RequestContext,
   id: string,
   edit: (metadata: Metadata) => Metadata,
+  what: 'Updating' | 'Deleting' = 'Updating',
 ): Promise<Metadata> {
   const volume = await findVolume(context, id);
+  refuseFixed(volume, what);
   return changeMetadataOf(context.app, 'volume image', volume.id, edit);
+}
+
+/** Values may be as long as Glance's. */
+const imageMap = z.record(
+  keyOf255,
+  z.string().refine((text) => Buffer.byteLength(text) <= 65_535, { error: "is not a 'mysql_text'" }),
+);
+
+function missing(id: string): ApiError {
+  return new ApiError(404, `Glance metadata for volume/snapshot ${id.slice(0, 255)} cannot be found.`);
 }
 
 const action = { method: 'POST', path: '/volumes/{id}/action', params: idParams, query: anyQuery } as const;
@@ -25,7 +39,7 @@ export const imageMetadataRoutes: readonly Route[] = [
     ...action,
     action: 'os-set_image_metadata',
     summary: "Set a volume's image metadata",
-    body: z.strictObject({ 'os-set_image_metadata': z.strictObject({ metadata: stringMap }) }),
+    body: z.strictObject({ 'os-set_image_metadata': z.strictObject({ metadata: imageMap }) }),
     replies: { 200: metadataReply },
     handle: async (context, { params, body }) => {
       const { metadata: more } = body['os-set_image_metadata'];
@@ -37,14 +51,17 @@ export const imageMetadataRoutes: readonly Route[] = [
     ...action,
     action: 'os-unset_image_metadata',
     summary: "Unset one item of a volume's image metadata",
-    body: z.strictObject({ 'os-unset_image_metadata': z.strictObject({ key: keyOf255 }) }),
+    body: z.strictObject({
+      'os-unset_image_metadata': z.strictObject({ key: text255.min(1, { error: 'is too short' }) }),
+    }),
     replies: { 200: null },
     handle: async (context, { params, body }) => {
       const { key } = body['os-unset_image_metadata'];
-      await change(context, params.id, (old) => {
-        if (!Object.hasOwn(old, key)) throw notFound('Image metadata', key);
+      const without = (old: Metadata): Metadata => {
+        if (!Object.hasOwn(old, key)) throw missing(params.id);
         return Object.fromEntries(Object.entries(old).filter(([name]) => name !== key));
-      });
+      };
+      await change(context, params.id, without, 'Deleting');
       return { status: 200 };
     },
   }),
@@ -68,6 +85,7 @@ export const imageMetadataRoutes: readonly Route[] = [
     replies: { 200: null },
     handle: async (context, { params, body }) => {
       const volume = await findVolume(context, params.id);
+      refuseInMaintenance(volume);
       await context.app.db
         .updateTable('volumes')
         .set({

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest } from '#api/http/errors.ts';
+import { ApiError, badRequest, invalidVolume } from '#api/http/errors.ts';
 import { anyQuery, idParams } from '#api/http/fields.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { changeMetadataOf, type Metadata } from '../metadata.ts';
-import { findVolume } from './rows.ts';
+import { findVolume, type VolumeRow } from './rows.ts';
 import { metaBody, metadataBody, metadataReply, metaReply } from './schema.ts';
 
 /** Microversion from which metadata has entity tags. */
@@ -15,9 +15,17 @@ async function change(
   context: RequestContext,
   id: string,
   edit: (metadata: Metadata) => Metadata,
+  what: 'Updating' | 'Deleting' = 'Updating',
 ): Promise<Metadata> {
   const volume = await findVolume(context, id);
+  refuseFixed(volume, what);
   return changeMetadataOf(context.app, 'volume', volume.id, edit);
+}
+
+/** @throws ApiError 400 while what is said of the volume is being copied. */
+export function refuseFixed({ status }: VolumeRow, what: 'Updating' | 'Deleting'): void {
+  if (status !== 'maintenance' && status !== 'uploading') return;
+  throw invalidVolume(`${what} volume metadata is not allowed for volumes in ${status} status.`);
 }
 
 class PreconditionFailed extends Error {}
@@ -131,10 +139,11 @@ export const metadataRoutes: readonly Route[] = [
     query: anyQuery,
     replies: { 200: null },
     handle: async (context, { params: { id, key } }) => {
-      await change(context, id, (old) => {
+      const without = (old: Metadata): Metadata => {
         if (!Object.hasOwn(old, key)) throw missing(id, key);
         return Object.fromEntries(Object.entries(old).filter(([name]) => name !== key));
-      });
+      };
+      await change(context, id, without, 'Deleting');
       return { status: 200 };
     },
   }),

@@ -3,13 +3,16 @@ import { anyQuery, idParams, noParams, queryFlag } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { forceDetach } from '../attachments/force-detach.ts';
-import { extendVolume, forceDelete, resetStatus } from './actions.ts';
+import { completeExtend, extendVolume, forceDelete } from './actions.ts';
 import { createVolume } from './create.ts';
 import { deleteVolume } from './delete.ts';
 import { FILTER_NAMES } from './filters.ts';
 import { imageMetadataRoutes } from './image-metadata.ts';
+import { legacyRoutes } from './legacy/routes.ts';
 import { listVolumes, listVolumesDetail, summariseVolumes } from './list.ts';
 import { metadataRoutes } from './metadata.ts';
+import { readonlyRoute } from './readonly.ts';
+import { resetStatus } from './reset-status.ts';
 import * as schema from './schema.ts';
 import { showVolume } from './show.ts';
 import { updateVolume } from './update.ts';
@@ -138,6 +141,20 @@ export const volumeRoutes: readonly Route[] = [
     replies: { 202: null },
     handle: (context, { params, body }) => forceDetach(context, params.id, body['os-force_detach'] ?? {}),
   }),
+  route({
+    method: 'POST',
+    path: '/volumes/{id}/action',
+    action: 'os-extend_volume_completion',
+    summary: "Complete a volume's extension",
+    role: 'admin',
+    params: idParams,
+    query: anyQuery,
+    body: schema.extendCompletionBody,
+    replies: { 202: null },
+    handle: (context, { params }) => completeExtend(context, params.id),
+  }),
+  readonlyRoute,
+  ...legacyRoutes,
   uploadImageRoute,
   ...imageMetadataRoutes,
   ...metadataRoutes,

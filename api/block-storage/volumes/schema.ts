@@ -112,10 +112,16 @@ export const resetStatusBody = z.strictObject({
     migration_status: z.string().nullish(),
   }),
 });
+export const extendCompletionBody = z.strictObject({
+  'os-extend_volume_completion': z.strictObject({ error: z.union([z.string(), z.boolean()]).nullish() }),
+});
 export const forceDeleteBody = z.strictObject({ 'os-force_delete': z.unknown() });
 /** The connector, which Cinder's driver would need, is known here. */
 export const forceDetachBody = z.strictObject({
   'os-force_detach': z
-    .strictObject({ attachment_id: uuid.nullish(), connector: z.looseObject({}).nullish() })
+    .strictObject({
+      attachment_id: uuid.nullish(),
+      connector: z.union([z.string(), z.looseObject({})]).nullish(),
+    })
     .nullable(),
 });

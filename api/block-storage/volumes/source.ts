@@ -6,7 +6,7 @@ import { isUuid } from '#schema/ids.ts';
 import type { OperationInputs } from '#schema/operations.ts';
 import { DISK_FORMATS } from '#schema/tasks.ts';
 import { checkStorage } from '../services/down.ts';
-import { findSnapshot } from '../snapshots/rows.ts';
+import { findSnapshot, volumeOf } from '../snapshots/rows.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 
@@ -91,7 +91,7 @@ async function fromSnapshot(context: RequestContext, id: string): Promise<Source
       `Invalid snapshot: Originating snapshot status must be one of 'available' values (${snapshot.id} is ${snapshot.status}).`,
     );
   if (snapshot.status !== 'available') throw lost();
-  const origin = await findVolume(context, snapshot.volume_id);
+  const origin = await volumeOf(context, snapshot);
   if (origin.pool === null) throw lost();
   await checkStorage(context.app, origin);
   return {

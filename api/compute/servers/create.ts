@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { newAccount } from '#api/block-storage/attachments/export.ts';
 import { charged } from '#api/block-storage/quotas/charge.ts';
 import type { App, RequestContext } from '#api/http/context.ts';
@@ -118,7 +119,9 @@ function writeAttachment(
       host: null,
       managed: 1,
       mountpoint: null,
-      mode: 'rw',
+      mode: sql<
+        'rw' | 'ro'
+      >`COALESCE((SELECT IF(readonly = 1, 'ro', 'rw') FROM volumes WHERE id = ${volumeId}), 'rw')`,
       connector: null,
       connection: null,
       initiator: null,

@@ -54,7 +54,7 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
         host: server.host,
         managed: 1,
         mountpoint: device,
-        mode: 'rw',
+        mode: volume.readonly === 1 ? 'ro' : 'rw',
         connector: JSON.stringify({ initiator, host: server.host }),
         connection: null,
         initiator,

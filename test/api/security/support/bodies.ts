@@ -15,6 +15,26 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /volumes/{id}/action os-extend': () => ({ 'os-extend': { new_size: 2 } }),
   'volume POST /volumes/{id}/action os-reset_status': () => ({ 'os-reset_status': { status: 'error' } }),
   'volume POST /volumes/{id}/action os-force_delete': () => ({ 'os-force_delete': {} }),
+  'volume POST /volumes/{id}/action os-attach': () => ({
+    'os-attach': { host_name: 'h', mountpoint: '/dev/vdb' },
+  }),
+  'volume POST /volumes/{id}/action os-detach': () => ({ 'os-detach': {} }),
+  'volume POST /volumes/{id}/action os-reserve': () => ({ 'os-reserve': null }),
+  'volume POST /volumes/{id}/action os-unreserve': () => ({ 'os-unreserve': null }),
+  'volume POST /volumes/{id}/action os-begin_detaching': () => ({ 'os-begin_detaching': null }),
+  'volume POST /volumes/{id}/action os-roll_detaching': () => ({ 'os-roll_detaching': null }),
+  'volume POST /volumes/{id}/action os-initialize_connection': () => ({
+    'os-initialize_connection': { connector },
+  }),
+  'volume POST /volumes/{id}/action os-terminate_connection': () => ({
+    'os-terminate_connection': { connector },
+  }),
+  'volume POST /volumes/{id}/action os-update_readonly_flag': () => ({
+    'os-update_readonly_flag': { readonly: true },
+  }),
+  'volume POST /volumes/{id}/action os-extend_volume_completion': () => ({
+    'os-extend_volume_completion': { error: false },
+  }),
   'volume POST /volumes/{id}/action os-force_detach': () => ({ 'os-force_detach': {} }),
   'volume POST /volumes/{id}/action os-unmanage': () => ({ 'os-unmanage': {} }),
   'volume POST /manageable_volumes': () => ({ volume: managed }),
@@ -35,6 +55,10 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /snapshots': ({ volume }) => ({ snapshot: { volume_id: volume, name: 'n', metadata } }),
   'volume PUT /snapshots/{id}': () => ({ snapshot: { name: 'renamed' } }),
   'volume POST /snapshots/{id}/action os-reset_status': () => ({ 'os-reset_status': { status: 'error' } }),
+  'volume POST /snapshots/{id}/action os-update_snapshot_status': () => ({
+    'os-update_snapshot_status': { status: 'error' },
+  }),
+  'volume POST /snapshots/{id}/action os-force_delete': () => ({ 'os-force_delete': null }),
   'volume POST /snapshots/{id}/metadata': () => ({ metadata }),
   'volume PUT /snapshots/{id}/metadata': () => ({ metadata }),
   'volume PUT /snapshots/{id}/metadata/{key}': () => ({ meta: metadata }),

@@ -1,0 +1,183 @@
+import { sql, type Transaction } from 'kysely';
+import { carryOut, connectorColumns } from '#api/block-storage/attachments/export.ts';
+import { findAttachment } from '#api/block-storage/attachments/rows.ts';
+import { type Connector, connector as connectorSchema } from '#api/block-storage/attachments/schema.ts';
+import { connectionInfo } from '#api/block-storage/attachments/view.ts';
+import type { RequestContext } from '#api/http/context.ts';
+import { ApiError, invalidInput, invalidVolume } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { parseInput } from '#api/http/validation.ts';
+import { transact } from '#queues/database.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { type AttachmentId, asId, type OperationId } from '#schema/ids.ts';
+import { OPEN_OPERATION_STATES, type VolumeStatus } from '#schema/states.ts';
+import type { Tables } from '#schema/tables.ts';
+import { checkStorage } from '../../services/down.ts';
+import { findVolume, type VolumeRow } from '../rows.ts';
+
+/** Statuses in which a volume can be exported for somebody. */
+const EXPORTABLE: ReadonlySet<VolumeStatus> = new Set<VolumeStatus>([
+  'available',
+  'reserved',
+  'attaching',
+  'in-use',
+  'detaching',
+]);
+
+/** `os-initialize_connection`: lets the connector's host in, and tells how to connect. Twice is as good as once. */
+export async function initializeConnection(
+  context: RequestContext,
+  id: string,
+  given: string | object,
+): Promise<Reply> {
+  const connector = readConnector(given);
+  const volume = await findVolume(context, id);
+  if (volume.status === 'maintenance') {
+    throw invalidVolume('The volume connection cannot be initialized in maintenance mode.');
+  }
+  await checkStorage(context.app, volume);
+  const { attachment, operation, before } = await transact(context.app.db, (trx) =>
+    begin(context, trx, volume, connector),
+  );
+  if (operation !== undefined) await carryOut(context, operation, 'initialize the connection', before);
+  const info = connectionInfo(context, await findAttachment(context, attachment));
+  if (info === undefined) throw new ApiError(500, 'Unable to fetch connection information from backend.');
+  const { driver_volume_type, attachment_id: _, ...data } = info;
+  return {
+    status: 200,
+    body: { connection_info: { driver_volume_type, data, enforce_multipath: data.enforce_multipath } },
+  };
+}
+
+/** @throws ApiError 400 in the words of Cinder's drivers when nobody could be let in by it. */
+function readConnector(given: string | object): Connector {
+  if (typeof given === 'string' || !('initiator' in given) || given.initiator === null) {
+    throw invalidInput("Connector doesn't have required information: initiator");
+  }
+  return parseInput(connectorSchema, given);
+}
+
+interface Begun {
+  readonly attachment: AttachmentId;
+  readonly operation?: OperationId;
+  /** Somebody else's earlier request began it. */
+  readonly before?: boolean;
+}
+
+async function begin(
+  context: RequestContext,
+  trx: Transaction<Tables>,
+  volume: VolumeRow,
+  connector: Connector,
+): Promise<Begun> {
+  const { app, caller } = context;
+  const locked = await trx
+    .selectFrom('volumes')
+    .select(['status', 'readonly'])
+    .where('id', '=', volume.id)
+    .forUpdate()
+    .executeTakeFirst();
+  if (locked === undefined || !EXPORTABLE.has(locked.status)) {
+    throw invalidVolume(
+      `The connection of volume ${volume.id} cannot be initialized while it is ${locked?.status ?? 'deleted'}.`,
+    );
+  }
+  const all = await trx
+    .selectFrom('attachments')
+    .select(['id', 'status', 'initiator', 'host', 'mountpoint'])
+    .where('volume_id', '=', volume.id)
+    .where('managed', '=', 0)
+    .orderBy('created_at')
+    .execute();
+  const there = all.find((row) => row.initiator === connector.initiator && row.status !== 'detaching');
+  if (there !== undefined) return { attachment: there.id, ...(await underWay(trx, volume, there.id)) };
+  // What `os-attach` has written down is whom this is for.
+  const noted = all.find((row) => row.status === 'attached' && row.initiator === null);
+  const attachment =
+    noted === undefined
+      ? await reserved(context, trx, volume, connector, locked.readonly)
+      : await given(context, trx, volume, connector, noted);
+  const operation = await app.operations.begin(trx, {
+    kind: 'attachment.export',
+    volumeId: volume.id,
+    attachmentId: attachment,
+    projectId: volume.project_id,
+    userId: caller.userId,
+    requestId: context.requestId,
+    input: { createdHere: noted === undefined, ...(noted !== undefined && { attached: true }) },
+  });
+  return { attachment, operation };
+}
+
+async function underWay(
+  trx: Transaction<Tables>,
+  { id: volumeId }: VolumeRow,
+  attachment: AttachmentId,
+): Promise<Omit<Begun, 'attachment'>> {
+  const open = await trx
+    .selectFrom('operations')
+    .select('id')
+    .where('volume_id', '=', volumeId)
+    .where('attachment_id', '=', attachment)
+    .where('kind', '=', 'attachment.export')
+    .where('state', 'in', OPEN_OPERATION_STATES)
+    .executeTakeFirst();
+  return open === undefined ? {} : { operation: open.id, before: true };
+}
+
+/** A new attachment for the connector, and a volume that was free is not any more. */
+async function reserved(
+  context: RequestContext,
+  trx: Transaction<Tables>,
+  volume: VolumeRow,
+  connector: Connector,
+  readonly: 0 | 1 | null,
+): Promise<AttachmentId> {
+  const id = asId<AttachmentId>(context.app.ids.uuid());
+  const now = sqlTime(context.app.clock.now());
+  await trx
+    .insertInto('attachments')
+    .values({
+      id,
+      volume_id: volume.id,
+      project_id: volume.project_id,
+      server_id: null,
+      status: 'reserved',
+      managed: 0,
+      mode: readonly === 1 || connector.mode === 'ro' ? 'ro' : 'rw',
+      connection: null,
+      attached_at: null,
+      created_at: now,
+      updated_at: null,
+      ...connectorColumns(context, volume.id, connector),
+    })
+    .execute();
+  await trx
+    .updateTable('volumes')
+    .set({ status: sql<VolumeStatus>`IF(status = 'available', 'attaching', status)`, updated_at: now })
+    .where('id', '=', volume.id)
+    .execute();
+  return id;
+}
+
+/** The connector is that of an attachment that has been without one. */
+async function given(
+  context: RequestContext,
+  trx: Transaction<Tables>,
+  volume: VolumeRow,
+  connector: Connector,
+  noted: { readonly id: AttachmentId; readonly host: string | null; readonly mountpoint: string | null },
+): Promise<AttachmentId> {
+  const columns = connectorColumns(context, volume.id, connector);
+  await trx
+    .updateTable('attachments')
+    .set({
+      ...columns,
+      host: columns.host ?? noted.host,
+      mountpoint: columns.mountpoint ?? noted.mountpoint,
+      updated_at: sqlTime(context.app.clock.now()),
+    })
+    .where('id', '=', noted.id)
+    .execute();
+  return noted.id;
+}
