@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { attachmentRoutes } from './block-storage/attachments/routes.ts';
 import { availabilityZoneRoutes } from './block-storage/availability-zones/routes.ts';
+import { capabilityRoutes } from './block-storage/capabilities/routes.ts';
+import { clusterRoutes } from './block-storage/clusters/routes.ts';
 import { driftRoutes } from './block-storage/drift/routes.ts';
 import { evictionRoutes } from './block-storage/evictions/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
+import { hostRoutes } from './block-storage/hosts/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
 import { manageableVolumeRoutes } from './block-storage/manageable-volumes/routes.ts';
 import { messageRoutes } from './block-storage/messages/routes.ts';
@@ -11,11 +14,14 @@ import { operationRoutes } from './block-storage/operations/routes.ts';
 import { poolRoutes } from './block-storage/pools/routes.ts';
 import { qosRoutes } from './block-storage/qos-specs/routes.ts';
 import { quotaRoutes } from './block-storage/quotas/routes.ts';
+import { resourceFilterRoutes } from './block-storage/resource-filters/routes.ts';
 import { serviceRoutes } from './block-storage/services/routes.ts';
 import { snapshotRoutes } from './block-storage/snapshots/routes.ts';
 import { statusRoutes } from './block-storage/status/routes.ts';
+import { transferRoutes } from './block-storage/transfers/routes.ts';
 import { typeRoutes } from './block-storage/types/routes.ts';
 import { volumeRoutes } from './block-storage/volumes/routes.ts';
+import { workerRoutes } from './block-storage/workers/routes.ts';
 import { flavorRoutes } from './compute/flavors/routes.ts';
 import { instanceActionRoutes } from './compute/instance-actions/routes.ts';
 import { serverRoutes } from './compute/servers/routes.ts';
@@ -38,7 +44,13 @@ export const blockStorageRoutes: readonly Route[] = [
   ...attachmentRoutes,
   ...typeRoutes,
   ...qosRoutes,
+  ...transferRoutes,
   ...serviceRoutes,
+  ...hostRoutes,
+  ...capabilityRoutes,
+  ...clusterRoutes,
+  ...workerRoutes,
+  ...resourceFilterRoutes,
   ...poolRoutes,
   ...limitRoutes,
   ...quotaRoutes,

@@ -1,8 +1,10 @@
 import { NoValidPool, reserve } from '../placement/place.ts';
+import type { Tx } from '../transaction.ts';
 import { storedOn } from './exports.ts';
 import { placed } from './facts.ts';
 import { FILL_WITHIN_S } from './fill.ts';
-import { flow } from './flow.ts';
+import { flow, type Run } from './flow.ts';
+import { holdGroupSnapshot, settleGroupSnapshot } from './groups.ts';
 import { settle } from './settle.ts';
 import { releaseSnapshot, setSnapshot } from './snapshots.ts';
 
@@ -47,16 +49,15 @@ export const snapshotCreate = flow('snapshot.create')
     },
   })
   .ends({
-    done(tx, run) {
-      setSnapshot(tx, run, 'available');
-      settle(tx, run, null);
-    },
-    undone(tx, run) {
-      setSnapshot(tx, run, 'error');
-      settle(tx, run, null);
-    },
-    stuck(tx, run) {
-      setSnapshot(tx, run, 'error');
-      settle(tx, run, null);
-    },
+    done: (tx, run) => end(tx, run, 'available'),
+    undone: (tx, run) => end(tx, run, 'error'),
+    stuck: (tx, run) => end(tx, run, 'error'),
   });
+
+function end(tx: Tx, run: Run<'snapshot.create', unknown>, status: 'available' | 'error'): void {
+  const { groupSnapshotId } = run.facts.input;
+  holdGroupSnapshot(tx, groupSnapshotId);
+  setSnapshot(tx, run, status);
+  settleGroupSnapshot(tx, run, groupSnapshotId);
+  settle(tx, run, null);
+}

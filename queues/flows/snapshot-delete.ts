@@ -1,5 +1,6 @@
 import { storedOn } from './exports.ts';
 import { flow } from './flow.ts';
+import { dropEmptyGroupSnapshot, failGroupSnapshot, holdGroupSnapshot } from './groups.ts';
 import { settle } from './settle.ts';
 import { releaseSnapshot, setSnapshot } from './snapshots.ts';
 
@@ -19,15 +20,20 @@ export const snapshotDelete = flow('snapshot.delete')
   })
   .ends({
     done(tx, run) {
+      const { groupSnapshotId } = run.facts.input;
+      holdGroupSnapshot(tx, groupSnapshotId);
       releaseSnapshot(tx, run.facts);
       tx.later(tx.q.deleteFrom('snapshots').where('id', '=', run.facts.input.snapshotId));
+      dropEmptyGroupSnapshot(tx, groupSnapshotId);
       settle(tx, run, null);
     },
     undone(tx, run) {
+      failGroupSnapshot(tx, run, run.facts.input.groupSnapshotId);
       setSnapshot(tx, run, 'error_deleting');
       settle(tx, run, null);
     },
     stuck(tx, run) {
+      failGroupSnapshot(tx, run, run.facts.input.groupSnapshotId);
       setSnapshot(tx, run, 'error_deleting');
       settle(tx, run, null);
     },

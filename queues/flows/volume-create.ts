@@ -1,9 +1,12 @@
 import type { OperationInputs } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { release } from '../placement/place.ts';
+import type { Tx } from '../transaction.ts';
+import { endRestore } from './backups.ts';
 import { FILL_WITHIN_S } from './fill.ts';
-import { flow } from './flow.ts';
-import { settle } from './settle.ts';
+import { flow, type Run } from './flow.ts';
+import { holdGroup, settleGroup } from './groups.ts';
+import { type NextStatus, settle } from './settle.ts';
 
 /** More than the agent's patience with one command of LVM's, which may have to wait for the group's lock. */
 const CREATE_WITHIN_S = 180;
@@ -20,7 +23,7 @@ export const volumeCreate = flow('volume.create')
       const wanted = {
         sizeGib: volume.size_gib,
         availabilityZone: volume.availability_zone,
-        extraSpecs,
+        extraSpecs: { ...extraSpecs, ...neededFor(input) },
         pool: input.pool,
       };
       const name = await placement.place(tx, wanted);
@@ -62,7 +65,25 @@ export const volumeCreate = flow('volume.create')
   })
   .ends({
     // A server may wait for it: to boot from what it has been filled with, or to have it beside.
-    done: (tx, run) => settle(tx, run, isAwaited(run.facts.input) ? 'by-attachments' : 'available'),
-    undone: (tx, run) => settle(tx, run, 'error', { pool: null }),
-    stuck: (tx, run) => settle(tx, run, 'error'),
+    done: (tx, run) => end(tx, run, isAwaited(run.facts.input) ? 'by-attachments' : 'available'),
+    undone: (tx, run) => end(tx, run, 'error', { pool: null }),
+    stuck: (tx, run) => end(tx, run, 'error'),
   });
+
+function end(
+  tx: Tx,
+  run: Run<'volume.create', unknown>,
+  status: NextStatus,
+  changes: { readonly pool?: null } = {},
+): void {
+  const { source, groupId } = run.facts.input;
+  holdGroup(tx, groupId);
+  settle(tx, run, status, changes);
+  if (source?.kind === 'backup') endRestore(tx, run, source.backupId);
+  settleGroup(tx, run, groupId);
+}
+
+/** What a host must have for it, as a type would ask. */
+function neededFor({ source }: OperationInputs['volume.create']): Record<string, string> {
+  return source?.kind === 'backup' ? { 'capabilities:backup_store': source.store } : {};
+}

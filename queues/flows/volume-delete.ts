@@ -2,6 +2,7 @@ import { TaskError } from '#schema/tasks.ts';
 import { release } from '../placement/place.ts';
 import { storedOn } from './exports.ts';
 import { flow } from './flow.ts';
+import { dropEmptyGroup, failGroup, holdGroup } from './groups.ts';
 import { settle } from './settle.ts';
 
 const FORWARD = { none: 'forward only: what has been wiped does not come back' };
@@ -25,11 +26,19 @@ export const volumeDelete = flow('volume.delete')
     undo: FORWARD,
   })
   .ends({
-    done(tx, { facts: { volume } }) {
+    done(tx, { facts: { volume, input } }) {
+      holdGroup(tx, input.groupId);
       tx.later(tx.q.deleteFrom('attachments').where('volume_id', '=', volume.id));
       tx.later(tx.q.deleteFrom('volumes').where('id', '=', volume.id));
       if (volume.pool !== null) release(tx, volume.pool, volume.size_gib, 1);
+      dropEmptyGroup(tx, input.groupId);
     },
-    undone: (tx, run) => settle(tx, run, 'error_deleting'),
-    stuck: (tx, run) => settle(tx, run, 'error_deleting'),
+    undone(tx, run) {
+      failGroup(tx, run, run.facts.input.groupId);
+      settle(tx, run, 'error_deleting');
+    },
+    stuck(tx, run) {
+      failGroup(tx, run, run.facts.input.groupId);
+      settle(tx, run, 'error_deleting');
+    },
   });
