@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CINDER_BINARIES } from '#schema/services.ts';
 import type { Stack } from '#stack/environment.ts';
 
 interface Service {
@@ -19,8 +20,9 @@ export async function agentsUp(stack: Stack, since: Date): Promise<void> {
   for (;;) {
     const services = await listServices(stack).catch(() => []);
     const fresh = services.filter(({ updated_at }) => new Date(`${updated_at}Z`) >= since);
-    const missing = ['storage', 'compute'].filter(
-      (name) => !fresh.some(({ binary, state }) => binary === `blockyard-${name}` && state === 'up'),
+    const missing = (['storage', 'compute'] as const).filter(
+      (name) =>
+        !fresh.some(({ binary, state }) => binary === CINDER_BINARIES[`blockyard-${name}`] && state === 'up'),
     );
     if (missing.length === 0) return;
     if (performance.now() > deadline)

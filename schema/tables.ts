@@ -2,6 +2,7 @@ import type { Generated } from 'kysely';
 import type {
   AttachmentId,
   BackupId,
+  EncryptionKeyId,
   EvictionId,
   FlavorId,
   GroupId,
@@ -20,6 +21,7 @@ import type {
   VolumeId,
   VolumeTypeId,
 } from './ids.ts';
+import type { LuksCipher } from './luks.ts';
 import type {
   AttachmentStatus,
   BackupStatus,
@@ -71,6 +73,8 @@ export interface VolumesTable {
   /** How its newest move to another pool stands; null for one that was never moved. */
   migration_status: 'migrating' | 'completing' | 'success' | 'error' | null;
   group_id: GroupId | null;
+  /** Null for a volume that is not encrypted. */
+  encryption_key_id: EncryptionKeyId | null;
   created_at: Time;
   updated_at: Time | null;
 }
@@ -544,7 +548,20 @@ export interface QuotaHoldsTable {
   amount: number;
 }
 
+/** The built-in key manager's: what opens an encrypted volume. */
+export interface EncryptionKeysTable {
+  id: EncryptionKeyId;
+  project_id: ProjectId;
+  /** The passphrase; AES-256-GCM with the key's id as context, see queues/secrets.ts. */
+  secret: string;
+  /** How the volume that it is of is encrypted (schema/luks.ts). */
+  cipher: LuksCipher;
+  key_bits: number;
+  created_at: Time;
+}
+
 export interface Tables {
+  encryption_keys: EncryptionKeysTable;
   volumes: VolumesTable;
   volume_types: VolumeTypesTable;
   qos_specs: QosSpecsTable;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CINDER_BINARIES } from '#schema/services.ts';
 import type { Stack } from './environment.ts';
 
 const DEADLINE_MS = 60_000;
@@ -17,7 +18,7 @@ export async function servicesUp(stack: Stack): Promise<void> {
   const url = `${stack.apiUrl}/v3/${stack.project}/os-services`;
   const wanted = [...stack.processes.keys()]
     .filter((name) => name !== 'api')
-    .map((name) => `blockyard-${name}`);
+    .map((name) => CINDER_BINARIES[`blockyard-${name}` as keyof typeof CINDER_BINARIES]);
   await until(stack, `not all of ${wanted.join(', ')} came up`, async () => {
     const response = await fetch(url, { headers: { 'X-Auth-Token': stack.adminToken } });
     const { services } = (await response.json()) as { services: Service[] };

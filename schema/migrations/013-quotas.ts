@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import { addKeys, ID, OPTIONS, TEXT, WORD } from './columns.ts';
+import { addColumns, addKeys, ID, OPTIONS, TEXT, WORD } from './columns.ts';
 
 const STATEMENTS = [
   // `volume_type_id` is empty for what is limited over all types. No foreign key: an empty one names none.
@@ -33,5 +33,6 @@ const KEYS = {
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
+  await addColumns(db, 'services', { frozen: 'TINYINT(1) NOT NULL DEFAULT 0' });
   for (const [table, keys] of Object.entries(KEYS)) await addKeys(db, table, keys);
 }

@@ -5,16 +5,10 @@ import { isoTime } from '#api/http/fields.ts';
 import type { Reply } from '#api/http/route.ts';
 import { type Clock, sqlTime, sqlTimeToMs } from '#schema/clock.ts';
 import { DOWN_AFTER_S } from '#schema/reports.ts';
+import { CINDER_BINARIES, ourBinary } from '#schema/services.ts';
 import type { ServicesTable } from '#schema/tables.ts';
 
 type ServiceRow = Selectable<ServicesTable>;
-
-/** What clients of Cinder call our storage agents; both names are understood. */
-const CINDER_NAMES: Readonly<Record<string, string>> = {
-  'cinder-volume': 'blockyard-storage',
-  'cinder-scheduler': 'blockyard-conductor',
-  'nova-compute': 'blockyard-compute',
-};
 
 export function isUp(row: Pick<ServiceRow, 'last_seen_at'>, clock: Clock): boolean {
   return clock.now() - sqlTimeToMs(row.last_seen_at) <= DOWN_AFTER_S * 1_000;
@@ -28,7 +22,7 @@ export async function listServices(
   const wanted = rows.filter(
     (row) =>
       (query['host'] === undefined || row.host === query['host'] || row.agent === query['host']) &&
-      (query['binary'] === undefined || row.binary === ourName(query['binary'])),
+      (query['binary'] === undefined || row.binary === ourBinary(query['binary'])),
   );
   return { status: 200, body: { services: wanted.map((row) => view(context, row)) } };
 }
@@ -37,7 +31,7 @@ function view({ app, microversion }: RequestContext, row: ServiceRow) {
   const state = isUp(row, app.clock) ? 'up' : 'down';
   const storage = row.binary === 'blockyard-storage';
   return {
-    binary: row.binary,
+    binary: CINDER_BINARIES[row.binary],
     host: row.host,
     zone: row.availability_zone,
     status: row.disabled === 1 ? 'disabled' : 'enabled',
@@ -46,7 +40,7 @@ function view({ app, microversion }: RequestContext, row: ServiceRow) {
     disabled_reason: row.disabled_reason,
     ...(storage && microversion >= 49 && { backend_state: state }),
     ...(microversion >= 7 && { cluster: null }),
-    ...(storage && { replication_status: 'disabled', active_backend_id: null, frozen: false }),
+    ...(storage && { replication_status: 'disabled', active_backend_id: null, frozen: row.frozen === 1 }),
   };
 }
 
@@ -71,13 +65,16 @@ export async function setService(context: RequestContext, named: Named, wanted: 
     disabled_reason: wanted.reason ?? null,
     updated_at: sqlTime(context.app.clock.now()),
   };
-  const { numUpdatedRows } = await context.app.db
-    .updateTable('services')
-    .set(values)
-    .where('binary', '=', ourName(name) as ServiceRow['binary'])
-    .where('host', '=', host)
-    .executeTakeFirst();
-  if (numUpdatedRows === 0n) {
+  const known = ourBinary(name);
+  const changed =
+    known !== undefined &&
+    (await context.app.db
+      .updateTable('services')
+      .set(values)
+      .where('binary', '=', known)
+      .where('host', '=', host)
+      .executeTakeFirst());
+  if (changed === false || changed.numUpdatedRows === 0n) {
     throw new ApiError(404, `Service ${name} could not be found on host ${host}.`);
   }
   return {
@@ -88,13 +85,8 @@ export async function setService(context: RequestContext, named: Named, wanted: 
       binary,
       status: wanted.disabled ? 'disabled' : 'enabled',
       disabled: wanted.disabled,
-      ...(wanted.reason !== undefined && { disabled_reason: wanted.reason }),
+      // Enabling says so too, as clients' schemas want it.
+      ...((wanted.reason !== undefined || !wanted.disabled) && { disabled_reason: wanted.reason ?? null }),
     },
   };
-}
-
-/** Names are ASCII in the database; another kind of text is compared as one that no service has. */
-function ourName(name: string): string {
-  const known = Object.hasOwn(CINDER_NAMES, name) ? CINDER_NAMES[name] : undefined;
-  return known ?? (/^[\x20-\x7e]*$/.test(name) ? name : '');
 }

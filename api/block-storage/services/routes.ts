@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { anyQuery, noParams, trimmed255 } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
+import { failover, freeze, thaw } from './freeze.ts';
 import { listServices, setService } from './handlers.ts';
 
 const host = z.string().regex(/^[a-zA-Z0-9\-._#@:/+[\]]{1,255}$/, { error: 'does not name a host' });
@@ -16,6 +17,9 @@ const bodyWithReason = body.extend({
   disabled_reason: trimmed255.min(1, { error: 'is too short' }).optional(),
 });
 
+const freezable = z.strictObject({ host: host.optional(), cluster: z.string().nullish() });
+const failoverBody = freezable.extend({ backend_id: z.string().nullish() });
+
 const service = z.strictObject({
   binary: z.string(),
   host: z.string(),
@@ -28,7 +32,7 @@ const service = z.strictObject({
   cluster: z.null().optional(),
   replication_status: z.literal('disabled').optional(),
   active_backend_id: z.null().optional(),
-  frozen: z.literal(false).optional(),
+  frozen: z.boolean().optional(),
 });
 
 const switched = z.strictObject({
@@ -78,5 +82,38 @@ export const serviceRoutes: readonly Route[] = [
     replies: { 200: switched },
     handle: (context, input) =>
       setService(context, input.body, { disabled: true, reason: input.body.disabled_reason ?? null }),
+  }),
+  route({
+    ...put,
+    path: '/os-services/freeze',
+    summary: 'Freeze a storage back end',
+    body: freezable,
+    replies: { 200: null },
+    handle: (context, input) => freeze(context, input.body),
+  }),
+  route({
+    ...put,
+    path: '/os-services/thaw',
+    summary: 'Thaw a storage back end',
+    body: freezable,
+    replies: { 200: null },
+    handle: (context, input) => thaw(context, input.body),
+  }),
+  route({
+    ...put,
+    path: '/os-services/failover_host',
+    summary: 'Fail a storage back end over',
+    body: failoverBody,
+    replies: { 202: null },
+    handle: (context, input) => failover(context, input.body),
+  }),
+  route({
+    ...put,
+    path: '/os-services/failover',
+    summary: 'Fail a storage back end or a cluster over',
+    since: 26,
+    body: failoverBody,
+    replies: { 202: null },
+    handle: (context, input) => failover(context, input.body),
   }),
 ];

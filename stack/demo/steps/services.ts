@@ -1,3 +1,4 @@
+import { CINDER_BINARIES } from '#schema/services.ts';
 import { expectThat } from '../expect.ts';
 import type { Step } from '../report.ts';
 import { BACKEND, type Scene } from '../scene.ts';
@@ -15,8 +16,8 @@ export async function lookAround({ client }: Scene, step: Step): Promise<void> {
   };
   // With a database that others use too, there may be services of theirs that are down.
   const up = services.filter(({ state }) => state === 'up');
-  const hosts = ['conductor', 'storage', 'compute'].map((kind) => {
-    const own = up.find(({ binary }) => binary === `blockyard-${kind}`);
+  const hosts = (['conductor', 'storage', 'compute'] as const).map((kind) => {
+    const own = up.find(({ binary }) => binary === CINDER_BINARIES[`blockyard-${kind}`]);
     expectThat(`service ${kind}`, own !== undefined, 'up', services);
     return `${kind} ${own?.host}`;
   });

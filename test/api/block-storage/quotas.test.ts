@@ -162,7 +162,10 @@ describe('quotas', () => {
     assert.match((await snapshot()).body.overLimit.message, /Requested 2G, quota is \d+G/);
     await set({ gigabytes: -1, snapshots: before.snapshots + 1 });
     const taken = await Promise.all([snapshot(), snapshot(), snapshot()]);
-    assert.deepEqual(taken.map(({ status }) => status).toSorted(), [202, 413, 413]);
+    assert.deepEqual(
+      taken.map(({ status }) => status).toSorted((a, b) => a - b),
+      [202, 413, 413],
+    );
     refused(
       await snapshot(),
       `SnapshotLimitExceeded: Maximum number of snapshots allowed (${before.snapshots + 1}) exceeded`,
@@ -186,7 +189,10 @@ describe('quotas', () => {
     );
     await volumeBecomes(api, one, 'available');
     const together = await Promise.all([extend(one, 4), extend(two, 4)]);
-    assert.deepEqual(together.map(({ status }) => status).toSorted(), [202, 413]);
+    assert.deepEqual(
+      together.map(({ status }) => status).toSorted((a, b) => a - b),
+      [202, 413],
+    );
     await eventually(async () =>
       assert.deepEqual((await usage()).gigabytes, {
         limit: before.gigabytes + 5,

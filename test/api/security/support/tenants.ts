@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import { openDatabase } from '#queues/database.ts';
+import { CINDER_BINARIES } from '#schema/services.ts';
 import type { Tables } from '#schema/tables.ts';
 import { type Stack, type StackOptions, startStack } from '#stack/environment.ts';
 import { answers } from '#stack/readiness.ts';
@@ -50,7 +51,11 @@ export class Tenants implements AsyncDisposable {
       const { body } = await tenants.volume('admin', 'GET', '/os-services');
       for (const name of wanted) {
         assert.ok(
-          body.services.some((one: Json) => one.binary === `blockyard-${name}` && one.state === 'up'),
+          body.services.some(
+            (one: Json) =>
+              one.binary === CINDER_BINARIES[`blockyard-${name}` as keyof typeof CINDER_BINARIES] &&
+              one.state === 'up',
+          ),
           name,
         );
       }

@@ -1,0 +1,87 @@
+/** Cinder's "Clusters (clusters)", as it is where none is configured: each storage host works for itself. */
+import { z } from 'zod';
+import { invalidInput, notFound } from '#api/http/errors.ts';
+import { anyQuery, noParams } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+
+const FILTERS = ['name', 'binary', 'is_up', 'disabled', 'num_hosts', 'num_down_hosts'] as const;
+/** From here on clusters tell of replication. */
+const REPLICATION_SINCE = 26;
+const REPLICATION_FILTERS = ['replication_status', 'frozen', 'active_backend_id'] as const;
+
+const reply = z.strictObject({ clusters: z.array(z.unknown()).max(0) });
+const none = z.strictObject({ cluster: z.never() });
+const binary = z.string().nullish();
+const named = { name: z.string().min(1).max(255), binary };
+const enableBody = z.strictObject(named);
+const disableBody = z.strictObject({ ...named, disabled_reason: z.string().max(255).nullish() });
+
+const since = 7;
+
+const list = (path: string, summary: string): Route =>
+  route({
+    method: 'GET',
+    path,
+    summary,
+    role: 'admin',
+    since,
+    params: noParams,
+    query: anyQuery,
+    queryNames: FILTERS,
+    replies: { 200: reply },
+    handle: ({ microversion }, { query }) => {
+      const known: readonly string[] =
+        microversion < REPLICATION_SINCE ? FILTERS : [...FILTERS, ...REPLICATION_FILTERS];
+      const unknown = Object.keys(query).filter((key) => !known.includes(key));
+      if (unknown.length > 0)
+        throw invalidInput(`Invalid filter keys: ${unknown.join(', ').slice(0, 200).toWellFormed()}`);
+      return { status: 200, body: { clusters: [] } };
+    },
+  });
+
+export const clusterRoutes: readonly Route[] = [
+  list('/clusters', 'List clusters'),
+  list('/clusters/detail', 'List clusters with details'),
+  route({
+    method: 'GET',
+    path: '/clusters/{name}',
+    summary: 'Show a cluster',
+    role: 'admin',
+    since,
+    params: z.strictObject({ name: z.string() }),
+    query: anyQuery,
+    queryNames: ['binary'],
+    replies: { 200: none },
+    handle: (_, { params }) => {
+      throw notFound('Cluster', params.name.slice(0, 255));
+    },
+  }),
+  route({
+    method: 'PUT',
+    path: '/clusters/enable',
+    summary: 'Enable a cluster',
+    role: 'admin',
+    since,
+    params: noParams,
+    query: anyQuery,
+    body: enableBody,
+    replies: { 200: none },
+    handle: (_, { body }) => {
+      throw notFound('Cluster', body.name);
+    },
+  }),
+  route({
+    method: 'PUT',
+    path: '/clusters/disable',
+    summary: 'Disable a cluster',
+    role: 'admin',
+    since,
+    params: noParams,
+    query: anyQuery,
+    body: disableBody,
+    replies: { 200: none },
+    handle: (_, { body }) => {
+      throw notFound('Cluster', body.name);
+    },
+  }),
+];

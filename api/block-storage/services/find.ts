@@ -1,0 +1,21 @@
+import type { Selectable } from 'kysely';
+import type { App } from '#api/http/context.ts';
+import type { ServicesTable } from '#schema/tables.ts';
+
+export type ServiceRow = Selectable<ServicesTable>;
+
+/** Those of a host, `host@backend` or `host@backend#pool`; of each of its back ends when it is named alone. */
+export async function servicesOn(
+  { db }: App,
+  host: string,
+  binary?: ServiceRow['binary'],
+): Promise<ServiceRow[]> {
+  const [service = ''] = host.split('#');
+  return db
+    .selectFrom('services')
+    .selectAll()
+    .where((where) => where.or([where('host', '=', service), where('agent', '=', service as never)]))
+    .$if(binary !== undefined, (query) => query.where('binary', '=', binary ?? 'blockyard-storage'))
+    .orderBy('id')
+    .execute();
+}

@@ -1,0 +1,70 @@
+/** Cinder's freeze, thaw and failover of a storage back end. */
+import type { RequestContext } from '#api/http/context.ts';
+import { invalidInput } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { type ServiceRow, servicesOn } from './find.ts';
+
+export interface Named {
+  readonly host?: string | undefined;
+  readonly cluster?: string | null | undefined;
+}
+
+/** From here on a cluster may be named instead of a host. */
+const CLUSTERS_SINCE = 26;
+
+/** A frozen back end takes no new volumes until it is thawed; what it has goes on. */
+export async function freeze(context: RequestContext, named: Named): Promise<Reply> {
+  return change(context, named, true);
+}
+
+export async function thaw(context: RequestContext, named: Named): Promise<Reply> {
+  return change(context, named, false);
+}
+
+/** There is no replication, so this is refused in the words that a Cinder without it has. */
+export async function failover(context: RequestContext, named: Named): Promise<never> {
+  const services = await backends(context, named);
+  throw unchanged('replication_status', services, 'enabled or failed-over and must be up');
+}
+
+async function change(context: RequestContext, named: Named, frozen: boolean): Promise<Reply> {
+  const services = await backends(context, named);
+  const { numUpdatedRows } = await context.app.db
+    .updateTable('services')
+    .set({
+      frozen: frozen ? 1 : 0,
+      disabled: frozen ? 1 : 0,
+      disabled_reason: frozen ? 'frozen' : null,
+      updated_at: sqlTime(context.app.clock.now()),
+    })
+    .where(
+      'id',
+      'in',
+      services.map(({ id }) => id),
+    )
+    .where('frozen', '=', frozen ? 0 : 1)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) throw unchanged('frozen', services, frozen ? 'False' : 'True');
+  return { status: 200 };
+}
+
+/** @throws ApiError 400 when there is none. */
+async function backends(context: RequestContext, { host, cluster }: Named): Promise<ServiceRow[]> {
+  const clusters = context.microversion >= CLUSTERS_SINCE;
+  const name = clusters ? (cluster ?? '') : '';
+  if ((name === '') === (host === undefined || host === '')) {
+    throw invalidInput(
+      clusters ? 'One and only one of cluster and host must be set.' : 'Host field is missing.',
+    );
+  }
+  if (name !== '') throw invalidInput(`No service found with cluster=${name.slice(0, 255).toWellFormed()}`);
+  const services = await servicesOn(context.app, host ?? '', 'blockyard-storage');
+  if (services.length === 0) throw invalidInput(`No service found with host=${host}`);
+  return services;
+}
+
+function unchanged(field: string, services: readonly ServiceRow[], expected: string): Error {
+  const hosts = services.map(({ host }) => `'${host}'`).join(', ');
+  return invalidInput(`No service could be changed: ${field} in [${hosts}] must be ${expected} to failover.`);
+}
