@@ -47,7 +47,7 @@ export function readSort<C extends string>(
 ): SortKey<C | 'created_at' | 'id'>[] {
   const keys: SortKey<C | 'created_at' | 'id'>[] = requested(query).map(([name, direction]) => {
     const column = Object.hasOwn(columns, name) ? columns[name] : undefined;
-    if (column === undefined) throw invalidInput('Sort key supplied is invalid.');
+    if (column === undefined) throw invalidInput('Invalid sort key');
     if (direction !== 'asc' && direction !== 'desc') {
       throw invalidInput("Unknown sort direction, must be 'desc' or 'asc'.");
     }

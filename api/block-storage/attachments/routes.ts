@@ -1,26 +1,13 @@
-import type { RequestContext } from '#api/http/context.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { pageOf } from '#api/http/paged.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { createAttachment } from './create.ts';
 import { deleteAttachment } from './delete.ts';
-import { type AttachmentRow, findAttachment, noAttachment, selectAttachments } from './rows.ts';
+import { FILTER_NAMES, listAttachments } from './list.ts';
+import { findAttachment } from './rows.ts';
 import * as schema from './schema.ts';
 import { completeAttachment, updateAttachment } from './update.ts';
 import { detailView, summaryView } from './view.ts';
-
-const SORT_COLUMNS = {
-  id: 'id',
-  volume_id: 'volume_id',
-  instance_id: 'server_id',
-  status: 'status',
-  attach_status: 'status',
-  created_at: 'created_at',
-  updated_at: 'updated_at',
-} as const;
-
-const FILTERS = ['volume_id', 'status', 'attach_status', 'instance_id'] as const;
 
 /** Attachments of this shape exist from 3.27, and can be completed from 3.44. */
 const SINCE = 27;
@@ -34,10 +21,10 @@ export const attachmentRoutes: readonly Route[] = [
     since: SINCE,
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTERS],
+    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTER_NAMES],
     replies: { 200: schema.attachmentsReply },
     handle: async (context, { query }) => {
-      const rows = await list(context, query);
+      const rows = await listAttachments(context, query);
       return { status: 200, body: { attachments: rows.map(summaryView) } };
     },
   }),
@@ -59,10 +46,10 @@ export const attachmentRoutes: readonly Route[] = [
     since: SINCE,
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTERS],
+    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTER_NAMES],
     replies: { 200: schema.attachmentsDetailReply },
     handle: async (context, { query }) => {
-      const rows = await list(context, query);
+      const rows = await listAttachments(context, query);
       return { status: 200, body: { attachments: rows.map((row) => detailView(context, row)) } };
     },
   }),
@@ -113,22 +100,3 @@ export const attachmentRoutes: readonly Route[] = [
     handle: (context, { params }) => completeAttachment(context, params.id),
   }),
 ];
-
-async function list(
-  context: RequestContext,
-  query: Readonly<Record<string, string>>,
-): Promise<AttachmentRow[]> {
-  const { caller } = context;
-  const all = caller.isAdmin && 'all_tenants' in query;
-  const found = await selectAttachments(context)
-    .$if(!all, (select) => select.where('attachments.project_id', '=', caller.projectId))
-    .execute();
-  const status = query['status'] ?? query['attach_status'];
-  const wanted = found.filter(
-    (row) =>
-      (query['volume_id'] === undefined || row.volume_id === query['volume_id']) &&
-      (query['instance_id'] === undefined || row.server_id === query['instance_id']) &&
-      (status === undefined || row.status === status),
-  );
-  return pageOf(context, query, wanted, SORT_COLUMNS, 'attachments', noAttachment).rows;
-}

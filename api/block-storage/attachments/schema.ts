@@ -24,7 +24,8 @@ export const createBody = z.strictObject({
   attachment: z.strictObject({
     volume_uuid: uuid,
     instance_uuid: uuid.nullish(),
-    connector: connector.nullish(),
+    /** An empty one is none, as in Cinder. */
+    connector: z.union([z.strictObject({}).transform(() => null), connector]).nullish(),
     mode: z.enum(['rw', 'ro'], { error: "is not one of ['rw', 'ro']" }).optional(),
   }),
 });

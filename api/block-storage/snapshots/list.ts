@@ -1,9 +1,18 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest } from '#api/http/errors.ts';
 import { isTrue } from '#api/http/fields.ts';
-import { after, type Condition, isAscii, joined, NOTHING, ordered } from '#api/http/keyset.ts';
-import { nextLinks, PAGING_KEYS, readPage, readSort } from '#api/http/pagination.ts';
+import { after, type Condition, joined, NOTHING, ordered } from '#api/http/keyset.ts';
+import {
+  contains,
+  equals,
+  equalsAscii,
+  equalsNumber,
+  type FilterTable,
+  holdsPairs,
+  isBelow,
+  readListFilters,
+} from '#api/http/list-filters.ts';
+import { nextLinks, readPage, readSort } from '#api/http/pagination.ts';
 import { findSnapshot, type SnapshotRow } from './rows.ts';
 
 const SORT_COLUMNS = {
@@ -25,27 +34,47 @@ const SORT_COLUMNS = {
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 type Query = Readonly<Record<string, string>>;
 
-/** Filters → columns; the last two are for administrators. */
-const FILTERS = {
-  id: 's.id',
-  name: 's.name',
-  status: 's.status',
-  volume_id: 's.volume_id',
-  user_id: 's.user_id',
-  project_id: 's.project_id',
-} as const;
-const ASCII: ReadonlySet<string> = new Set([FILTERS.id, FILTERS.status, FILTERS.volume_id]);
-export const FILTER_NAMES = ['id', 'name', 'status', 'volume_id'] as const;
+const FILTERS: FilterTable = {
+  anybody: {
+    name: equals('s.name'),
+    status: equalsAscii('s.status'),
+    volume_id: equalsAscii('s.volume_id'),
+    metadata: holdsPairs('s.metadata'),
+    availability_zone: (value) => ({
+      sql: 'EXISTS (SELECT 1 FROM volumes v WHERE v.id = s.volume_id AND v.availability_zone = ?)',
+      values: [value],
+    }),
+    consumes_quota: (value) => (isTrue(value) ? { sql: 'TRUE', values: [] } : NOTHING),
+  },
+  admin: {
+    id: equalsAscii('s.id'),
+    host: (value, context) => {
+      const { sql, values } = isBelow('v.pool')(value, context);
+      return { sql: `EXISTS (SELECT 1 FROM volumes v WHERE v.id = s.volume_id AND ${sql})`, values };
+    },
+    project_id: equals('s.project_id'),
+    tenant_id: equals('s.project_id'),
+    user_id: equals('s.user_id'),
+    volume_size: equalsNumber('s.size_gib'),
+    description: equals('s.description'),
+    display_name: equals('s.name'),
+    display_description: equals('s.description'),
+  },
+  since: { metadata: 22, availability_zone: 31, consumes_quota: 65 },
+  like: {
+    'name~': contains('s.name'),
+    'description~': contains('s.description'),
+  },
+};
+export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
 
-/** From here on a filter that is not known is an error rather than ignored. */
-const STRICT_SINCE = 31;
 const COUNT_SINCE = 45;
 /** @returns the page's rows, and what stands beside them in the reply. */
 export async function readSnapshots(context: RequestContext, query: Query, collection: string) {
   const { db } = context.app;
   const page = readPage(query);
   const sort = readSort<Column>(query, SORT_COLUMNS);
-  const conditions = [...scope(context, query), ...filters(context, query)];
+  const conditions = [...scope(context, query), ...readListFilters(context, query, FILTERS)];
   const count =
     context.microversion >= COUNT_SINCE && isTrue(query['with_count'])
       ? await countSnapshots(context, conditions)
@@ -70,20 +99,6 @@ export async function readSnapshots(context: RequestContext, query: Query, colle
 function scope({ caller }: RequestContext, query: Query): Condition[] {
   const all = caller.isAdmin && isTrue(query['all_tenants']);
   return all ? [] : [{ sql: 's.project_id = ?', values: [caller.projectId] }];
-}
-
-function filters({ caller, microversion }: RequestContext, query: Query): Condition[] {
-  const known: readonly string[] = caller.isAdmin ? Object.keys(FILTERS) : FILTER_NAMES;
-  return Object.entries(query).flatMap(([key, value]) => {
-    if (PAGING_KEYS.has(key)) return [];
-    if (!known.includes(key)) {
-      if (microversion < STRICT_SINCE || caller.isAdmin) return [];
-      throw badRequest(`Invalid filters ${key.slice(0, 100).toWellFormed()} are found in query options.`);
-    }
-    const column = FILTERS[key as keyof typeof FILTERS];
-    if (ASCII.has(column) && !isAscii(value)) return [NOTHING];
-    return [{ sql: `${column} = ?`, values: [value] }];
-  });
 }
 
 async function countSnapshots({ app }: RequestContext, conditions: readonly Condition[]): Promise<number> {

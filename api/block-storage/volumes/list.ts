@@ -26,6 +26,10 @@ const SORT_COLUMNS = {
   user_id: 'user_id',
   host: 'pool',
   volume_type_id: 'volume_type_id',
+  multiattach: 'multiattach',
+  migration_status: 'migration_status',
+  source_volid: 'source_volume_id',
+  snapshot_id: 'snapshot_id',
 } as const satisfies Record<string, keyof VolumeRow>;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];

@@ -5,6 +5,7 @@ import { type Route, route } from '#api/http/route.ts';
 import { forceDetach } from '../attachments/force-detach.ts';
 import { completeExtend, extendVolume, forceDelete } from './actions.ts';
 import { createVolume } from './create.ts';
+import { dataRoutes } from './data-routes.ts';
 import { deleteVolume } from './delete.ts';
 import { FILTER_NAMES } from './filters.ts';
 import { imageMetadataRoutes } from './image-metadata.ts';
@@ -156,6 +157,7 @@ export const volumeRoutes: readonly Route[] = [
   readonlyRoute,
   ...legacyRoutes,
   uploadImageRoute,
+  ...dataRoutes,
   ...imageMetadataRoutes,
   ...metadataRoutes,
 ];

@@ -1,0 +1,99 @@
+/** Actions that give a volume other data, or its data another place. */
+import { z } from 'zod';
+import { anyQuery, flag, idParams, text255, uuid } from '#api/http/fields.ts';
+import { type Route, route } from '#api/http/route.ts';
+import { completeMigration, migrateVolume } from './migrate.ts';
+import { reimageVolume } from './reimage.ts';
+import { retypeVolume } from './retype.ts';
+import { revertVolume } from './revert.ts';
+
+const REVERT_SINCE = 40;
+const REIMAGE_SINCE = 68;
+const CLUSTER_SINCE = 16;
+
+const action = {
+  method: 'POST',
+  path: '/volumes/{id}/action',
+  params: idParams,
+  query: anyQuery,
+  replies: { 202: null },
+} as const;
+
+const revertBody = z.strictObject({ revert: z.looseObject({ snapshot_id: z.string().nullish() }) });
+const retypeBody = z.strictObject({
+  'os-retype': z.strictObject({
+    new_type: z.string(),
+    migration_policy: z
+      .enum(['on-demand', 'never'], { error: "is not one of 'on-demand', 'never'" })
+      .nullish(),
+  }),
+});
+const migrateBody = z.strictObject({
+  'os-migrate_volume': z.strictObject({
+    host: text255.nullish(),
+    cluster: text255.nullish(),
+    force_host_copy: flag.optional(),
+    lock_volume: flag.optional(),
+  }),
+});
+const completionBody = z.strictObject({
+  'os-migrate_volume_completion': z.strictObject({
+    new_volume: uuid,
+    error: z.union([z.string(), z.boolean()]).nullish(),
+  }),
+});
+const reimageBody = z.strictObject({
+  'os-reimage': z.strictObject({ image_id: uuid, reimage_reserved: flag.optional() }),
+});
+
+export const dataRoutes: readonly Route[] = [
+  route({
+    ...action,
+    action: 'revert',
+    since: REVERT_SINCE,
+    summary: 'Revert a volume to its newest snapshot',
+    body: revertBody,
+    handle: (context, { params, body }) => revertVolume(context, params.id, body.revert.snapshot_id),
+  }),
+  route({
+    ...action,
+    action: 'os-retype',
+    summary: 'Give a volume another type',
+    body: retypeBody,
+    handle: (context, { params, body }) => retypeVolume(context, params.id, body['os-retype']),
+  }),
+  route({
+    ...action,
+    action: 'os-migrate_volume',
+    summary: 'Move a volume to another pool',
+    role: 'admin',
+    body: migrateBody,
+    handle(context, { params, body }) {
+      const { host, cluster } = body['os-migrate_volume'];
+      return migrateVolume(context, params.id, {
+        host,
+        ...(context.microversion >= CLUSTER_SINCE && { cluster }),
+      });
+    },
+  }),
+  route({
+    ...action,
+    action: 'os-migrate_volume_completion',
+    summary: 'Complete a migration that a compute service has made',
+    role: 'admin',
+    body: completionBody,
+    handle: (context, { params, body }) =>
+      completeMigration(context, params.id, body['os-migrate_volume_completion'].new_volume),
+  }),
+  route({
+    ...action,
+    action: 'os-reimage',
+    since: REIMAGE_SINCE,
+    summary: 'Write an image over a volume',
+    body: reimageBody,
+    handle(context, { params, body }) {
+      const { image_id: image, reimage_reserved: reserved = false } = body['os-reimage'];
+      return reimageVolume(context, params.id, image, reserved);
+    },
+  }),
+];
