@@ -17,6 +17,7 @@ export type GroupTypeId = Id<'group-type'>;
 export type GroupId = Id<'group'>;
 export type GroupSnapshotId = Id<'group-snapshot'>;
 export type TransferId = Id<'transfer'>;
+export type EncryptionKeyId = Id<'encryption-key'>;
 export type ProjectId = Id<'project'>;
 export type UserId = Id<'user'>;
 /** `host@backend#pool`, Cinder's name of one place for volumes. */

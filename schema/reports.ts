@@ -37,7 +37,13 @@ const server = z.strictObject({
 });
 export type ServerReport = z.infer<typeof server>;
 
-export const storageReport = z.strictObject({ kind: z.literal('storage'), ...common, pools: z.array(pool) });
+export const storageReport = z.strictObject({
+  kind: z.literal('storage'),
+  ...common,
+  pools: z.array(pool),
+  /** Where this host keeps backups: the same id on every host that has the store. */
+  backups: z.strictObject({ store: z.string() }).optional(),
+});
 export const computeReport = z.strictObject({
   kind: z.literal('compute'),
   ...common,

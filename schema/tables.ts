@@ -552,7 +552,7 @@ export interface QuotaHoldsTable {
 export interface EncryptionKeysTable {
   id: EncryptionKeyId;
   project_id: ProjectId;
-  /** The passphrase; AES-256-GCM with the key's id as context, see queues/secrets.ts. */
+  /** The passphrase; AES-256-GCM with the volume's id as context, see queues/secrets.ts. */
   secret: string;
   /** How the volume that it is of is encrypted (schema/luks.ts). */
   cipher: LuksCipher;

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { REMOVABLE_KINDS } from './inventory.ts';
 import { IOTUNE_KEYS } from './iotune.ts';
+import { luks } from './luks.ts';
 
 const uuid = z.string();
 const chap = z.strictObject({ username: z.string(), /** encrypted */ secret: z.string() });
@@ -84,6 +85,8 @@ const plug = {
   /** `/dev/vdX` or `vdX`; null takes the first free one. */
   device: z.string().nullable(),
   readonly: z.boolean(),
+  /** QEMU decrypts what it reads there. */
+  luks: luks.optional(),
 };
 
 /** Task name → what it takes and answers. The agents' handler tables are checked against it at start. */
@@ -91,6 +94,7 @@ export const TASKS = {
   /**
    * Make sure a volume of this size exists, whole: one that is still being filled from its source never has the
    * volume's name. One that exists is not filled again; one without a source shows zeroes. Answers its true size in bytes.
+   * `luks`: it is formatted, and an image encrypted; the data of any other source are so already.
    */
   'volume.ensure': {
     agent: 'storage',
@@ -98,6 +102,7 @@ export const TASKS = {
       ...stored,
       sizeGib: z.number().int().positive(),
       source: volumeSource.optional(),
+      luks: luks.optional(),
     }),
     output: z.strictObject({ sizeBytes: z.number() }),
   },

@@ -36,7 +36,11 @@ watchExports(target);
 const backups =
   config.backups === null
     ? undefined
-    : openBackups(config.backups, { runner: systemRunner, stateDir: config.stateDir, log }, () => void agent?.reportNow());
+    : openBackups(
+        config.backups,
+        { runner: systemRunner, stateDir: config.stateDir, log },
+        () => void agent?.reportNow(),
+      );
 // A new id at each start, and at each start of the target: the conductor then has every export ensured again.
 const started = systemIds.uuid();
 const bootId = async (): Promise<string> =>

@@ -65,7 +65,7 @@ export function createBoard({ db, redisUrl, prefix, path }: BoardOptions): Board
         .where('binary', '!=', 'blockyard-conductor')
         .execute();
       for (const { binary, agent } of agents) {
-        show(agentQueue(binary === 'blockyard-storage' ? 'storage' : 'compute', agent));
+        show(agentQueue(binary === 'blockyard-compute' ? 'compute' : 'storage', agent));
       }
       return true;
     },

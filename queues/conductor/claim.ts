@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
-import { type Facts, factsQuery, toFacts } from '../flows/facts.ts';
+import { type BackupRow, backupFacts, type Facts, factsQuery, toFacts } from '../flows/facts.ts';
 import type { Tx } from '../transaction.ts';
 import type { EngineDeps } from './deps.ts';
 import { makeWay } from './give-way.ts';
@@ -13,7 +13,7 @@ export class NotOurs extends Error {
   override readonly name = 'NotOurs';
 }
 
-/** The operation's volume is not there any more, so there is nothing to do and nothing to undo. */
+/** What the operation is to hold is not there any more, so there is nothing to do and nothing to undo. */
 export class VolumeGone extends Error {
   override readonly name = 'VolumeGone';
 }
@@ -38,7 +38,7 @@ export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<
     factsQuery(id),
   );
   if (matched !== 1) throw new NotOurs(`operation ${id} has ended or has an owner`);
-  if (row === undefined) throw new VolumeGone(`operation ${id} has lost its volume`);
+  if (row === undefined || row.backup_id !== null) return { epoch, ...(await claimBackup(tx, id, epoch)) };
   const attachments =
     row.kind === 'volume.create'
       ? []
@@ -51,11 +51,29 @@ export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<
         );
   const facts = toFacts(row, attachments);
   await hold(tx, facts, await makeWay(tx, deps, facts));
-  const saved =
-    epoch === 1
+  return { epoch, facts, timeline: await timelineOf(tx, id, epoch) };
+}
+
+async function timelineOf(tx: Tx, id: OperationId, epoch: number): Promise<Timeline> {
+  const steps = tx.q.selectFrom('operation_steps').selectAll().where('operation_id', '=', id);
+  return new Timeline(id, epoch === 1 ? [] : await tx.rows(steps));
+}
+
+/** An operation that holds a backup asks nothing of the volume, which may be gone. */
+async function claimBackup(tx: Tx, id: OperationId, epoch: number): Promise<Omit<Claim, 'epoch'>> {
+  const [operation] = await tx.rows(tx.q.selectFrom('operations').selectAll().where('id', '=', id));
+  const backupId = operation?.backup_id ?? null;
+  const [backup]: BackupRow[] =
+    backupId === null
       ? []
-      : await tx.rows(tx.q.selectFrom('operation_steps').selectAll().where('operation_id', '=', id));
-  return { epoch, facts, timeline: new Timeline(id, saved) };
+      : await tx.rows(tx.q.selectFrom('backups').selectAll().where('id', '=', backupId).forUpdate());
+  if (operation === undefined || backup === undefined)
+    throw new VolumeGone(`operation ${id} has lost its volume or backup`);
+  if (backup.operation_id !== null && backup.operation_id !== id)
+    throw new NotOurs(`backup ${backup.id} is busy with another operation`);
+  if (backup.operation_id === null)
+    tx.later(tx.q.updateTable('backups').set({ operation_id: id }).where('id', '=', backup.id));
+  return { facts: backupFacts(operation, backup), timeline: await timelineOf(tx, id, epoch) };
 }
 
 /** One operation at a time per volume; the others wait in line. */

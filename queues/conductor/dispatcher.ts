@@ -26,6 +26,8 @@ export interface Dispatch {
   readonly jobId: string;
   readonly task: TaskName;
   readonly envelope: TaskEnvelope;
+  /** Those of a lane have a line of their own at each agent, and fewer places: they may last hours. */
+  readonly lane?: string;
   /** Projects take turns at an agent; our own upkeep takes turns with them. */
   readonly project?: string;
   /** Hears how the agent carried it out, before `run` ends. */
@@ -86,6 +88,9 @@ const UNKNOWN_MORE_MS = 2_000;
  */
 const AT_AN_AGENT = { total: 64, perKey: 24 } as const;
 
+/** Of a lane: what lasts for hours must not take all of an agent's places. */
+const AT_AN_AGENT_IN_A_LANE = { total: 6, perKey: 3 } as const;
+
 /** @param reseal has only the agent that a task goes to be able to open its secrets. */
 export function createDispatcher(
   redisUrl: string,
@@ -114,9 +119,10 @@ export function createDispatcher(
     return queue;
   }
 
-  function lineOf(queue: string): FairLine {
-    const line = lines.get(queue) ?? new FairLine(AT_AN_AGENT);
-    lines.set(queue, line);
+  function lineOf({ queue, lane }: Dispatch): FairLine {
+    const name = lane === undefined ? queue : `${queue} ${lane}`;
+    const line = lines.get(name) ?? new FairLine(lane === undefined ? AT_AN_AGENT : AT_AN_AGENT_IN_A_LANE);
+    lines.set(name, line);
     return line;
   }
 
@@ -192,7 +198,7 @@ export function createDispatcher(
         );
       };
       lineChanged(dispatch.queue, 1);
-      const place = lineOf(dispatch.queue).enter(dispatch.project ?? '', () => {
+      const place = lineOf(dispatch).enter(dispatch.project ?? '', () => {
         waiter.sent = true;
         lineChanged(dispatch.queue, -1);
         waiter.nextLook = now() + SETTLED_MS;

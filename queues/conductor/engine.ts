@@ -44,7 +44,7 @@ export async function runOperation(deps: EngineDeps, id: OperationId, signal: Ab
 async function giveUp({ db, clock }: EngineDeps, id: OperationId): Promise<void> {
   await db
     .updateTable('operations')
-    .set({ state: 'stuck', error: 'its volume no longer exists', ended_at: sqlTime(clock.now()) })
+    .set({ state: 'stuck', error: 'its volume or backup no longer exists', ended_at: sqlTime(clock.now()) })
     .where('id', '=', id)
     .where('owner', 'is', null)
     .execute();
@@ -324,7 +324,7 @@ class Operation {
     state: Extract<OperationState, 'done' | 'undone' | 'stuck'>,
     error: string | null,
   ): Promise<void> {
-    const { operation, volume } = this.#claim.facts;
+    const { operation } = this.#claim.facts;
     await this.#commit(async (tx) => this.#flow.ends[state](tx, { ...this.#run, error }), {
       state,
       error,
@@ -333,22 +333,22 @@ class Operation {
     });
     ended(operation, state, error, this.#deps.clock.now(), this.#deps.log);
     await reach('conductor.ended', this.#flow.kind);
-    this.#deps.ended(operation.id, await this.#nextInLine(volume.id), operation.project_id);
+    this.#deps.ended(operation.id, await this.#nextInLine(), operation.project_id);
   }
 
-  async #nextInLine(volumeId: Claim['facts']['volume']['id']): Promise<OperationId | null> {
+  async #nextInLine(): Promise<OperationId | null> {
     const { operation, input } = this.#claim.facts;
     // Nothing is accepted for a volume that is being deleted; nor for one that is being created, but a server that
     // has it from its making on.
     if (operation.kind === 'volume.delete') return null;
     if (operation.kind === 'volume.create' && !isAwaited(input as OperationInputs['volume.create']))
       return null;
-    const row = await this.#deps.db
-      .selectFrom('volumes')
-      .select('operation_id')
-      .where('id', '=', volumeId)
-      .executeTakeFirst();
-    return row?.operation_id ?? null;
+    const { backup_id: backupId, volume_id: volumeId } = operation;
+    const held =
+      backupId === null
+        ? this.#deps.db.selectFrom('volumes').select('operation_id').where('id', '=', volumeId)
+        : this.#deps.db.selectFrom('backups').select('operation_id').where('id', '=', backupId);
+    return (await held.executeTakeFirst())?.operation_id ?? null;
   }
 
   /** One transaction that is void unless the operation is still ours: the epoch is the fencing token. */

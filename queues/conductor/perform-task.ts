@@ -64,7 +64,8 @@ async function carryOut(
 ): Promise<unknown> {
   const { name, direction, operation, call } = step;
   const seq = operation.seq_base + step.offset;
-  const line = step.lane === undefined ? operation.volume_id : `${operation.volume_id}.${step.lane}`;
+  const held = operation.backup_id ?? operation.volume_id;
+  const line = step.lane === undefined ? held : `${held}.${step.lane}`;
   const record = { ...place, name, direction, host: call.host, started_at: stage.now() };
   const began = performance.now();
   let account: TaskAccount | undefined;
@@ -89,6 +90,7 @@ async function carryOut(
         jobId: `${operation.id}.${step.epoch}.${seq}.${place.attempt}`,
         task: step.task,
         project: operation.project_id,
+        ...(step.lane !== undefined && { lane: step.lane }),
         envelope: {
           volumeId: line,
           seq,

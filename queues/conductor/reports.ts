@@ -25,6 +25,11 @@ interface Deps {
   readonly log: (line: string) => void;
 }
 
+/** What the service row of a host that makes backups says beside. */
+export interface BackupDetails {
+  readonly store: string;
+}
+
 /** Characters. A host with ten thousand servers says less. */
 const LONGEST = 8 * 1024 ** 2;
 
@@ -77,6 +82,10 @@ async function takeStorage(deps: Deps, report: StorageReport): Promise<void> {
   const bootId = before?.boot_id ?? report.bootId;
   for (const host of hosts)
     await upsertService(deps, { ...report, bootId }, 'blockyard-storage', host, '{}', now);
+  if (report.backups !== undefined) {
+    const details: BackupDetails = report.backups;
+    await upsertService(deps, report, 'blockyard-backup', report.host, JSON.stringify(details), now);
+  }
   if (report.pools.length > 0) {
     await deps.db
       .insertInto('pools')
@@ -133,7 +142,7 @@ async function takeCompute(deps: Deps, report: ComputeReport): Promise<void> {
 async function upsertService(
   deps: Deps,
   report: AgentReport,
-  binary: 'blockyard-storage' | 'blockyard-compute',
+  binary: 'blockyard-storage' | 'blockyard-compute' | 'blockyard-backup',
   host: string,
   details: string,
   now: string,

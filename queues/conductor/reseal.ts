@@ -1,10 +1,11 @@
 import { type TaskEnvelope, TaskError } from '#schema/tasks.ts';
 import { agentKeys, createSecrets, type Secrets } from '../secrets.ts';
 
-/** What a task carries of CHAP accounts, in whichever of its forms. */
+/** What a task carries of secrets, in whichever of its forms. */
 interface WithAccounts {
   readonly volumeId: string;
   readonly chap?: Account;
+  readonly luks?: Account;
   readonly acls?: readonly { readonly chap: Account }[];
 }
 interface Account {
@@ -15,7 +16,7 @@ interface Account {
 export type Reseal = (agent: string, envelope: TaskEnvelope) => TaskEnvelope;
 
 /**
- * MySQL's CHAP secrets are sealed with the master key, which no host has. A task that goes to a host carries them sealed with
+ * MySQL's secrets (CHAP accounts, encrypted volumes' passphrases) are sealed with the master key, which no host has. A task that goes to a host carries them sealed with
  * that agent's own key: who has stolen another agent's key, or reads Redis, can't open them.
  */
 export function createReseal(masterKeys: string): Reseal {
@@ -31,25 +32,27 @@ export function createReseal(masterKeys: string): Reseal {
 
   return (agent, envelope) => {
     const input = envelope.input as WithAccounts;
-    if (input.chap === undefined && (input.acls === undefined || input.acls.length === 0)) return envelope;
+    const { chap, luks, acls = [] } = input;
+    if (chap === undefined && luks === undefined && acls.length === 0) return envelope;
     const secrets = agentOf(agent);
-    const reseal = <A extends Account>(chap: A): A => {
+    const reseal = <A extends Account>(account: A): A => {
       let plain: string;
       try {
-        plain = master.decrypt(chap.secret, input.volumeId);
+        plain = master.decrypt(account.secret, input.volumeId);
       } catch {
         throw new TaskError(
           'refused',
-          `a CHAP secret of volume ${input.volumeId} cannot be opened: is the key that sealed it still in BLOCKYARD_SECRET_KEY?`,
+          `a secret of volume ${input.volumeId} cannot be opened: is the key that sealed it still in BLOCKYARD_SECRET_KEY?`,
         );
       }
-      return { ...chap, secret: secrets.encryptForEach(plain, input.volumeId) };
+      return { ...account, secret: secrets.encryptForEach(plain, input.volumeId) };
     };
     return {
       ...envelope,
       input: {
         ...input,
-        ...(input.chap === undefined ? {} : { chap: reseal(input.chap) }),
+        ...(chap === undefined ? {} : { chap: reseal(chap) }),
+        ...(luks === undefined ? {} : { luks: reseal(luks) }),
         ...(input.acls === undefined
           ? {}
           : { acls: input.acls.map((acl) => ({ ...acl, chap: reseal(acl.chap) })) }),

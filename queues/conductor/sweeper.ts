@@ -110,14 +110,27 @@ export async function unattended({
   return db
     .selectFrom('operations')
     .leftJoin('volumes', 'volumes.id', 'operations.volume_id')
+    .leftJoin('backups', 'backups.id', 'operations.backup_id')
     .select(['operations.id', 'operations.project_id'])
     .where('operations.state', 'in', OPEN_OPERATION_STATES)
     .where('operations.owner', 'is', null)
     .where('operations.created_at', '<', sqlTime(clock.now() - GRACE_MS))
     .where((where) =>
       where.or([
-        where('volumes.operation_id', 'is', null),
-        where('volumes.operation_id', '=', where.ref('operations.id')),
+        where.and([
+          where('operations.backup_id', 'is', null),
+          where.or([
+            where('volumes.operation_id', 'is', null),
+            where('volumes.operation_id', '=', where.ref('operations.id')),
+          ]),
+        ]),
+        where.and([
+          where('operations.backup_id', 'is not', null),
+          where.or([
+            where('backups.operation_id', 'is', null),
+            where('backups.operation_id', '=', where.ref('operations.id')),
+          ]),
+        ]),
         // May take the volume from one that waits for a host.
         where('operations.kind', '=', 'volume.force-detach'),
       ]),

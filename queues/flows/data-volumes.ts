@@ -65,7 +65,7 @@ function begin<K extends 'volume.attach' | 'volume.detach'>(
   );
   tx.later(
     sql`UPDATE volumes SET operation_id = (SELECT o.id FROM operations AS o
-        WHERE o.volume_id = ${volumeId} AND o.state = 'queued' ORDER BY o.seq_base LIMIT 1)
+        WHERE o.volume_id = ${volumeId} AND o.backup_id IS NULL AND o.state = 'queued' ORDER BY o.seq_base LIMIT 1)
       WHERE id = ${volumeId} AND operation_id IS NULL`.compile(tx.q),
   );
 }

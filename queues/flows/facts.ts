@@ -8,6 +8,7 @@ import type {
   QosSpecsTable,
   VolumesTable,
 } from '#schema/tables.ts';
+import type { Luks } from '#schema/luks.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { BUILDER } from '../transaction.ts';
 
@@ -23,6 +24,8 @@ export interface Facts<K extends OperationKind = OperationKind> {
   readonly volume: [K] extends [BackupOperationKind] ? null : VolumeRow;
   readonly backup: [K] extends [BackupOperationKind] ? BackupRow : null;
   readonly extraSpecs: Readonly<Record<string, string>>;
+  /** Of an encrypted volume: its passphrase, sealed with the master key, and how it is encrypted. */
+  readonly luks: Luks | null;
   readonly qos: {
     readonly consumer: QosSpecsTable['consumer'];
     readonly specs: Readonly<Record<string, string>>;
@@ -56,6 +59,7 @@ const VOLUME_COLUMNS = [
   'image_metadata',
   'migration_status',
   'group_id',
+  'encryption_key_id',
   'volumes.operation_id as held_by',
   'volumes.created_at as v_created_at',
   'volumes.updated_at as updated_at',
@@ -66,6 +70,7 @@ function buildFactsQuery(id: OperationId) {
     .innerJoin('volumes', 'volumes.id', 'operations.volume_id')
     .leftJoin('volume_types', 'volume_types.id', 'volumes.volume_type_id')
     .leftJoin('qos_specs', 'qos_specs.id', 'volume_types.qos_specs_id')
+    .leftJoin('encryption_keys', 'encryption_keys.id', 'volumes.encryption_key_id')
     .selectAll('operations')
     .select(
       VOLUME_COLUMNS.map((column) =>
@@ -76,6 +81,9 @@ function buildFactsQuery(id: OperationId) {
       'volume_types.extra_specs',
       'qos_specs.consumer as qos_consumer',
       'qos_specs.specs as qos_specs',
+      'encryption_keys.secret as key_secret',
+      'encryption_keys.cipher as key_cipher',
+      'encryption_keys.key_bits',
       (eb) =>
         eb
           .selectFrom('snapshots')
@@ -124,6 +132,7 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
     image_metadata: row.image_metadata,
     migration_status: row.migration_status,
     group_id: row.group_id,
+    encryption_key_id: row.encryption_key_id,
     operation_id: row.held_by,
     created_at: row.v_created_at,
     updated_at: row.updated_at,
@@ -134,6 +143,10 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
     volume,
     backup: null,
     extraSpecs: row.extra_specs === null ? {} : (JSON.parse(row.extra_specs) as Record<string, string>),
+    luks:
+      row.key_secret === null || row.key_cipher === null || row.key_bits === null
+        ? null
+        : { secret: row.key_secret, cipher: row.key_cipher, keyBits: row.key_bits },
     qos:
       row.qos_consumer === null
         ? null
@@ -152,12 +165,13 @@ export function backupFacts(operation: Selectable<OperationsTable>, backup: Back
     volume: null,
     backup,
     extraSpecs: {},
+    luks: null,
     qos: null,
     snapshots: 0,
     uncleared: [],
     attachments: [],
   };
-  return facts as unknown as Facts;
+  return facts;
 }
 
 /** The pool of a volume that has been placed. @throws Error when it hasn't. */

@@ -40,7 +40,7 @@ export const volumeCreate = flow('volume.create')
     on: 'storage',
     task: 'volume.ensure',
     withinS: ({ input }) => (input.source === undefined ? CREATE_WITHIN_S : FILL_WITHIN_S),
-    do({ facts: { volume, input }, out }) {
+    do({ facts: { volume, input, luks }, out }) {
       const { agent, backend } = poolParts(out.place.pool);
       const { source } = input;
       return {
@@ -50,6 +50,7 @@ export const volumeCreate = flow('volume.create')
           backend,
           sizeGib: volume.size_gib,
           ...(source !== undefined && { source }),
+          ...(luks !== null && (source === undefined || source.kind === 'image') && { luks }),
         },
       };
     },

@@ -35,12 +35,14 @@ export function operationJobOptions(id: OperationId): {
   return { jobId: id, removeOnComplete: true, removeOnFail: true };
 }
 
-/** The volume's next sequence numbers and the operation's row, which learns them by LAST_INSERT_ID. */
+/** The next sequence numbers of the volume (or backup) and the operation's row, which learns them by LAST_INSERT_ID. */
 function beginning(id: OperationId, operation: NewOperation<OperationKind>, now: string): CompiledQuery[] {
+  const [table, held] =
+    operation.backupId === undefined ? ['volumes', operation.volumeId] : ['backups', operation.backupId];
   return [
-    // A volume that is busy with another operation keeps that one; ours waits its turn as the next in sequence.
-    sql`UPDATE volumes SET seq = LAST_INSERT_ID(seq + ${SEQ_PER_OPERATION}),
-      operation_id = COALESCE(operation_id, ${id}) WHERE id = ${operation.volumeId}`.compile(BUILDER),
+    // One that is busy with another operation keeps that one; ours waits its turn as the next in sequence.
+    sql`UPDATE ${sql.table(table)} SET seq = LAST_INSERT_ID(seq + ${SEQ_PER_OPERATION}),
+      operation_id = COALESCE(operation_id, ${id}) WHERE id = ${held}`.compile(BUILDER),
     BUILDER.insertInto('operations')
       .values({
         id,
@@ -51,6 +53,7 @@ function beginning(id: OperationId, operation: NewOperation<OperationKind>, now:
         request_id: operation.requestId,
         volume_id: operation.volumeId,
         attachment_id: operation.attachmentId ?? null,
+        backup_id: operation.backupId ?? null,
         input: JSON.stringify(operation.input),
         owner: null,
         seq_base: sql<number>`LAST_INSERT_ID()`,

@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely';
-import type { AttachmentId, OperationId, ProjectId, UserId, VolumeId } from '#schema/ids.ts';
+import type { AttachmentId, BackupId, OperationId, ProjectId, UserId, VolumeId } from '#schema/ids.ts';
 import type { OperationInputs, OperationKind } from '#schema/operations.ts';
 import type { OperationState } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
@@ -10,6 +10,8 @@ export interface NewOperation<K extends OperationKind> {
   readonly kind: K;
   readonly volumeId: VolumeId;
   readonly attachmentId?: AttachmentId;
+  /** It holds this backup, not the volume, and waits its turn there. */
+  readonly backupId?: BackupId;
   readonly projectId: ProjectId;
   readonly userId: UserId;
   readonly requestId: string;

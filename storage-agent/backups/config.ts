@@ -12,7 +12,9 @@ export interface BackupConfig {
 export const BACKUP_SETTINGS = {
   BLOCKYARD_BACKUP_REPOSITORY: z
     .string()
-    .regex(/^(?:\/|s3:https?:\/\/)[^\s]*$/, { error: 'must be an absolute path, or s3:https://host/bucket/path' })
+    .regex(/^(?:\/|s3:https?:\/\/)[^\s]*$/, {
+      error: 'must be an absolute path, or s3:https://host/bucket/path',
+    })
     .transform((text) => text.replace(/\/+$/, ''))
     .optional(),
   BLOCKYARD_BACKUP_PASSWORD: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),

@@ -25,7 +25,8 @@ export function backupHandlers({
     async 'backup.ensure'({ volumeId, backend, snapshotId, sizeGib, ...data }, { signal }) {
       const store = storeOf();
       const save = async (path: string, sizeBytes: number): Promise<number> => {
-        if (sizeBytes < sizeGib * GIB) throw new TaskError('invalid', 'the volume is smaller than it should be');
+        if (sizeBytes < sizeGib * GIB)
+          throw new TaskError('invalid', 'the volume is smaller than it should be');
         return store.ensure(data, { path, sizeBytes }, signal);
       };
       if (snapshotId !== null) return { objects: await backendOf(backend).readSnapshot(snapshotId, save) };

@@ -18,7 +18,11 @@ export interface Backups {
  */
 export function openBackups(
   config: BackupConfig,
-  { runner, stateDir, log }: { readonly runner: Runner; readonly stateDir: string; readonly log: (line: string) => void },
+  {
+    runner,
+    stateDir,
+    log,
+  }: { readonly runner: Runner; readonly stateDir: string; readonly log: (line: string) => void },
   reached: () => void,
 ): Backups {
   const store = openBackupStore({ config, runner, stateDir });

@@ -67,18 +67,22 @@ const summary = z.object({
   tree_blobs: z.number(),
   total_bytes_processed: z.number(),
 });
-const stats = z.object({ total_blob_count: z.number(), total_uncompressed_size: z.number().optional(), total_size: z.number() });
+const stats = z.object({
+  total_blob_count: z.number(),
+  total_uncompressed_size: z.number().optional(),
+  total_size: z.number(),
+});
 
-export function createRestic(runner: Runner, place: (repository: string) => string, password: string): Restic {
+export function createRestic(
+  runner: Runner,
+  place: (repository: string) => string,
+  password: string,
+): Restic {
   const env = (repository: string): Record<string, string> => ({
     RESTIC_REPOSITORY: place(repository),
     RESTIC_PASSWORD: password,
   });
-  const run = async (
-    repository: string,
-    args: readonly string[],
-    timeoutMs = LOOK_MS,
-  ): Promise<string> => {
+  const run = async (repository: string, args: readonly string[], timeoutMs = LOOK_MS): Promise<string> => {
     try {
       // It dies with the agent: a later run makes anew what this one was about.
       const all = ['--pdeathsig', 'KILL', 'restic', '--no-cache', ...args];
@@ -128,7 +132,9 @@ export function createRestic(runner: Runner, place: (repository: string) => stri
     },
     find: (repository, tag) =>
       orNull(async () => {
-        const found = snapshots.parse(JSON.parse(await run(repository, ['snapshots', '--json', '--tag', tag])));
+        const found = snapshots.parse(
+          JSON.parse(await run(repository, ['snapshots', '--json', '--tag', tag])),
+        );
         const saved: Saved[] = [];
         for (const { id } of found ?? []) saved.push({ id, sizeBytes: await sizeOf(repository, id) });
         return saved;
@@ -143,7 +149,9 @@ export function createRestic(runner: Runner, place: (repository: string) => stri
       return { objects: last.data_blobs + last.tree_blobs, sizeBytes: last.total_bytes_processed };
     },
     async pieces(repository, id) {
-      const found = stats.parse(JSON.parse(await run(repository, ['stats', '--json', '--mode', 'raw-data', id])));
+      const found = stats.parse(
+        JSON.parse(await run(repository, ['stats', '--json', '--mode', 'raw-data', id])),
+      );
       return { count: found.total_blob_count, bytes: found.total_uncompressed_size ?? found.total_size };
     },
     async remove(repository, ids, timeoutMs) {
@@ -157,7 +165,8 @@ export function createRestic(runner: Runner, place: (repository: string) => stri
   };
 }
 
-const DAMAGED = /ciphertext verification failed|invalid data returned|hash mismatch|does not match|not found in (?:the )?index|unexpected EOF|decrypting|blob .* not found|does not exist/i;
+const DAMAGED =
+  /ciphertext verification failed|invalid data returned|hash mismatch|does not match|not found in (?:the )?index|unexpected EOF|decrypting|blob .* not found|does not exist/i;
 
 /** restic has one exit code for everything: its words say what it is. */
 function reasonOf(error: ProgramError): Error {

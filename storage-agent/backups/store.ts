@@ -68,7 +68,8 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
   /** @throws TaskError `refused` for the data of another store. */
   const repositoryOf = async ({ store, repository }: Data): Promise<string> => {
     if (!isUuid(repository)) throw new TaskError('invalid', 'the name of a repository must be a UUID');
-    if (store !== (await id())) throw new TaskError('refused', 'the backup is in another store than this host’s');
+    if (store !== (await id()))
+      throw new TaskError('refused', 'the backup is in another store than this host’s');
     return `volume-${repository.toLowerCase()}`;
   };
   const id = async (): Promise<string> => {
@@ -110,7 +111,12 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       await using file = await open(path, 'r');
       const made = await lock.shared(() =>
         unlocked(repository, signal, () =>
-          restic.save(repository, tag, file, AbortSignal.any([signal, AbortSignal.timeout(copyDeadlineMs(sizeBytes))])),
+          restic.save(
+            repository,
+            tag,
+            file,
+            AbortSignal.any([signal, AbortSignal.timeout(copyDeadlineMs(sizeBytes))]),
+          ),
         ),
       );
       if (made.sizeBytes === sizeBytes) return made.objects;
@@ -121,13 +127,14 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       const repository = await repositoryOf(data);
       const saved = (await lockOf(repository).shared(() => restic.find(repository, tagOf(data)))) ?? [];
       const [found] = saved.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
-      if (found === undefined)
-        throw new TaskError('not-found', 'the backup’s data are not in the store');
+      if (found === undefined) throw new TaskError('not-found', 'the backup’s data are not in the store');
       return {
         sizeBytes: found.sizeBytes,
         dataBytes: async () => (await restic.pieces(repository, found.id)).bytes,
         read: (signal, consume) =>
-          lockOf(repository).shared(() => restic.read(repository, found.id, signal, counted(consume, found.sizeBytes))),
+          lockOf(repository).shared(() =>
+            restic.read(repository, found.id, signal, counted(consume, found.sizeBytes)),
+          ),
       };
     },
     async absent(data, signal) {

@@ -257,8 +257,7 @@ export class ModelHost {
       case 'image':
         return `image ${source.image.id}`;
       case 'backup':
-        if (!this.backups.has(source.dataId))
-          throw new TaskError('not-found', `no backup ${source.dataId}`);
+        if (!this.backups.has(source.dataId)) throw new TaskError('not-found', `no backup ${source.dataId}`);
         return `backup ${source.dataId}`;
       default:
         return source satisfies never;

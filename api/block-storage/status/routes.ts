@@ -57,7 +57,7 @@ export const statusRoutes: readonly Route[] = [
       const agents = rows
         .filter(({ binary }) => binary !== 'blockyard-conductor')
         .map(({ binary, agent }) =>
-          agentQueue(binary === 'blockyard-storage' ? 'storage' : 'compute', agent),
+          agentQueue(binary === 'blockyard-compute' ? 'compute' : 'storage', agent),
         );
       return {
         status: 200,

@@ -33,7 +33,7 @@ export async function collectServices(db: Kysely<Tables>, clock: Clock): Promise
   return [
     ...new Set(
       agents.map(({ binary, agent }) =>
-        agentQueue(binary === 'blockyard-storage' ? 'storage' : 'compute', agent),
+        agentQueue(binary === 'blockyard-compute' ? 'compute' : 'storage', agent),
       ),
     ),
   ];

@@ -6,8 +6,16 @@ import { FLOWS } from '#queues/flows/index.ts';
 import { Placement } from '#queues/placement/place.ts';
 import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
-import type { AttachmentId, OperationId, VolumeId } from '#schema/ids.ts';
-import type { OperationKind } from '#schema/operations.ts';
+import {
+  type AttachmentId,
+  asId,
+  type BackupId,
+  type HostName,
+  type OperationId,
+  type VolumeId,
+} from '#schema/ids.ts';
+import type { BackupData, OperationKind } from '#schema/operations.ts';
+import type { BackupStatus } from '#schema/states.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
@@ -143,7 +151,41 @@ const SCENARIOS: { readonly [K in OperationKind]: Scenario } = {
     const volume = await existing(yard, host, 'uploading');
     return yard.begin('volume.upload', volume, { imageId: await yard.addImage(), diskFormat: 'qcow2' });
   },
+  async 'backup.create'(yard, host) {
+    const volume = await existing(yard, host, 'backing-up');
+    const backup = await yard.addBackup(volume, 'creating');
+    const input = { data: dataOf(volume, backup), pool: yard.pool, snapshotId: null };
+    return yard.begin('backup.create', volume, input, undefined, backup);
+  },
+  async 'backup.delete'(yard, host) {
+    const [volume, backup] = await backedUp(yard, host, 'deleting');
+    const input = { data: dataOf(volume, backup), host: asId<HostName>('stor1') };
+    return yard.begin('backup.delete', volume, input, undefined, backup);
+  },
+  async 'backup.import'(yard, host) {
+    const [volume, backup] = await backedUp(yard, host, 'creating');
+    const input = { data: dataOf(volume, backup), host: asId<HostName>('stor1') };
+    return yard.begin('backup.import', volume, input, undefined, backup);
+  },
+  async 'backup.restore'(yard, host) {
+    const volume = await existing(yard, host, 'restoring-backup');
+    const backup = await yard.addBackup(volume, 'restoring');
+    host.backups.set(backup, volume);
+    return yard.begin('backup.restore', volume, { data: dataOf(volume, backup), backupId: backup });
+  },
 };
+
+function dataOf(volume: VolumeId, backup: BackupId): BackupData {
+  return { store: 'store', repository: volume, dataId: backup };
+}
+
+/** A backup whose volume is long gone. */
+async function backedUp(yard: Yard, host: ModelHost, status: BackupStatus): Promise<[VolumeId, BackupId]> {
+  const volume = asId<VolumeId>(randomUUID());
+  const backup = await yard.addBackup(volume, status);
+  host.backups.set(backup, volume);
+  return [volume, backup];
+}
 
 const IMAGE = {
   kind: 'image' as const,
@@ -174,6 +216,29 @@ const CASES: readonly (readonly [string, OperationKind, Scenario])[] = [
       host.leftovers.add(`copying-${volume}`);
       const what = { backend: 'files', kind: 'copying', id: volume } as const;
       return yard.begin('volume.repair', volume, { what: 'remove', host: 'stor1', ...what });
+    },
+  ],
+  [
+    'backup.create, of a snapshot of a volume in use',
+    'backup.create',
+    async (yard, host) => {
+      const [volume] = await attached(yard, host, 'in-use');
+      const snapshotId = await yard.addSnapshot(volume, 'backing-up');
+      host.snapshots.set(snapshotId, volume);
+      const backup = await yard.addBackup(volume, 'creating');
+      const input = { data: dataOf(volume, backup), pool: yard.pool, snapshotId };
+      return yard.begin('backup.create', volume, input, undefined, backup);
+    },
+  ],
+  [
+    'volume.create, filled from a backup',
+    'volume.create',
+    async (yard, host) => {
+      const [gone, backup] = await backedUp(yard, host, 'restoring');
+      const capabilities = JSON.stringify({ backup_store: 'store' });
+      await yard.db.updateTable('pools').set({ capabilities }).execute();
+      const source = { kind: 'backup' as const, backupId: backup, ...dataOf(gone, backup) };
+      return yard.begin('volume.create', await yard.addVolume('creating', false), { source });
     },
   ],
   [
@@ -534,6 +599,37 @@ async function assertClean(
         { name: yard.pool, allocated_gib: 0, free_gib: 100, volume_count: 0 },
       ]);
       return;
+    case 'backup.create': {
+      const { backups, snapshots } = rows as {
+        backups: { status: string; operation_id: null }[];
+        snapshots: { status: string }[];
+      };
+      const [backup] = backups;
+      assert.deepEqual([state, backup?.status, backup?.operation_id], ['undone', 'error', null], label);
+      assert.equal(volume?.status, snapshots.length === 0 ? 'available' : 'in-use', label);
+      assert.ok(
+        snapshots.every(({ status }) => status === 'available'),
+        label,
+      );
+      assert.deepEqual((hosts as { backups: object }).backups, {}, label);
+      return;
+    }
+    case 'backup.delete':
+    case 'backup.import': {
+      const [backup] = (rows as { backups: { status: string; operation_id: null }[] }).backups;
+      const end = kind === 'backup.delete' ? ['stuck', 'error_deleting'] : ['undone', 'error'];
+      assert.deepEqual([state, backup?.status, backup?.operation_id], [...end, null], label);
+      return;
+    }
+    case 'backup.restore': {
+      const [backup] = (rows as { backups: { status: string }[] }).backups;
+      assert.deepEqual(
+        [state, volume?.status, backup?.status],
+        ['undone', 'error_restoring', 'available'],
+        label,
+      );
+      return;
+    }
     case 'volume.unmanage':
       assert.deepEqual(
         [state, volume?.status, volume?.pool],

@@ -1,0 +1,46 @@
+import { poolParts } from '#schema/pools.ts';
+import type { Tx } from '../transaction.ts';
+import { settleBackup } from './backups.ts';
+import { FILL_WITHIN_S } from './fill.ts';
+import { flow, type Run } from './flow.ts';
+import { restoreStatus } from './settle.ts';
+
+function failed(tx: Tx, run: Run<'backup.create', unknown>): void {
+  settleBackup(tx, run, 'error', { fail_reason: run.error });
+  restoreStatus(tx, run);
+}
+
+/** Holds the backup, not the volume: its status keeps others off the volume, and nobody waits for a snapshot's. */
+export const backupCreate = flow('backup.create')
+  .task({
+    name: 'data',
+    on: 'storage',
+    task: 'backup.ensure',
+    withinS: FILL_WITHIN_S,
+    lane: 'backup',
+    do({ facts: { operation, backup, input } }) {
+      const { agent, backend } = poolParts(input.pool);
+      return {
+        host: agent,
+        input: {
+          ...input.data,
+          volumeId: operation.volume_id,
+          backend,
+          snapshotId: input.snapshotId,
+          sizeGib: backup.size_gib,
+        },
+      };
+    },
+    undo: {
+      task: 'backup.absent',
+      do: ({ facts: { input } }) => ({ host: poolParts(input.pool).agent, input: input.data }),
+    },
+  })
+  .ends({
+    done(tx, run) {
+      settleBackup(tx, run, 'available', { object_count: run.out.data?.objects ?? 0 });
+      restoreStatus(tx, run);
+    },
+    undone: failed,
+    stuck: failed,
+  });

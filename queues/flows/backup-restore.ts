@@ -1,0 +1,36 @@
+import type { Tx } from '../transaction.ts';
+import { endRestore } from './backups.ts';
+import { storedOn } from './exports.ts';
+import { FILL_WITHIN_S } from './fill.ts';
+import { flow, type Run } from './flow.ts';
+import { settle } from './settle.ts';
+
+function failed(tx: Tx, run: Run<'backup.restore', unknown>): void {
+  settle(tx, run, 'error_restoring');
+  endRestore(tx, run, run.facts.input.backupId);
+}
+
+/** Over a volume that exists; one that is made from a backup is filled by `volume.create`. */
+export const backupRestore = flow('backup.restore')
+  .task({
+    // In the volume's own line: what comes later for it must find that nobody writes to it any more.
+    name: 'restore',
+    on: 'storage',
+    task: 'backup.restore',
+    withinS: FILL_WITHIN_S,
+    do({ facts }) {
+      const { agent, input } = storedOn(facts);
+      return { host: agent, input: { ...input, ...facts.input.data, sizeGib: facts.volume.size_gib } };
+    },
+    undo: {
+      none: 'what the volume had may be gone; the status says so until it is restored again or deleted',
+    },
+  })
+  .ends({
+    done(tx, run) {
+      settle(tx, run, 'available');
+      endRestore(tx, run, run.facts.input.backupId);
+    },
+    undone: failed,
+    stuck: failed,
+  });
