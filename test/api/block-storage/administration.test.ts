@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { sqlTime } from '#schema/clock.ts';
+import { type Answer, type CallOptions, startApi, type TestApi } from '../support/api.ts';
+import { availableVolume, eventually, type Hosts, startHosts } from '../support/hosts.ts';
+
+const BACKEND = 'stor1@files';
+const POOL = 'stor1@files#files';
+
+describe('administration', () => {
+  let api: TestApi;
+  let hosts: Hosts;
+  before(async () => {
+    api = await startApi();
+    hosts = await startHosts(api);
+  });
+  after(async () => {
+    await hosts[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+
+  const get = (path: string, options: CallOptions = {}): Promise<Answer> =>
+    api.call('GET', path, { as: 'admin', ...options });
+  const put = (path: string, body: unknown, version = 71): Promise<Answer> =>
+    api.call('PUT', path, { as: 'admin', body, version });
+  const serviceOf = async (host: string) =>
+    (await get('/os-services')).body.services.find((one: { host: string }) => one.host === host);
+
+  it('names services as Cinder does, and takes both names', async () => {
+    const { body } = await get('/os-services?binary=cinder-volume');
+    assert.deepEqual(
+      body.services.map(({ binary, host }: { binary: string; host: string }) => [binary, host]),
+      [['cinder-volume', BACKEND]],
+    );
+    assert.deepEqual((await get('/os-services?binary=blockyard-storage')).body, body);
+    assert.equal((await get(`/os-services?host=${encodeURIComponent(BACKEND)}`)).body.services.length, 1);
+    assert.equal((await get('/os-services?binary=cinder-scheduler')).body.services[0].host, 'cond1');
+    assert.deepEqual((await get('/os-services?binary=no-such')).body.services, []);
+  });
+
+  it('shows of a service what its microversion has', async () => {
+    const of = async (version: number) =>
+      Object.keys((await get('/os-services?binary=cinder-volume', { version })).body.services[0]);
+    assert.equal((await of(6)).includes('cluster'), false);
+    assert.equal((await of(7)).includes('cluster'), true);
+    assert.equal((await of(48)).includes('backend_state'), false);
+    assert.equal((await of(49)).includes('backend_state'), true);
+  });
+
+  it('freezes a back end, which takes no new volume until it is thawed', async () => {
+    assert.equal((await put('/os-services/freeze', { host: BACKEND })).status, 200);
+    const frozen = await serviceOf(BACKEND);
+    assert.deepEqual([frozen.frozen, frozen.status, frozen.disabled_reason], [true, 'disabled', 'frozen']);
+    const { body } = await api.call('POST', '/volumes', { body: { volume: { size: 1 } } });
+    await eventually(async () =>
+      assert.equal((await api.call('GET', `/volumes/${body.volume.id}`)).body.volume.status, 'error'),
+    );
+    const again = await put('/os-services/freeze', { host: BACKEND });
+    assert.equal(again.status, 400);
+    assert.match(
+      again.body.badRequest.message,
+      /No service could be changed: frozen in \['stor1@files'\] must be False/,
+    );
+    assert.equal((await put('/os-services/thaw', { host: BACKEND })).status, 200);
+    const thawed = await serviceOf(BACKEND);
+    assert.deepEqual([thawed.frozen, thawed.status, thawed.disabled_reason], [false, 'enabled', null]);
+    await availableVolume(api, { size: 1 });
+  });
+
+  it('says why a back end cannot fail over, and which host is not there', async () => {
+    const failover = await put('/os-services/failover_host', { host: BACKEND });
+    assert.equal(failover.status, 400);
+    assert.match(
+      failover.body.badRequest.message,
+      /replication_status in \['stor1@files'\] must be enabled or failed-over/,
+    );
+    const nowhere = await put('/os-services/freeze', { host: 'nowhere' });
+    assert.equal(
+      nowhere.body.badRequest.message,
+      'Invalid input received: No service found with host=nowhere',
+    );
+    const both = await put('/os-services/thaw', { host: BACKEND, cluster: 'c' });
+    assert.match(both.body.badRequest.message, /One and only one of cluster and host must be set\./);
+    const none = await put('/os-services/thaw', { cluster: 'c' }, 25);
+    assert.match(none.body.badRequest.message, /Host field is missing\./);
+    assert.equal((await put('/os-services/failover', { host: BACKEND }, 25)).status, 404);
+    assert.equal((await put('/os-services/failover', { host: BACKEND }, 26)).status, 400);
+  });
+
+  it('switches services off and on with a reason', async () => {
+    const body = { host: BACKEND, binary: 'cinder-volume' };
+    const off = await put('/os-services/disable-log-reason', { ...body, disabled_reason: 'new disks' });
+    assert.deepEqual(off.body, {
+      ...body,
+      service: '',
+      status: 'disabled',
+      disabled: true,
+      disabled_reason: 'new disks',
+    });
+    assert.equal((await serviceOf(BACKEND)).disabled_reason, 'new disks');
+    const on = await put('/os-services/enable', body);
+    assert.deepEqual([on.body.disabled, on.body.disabled_reason], [false, null]);
+    assert.equal((await serviceOf(BACKEND)).disabled_reason, null);
+  });
+
+  it('lists hosts and what lies on them', async () => {
+    const { body } = await get('/os-hosts');
+    const storage = body.hosts.find((one: { service: string }) => one.service === 'cinder-volume');
+    assert.deepEqual(
+      [storage.host_name, storage['service-status'], storage['service-state']],
+      [BACKEND, 'available', 'enabled'],
+    );
+    await availableVolume(api, { size: 3 });
+    const shown = await get(`/os-hosts/${encodeURIComponent(BACKEND)}`);
+    const [total, ...projects] = shown.body.host.map((one: { resource: unknown }) => one.resource);
+    assert.equal(total.project, '(total)');
+    assert.equal(projects.length, 1);
+    assert.equal(total.volume_count, projects[0].volume_count);
+    assert.ok(Number(total.total_volume_gb) >= 3);
+    assert.equal((await get('/os-hosts/nowhere')).status, 404);
+    assert.deepEqual((await put(`/os-hosts/${encodeURIComponent(BACKEND)}`, { status: 'Disable' })).body, {
+      host: BACKEND,
+      status: 'disabled',
+    });
+    assert.equal((await serviceOf(BACKEND)).status, 'disabled');
+    assert.equal((await put(`/os-hosts/${encodeURIComponent(BACKEND)}`, { status: 'enable' })).status, 200);
+    assert.equal((await put(`/os-hosts/${encodeURIComponent(BACKEND)}`, { hats: 'on' })).status, 400);
+  });
+
+  it('tells what a back end can do, the same as its pools say', async () => {
+    const { body } = await get(`/capabilities/${encodeURIComponent(POOL)}`);
+    assert.equal(body.namespace, `OS::Storage::Capabilities::${POOL}`);
+    const { pools } = (await get('/scheduler-stats/get_pools?detail=true')).body;
+    for (const key of ['vendor_name', 'volume_backend_name', 'storage_protocol', 'driver_version'])
+      assert.equal(body[key], pools[0].capabilities[key], key);
+    assert.deepEqual(body.properties.qos, { title: 'QoS', description: 'Enables QoS.', type: 'boolean' });
+    assert.equal((await get('/capabilities/nowhere')).status, 404);
+  });
+
+  it('filters pools from the microversions that can', async () => {
+    const names = async (query: string, version: number) =>
+      (await get(`/scheduler-stats/get_pools?${query}`, { version })).body.pools.map(
+        ({ name }: { name: string }) => name,
+      );
+    assert.deepEqual(await names('name=other', 27), [POOL]);
+    assert.deepEqual(await names('name=other', 28), []);
+    assert.deepEqual(await names(`name=${encodeURIComponent(POOL)}`, 71), [POOL]);
+    assert.deepEqual(await names('volume_type=no-such', 34), [POOL]);
+    assert.equal((await get('/scheduler-stats/get_pools?volume_type=no-such', { version: 35 })).status, 404);
+    assert.equal((await get('/scheduler-stats/get_pools?hats=1', { version: 31 })).status, 400);
+    assert.equal((await get('/scheduler-stats/get_pools?hats=1', { version: 30 })).status, 200);
+  });
+
+  it('lists what there is to filter by, and which extensions', async () => {
+    const all = (await get('/resource_filters')).body.resource_filters;
+    assert.deepEqual(
+      all.find((one: { resource: string }) => one.resource === 'pool'),
+      { resource: 'pool', filters: ['name', 'volume_type'] },
+    );
+    assert.equal((await get('/resource_filters?resource=volume')).body.resource_filters.length, 1);
+    assert.equal((await get('/resource_filters?resource=hats')).body.resource_filters.length, 0);
+    assert.equal((await get('/resource_filters', { version: 32 })).status, 404);
+    const { extensions } = (await get('/extensions', { as: 'member' })).body;
+    for (const { alias } of extensions)
+      assert.equal((await get(`/extensions/${alias}`)).body.extension.alias, alias);
+    assert.equal((await get('/extensions/hats')).status, 404);
+  });
+
+  it('has no clusters', async () => {
+    assert.deepEqual((await get('/clusters')).body, { clusters: [] });
+    assert.deepEqual((await get('/clusters/detail?is_up=true')).body, { clusters: [] });
+    assert.equal((await get('/clusters?hats=1')).status, 400);
+    assert.equal((await get('/clusters?frozen=1', { version: 25 })).status, 400);
+    assert.equal((await get('/clusters/c')).body.itemNotFound.message, 'Cluster c could not be found.');
+    assert.equal((await put('/clusters/enable', { name: 'c' })).status, 404);
+    assert.equal((await get('/clusters', { version: 6 })).status, 404);
+  });
+
+  it('lets nobody else do any of it', async () => {
+    for (const path of [
+      '/os-services',
+      '/os-hosts',
+      `/capabilities/${BACKEND}`,
+      '/clusters',
+      '/scheduler-stats/get_pools',
+    ])
+      assert.equal((await api.call('GET', path.replace('@', '%40'))).status, 403, path);
+    assert.equal((await api.call('POST', '/workers/cleanup', { body: {} })).status, 403);
+  });
+});
+
+describe('workers/cleanup', () => {
+  it('has others take up what a conductor that is gone has left', async () => {
+    await using api = await startApi();
+    const clean = (body: object) => api.call('POST', '/workers/cleanup', { as: 'admin', body });
+    const { body } = await api.call('POST', '/volumes', { body: { volume: { size: 1 } } });
+    const long = sqlTime(Date.now() - 3_600_000);
+    for (const [binary, host] of [
+      ['blockyard-conductor', 'dead'],
+      ['blockyard-storage', 'stor9@files'],
+    ] as const) {
+      await api.db
+        .insertInto('services')
+        .values({
+          binary,
+          host,
+          agent: host.split('@')[0] as never,
+          availability_zone: 'nova',
+          disabled_reason: null,
+          version: 'test',
+          boot_id: 'boot',
+          details: '{}',
+          last_seen_at: long,
+          updated_at: null,
+        })
+        .execute();
+    }
+    await api.db
+      .updateTable('operations')
+      .set({ owner: 'dead/boot', state: 'running', created_at: long })
+      .execute();
+    const answer = await clean({});
+    assert.equal(answer.status, 202);
+    assert.deepEqual(
+      answer.body.cleaning.map(({ host, binary }: { host: string; binary: string }) => [host, binary]),
+      [['dead', 'cinder-scheduler']],
+    );
+    assert.deepEqual(
+      answer.body.unavailable.map(({ host }: { host: string }) => host),
+      ['stor9@files'],
+    );
+    const row = await api.db.selectFrom('operations').select('owner').executeTakeFirstOrThrow();
+    assert.equal(row.owner, null);
+    assert.equal((await clean({ resource_id: body.volume.id, resource_type: 'volume' })).status, 202);
+    assert.equal((await clean({ resource_id: '00000000-0000-4000-8000-000000000000' })).status, 400);
+    assert.equal((await clean({ resource_type: 'hat' })).status, 400);
+    assert.equal((await clean({ binary: 'hat' })).status, 400);
+    assert.deepEqual((await clean({ host: 'stor9@files' })).body.cleaning, []);
+  });
+});
