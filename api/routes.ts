@@ -8,6 +8,7 @@ import { evictionRoutes } from './block-storage/evictions/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
 import { hostRoutes } from './block-storage/hosts/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
+import { manageableSnapshotRoutes } from './block-storage/manageable-snapshots/routes.ts';
 import { manageableVolumeRoutes } from './block-storage/manageable-volumes/routes.ts';
 import { messageRoutes } from './block-storage/messages/routes.ts';
 import { operationRoutes } from './block-storage/operations/routes.ts';
@@ -35,6 +36,8 @@ import { login } from './identity/login.ts';
 import { identityRoutes } from './identity/routes.ts';
 import { imageRoutes } from './image/routes.ts';
 import { ticketBearer } from './image/ticket.ts';
+import { decide, type Decisions } from './policy/decide.ts';
+import { POLICIES } from './policy/policies.ts';
 import { versionDocuments } from './versions/documents.ts';
 
 /** Cinder's API v3, and what we add to it. */
@@ -61,6 +64,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...statusRoutes,
   ...driftRoutes,
   ...manageableVolumeRoutes,
+  ...manageableSnapshotRoutes,
   ...messageRoutes,
 ];
 
@@ -72,21 +76,40 @@ export const computeRoutes: readonly Route[] = [
   ...flavorRoutes,
 ];
 
+const decisionsOf = (api: keyof typeof POLICIES, routes: readonly Route[]): Decisions =>
+  decide(POLICIES[api].policy, routes, POLICIES[api].words);
+
+/** Each API's policy, laid over its routes. */
+export const decisions = {
+  volume: decisionsOf('volume', blockStorageRoutes),
+  compute: decisionsOf('compute', computeRoutes),
+  image: decisionsOf('image', imageRoutes),
+  identity: decisionsOf('identity', identityRoutes),
+} as const;
+
 export const apiRoots: readonly ApiRoot[] = [
   {
     prefix: '/v3',
     versions: BLOCK_STORAGE_VERSIONS,
     router: new Router(blockStorageRoutes),
+    decisions: decisions.volume,
     projectOptionalSince: 67,
   },
   {
     prefix: '/compute/v2.1',
     versions: COMPUTE_VERSIONS,
     router: new Router(computeRoutes),
+    decisions: decisions.compute,
     projectOptionalSince: 1,
     legacyVersionHeader: 'x-openstack-nova-api-version',
   },
-  { prefix: '/identity/v3', router: new Router(identityRoutes), projectOptionalSince: 0, login },
+  {
+    prefix: '/identity/v3',
+    router: new Router(identityRoutes),
+    decisions: decisions.identity,
+    projectOptionalSince: 0,
+    login,
+  },
   ...['/image/v2', '/image'].map(imageRoot),
 ];
 
@@ -95,6 +118,7 @@ function imageRoot(prefix: string): ApiRoot {
   return {
     prefix,
     router: new Router(imageRoutes),
+    decisions: decisions.image,
     projectOptionalSince: 0,
     bearer: ticketBearer,
     closed: ({ images }) => images.closed,

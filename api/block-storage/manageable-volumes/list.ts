@@ -2,49 +2,66 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
 import { readPage } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
-import { findPool, listStored, type Manageable } from './stored.ts';
+import type { PoolName } from '#schema/ids.ts';
+import { findPool, type Manageable } from './stored.ts';
 
 type Query = Readonly<Record<string, string>>;
 
+/** What is listed, and how it is called. */
+interface Listing<M extends Manageable> {
+  readonly path: string;
+  readonly key: string;
+  stored(context: RequestContext, pool: PoolName): Promise<M[]>;
+  /** What the view of one has besides. */
+  more(item: M): object;
+}
+
 /** What could be managed on one pool, in pages. */
-export async function listManageable(context: RequestContext, query: Query, detail: boolean): Promise<Reply> {
+export async function listManageable<M extends Manageable>(
+  context: RequestContext,
+  query: Query,
+  detail: boolean,
+  { path, key, stored, more }: Listing<M>,
+): Promise<Reply> {
   const { host } = query;
   if (host === undefined || host === '') throw badRequest("The 'host' query parameter is missing.");
   const { name } = await findPool(context, host);
   const { limit, offset, marker } = readPage(query);
-  const all = (await listStored(context, name)).toSorted(order(query));
+  const all = (await stored(context, name)).toSorted(order(query));
   const at = marker === undefined ? -1 : all.findIndex((each) => each.name === nameIn(marker));
   if (marker !== undefined && at === -1) throw badRequest('marker not found');
   const shown = all.slice(at + 1 + offset, at + 1 + offset + limit);
   const last = shown.at(-1);
   const next =
-    last === undefined || shown.length < limit ? [] : [{ rel: 'next', href: link(context, last, detail) }];
+    last === undefined || shown.length < limit
+      ? []
+      : [{ rel: 'next', href: link(context, last, `${path}${detail ? '/detail' : ''}`) }];
   return {
     status: 200,
     body: {
-      'manageable-volumes': shown.map((each) => view(each, detail)),
-      ...(next.length > 0 && { 'manageable-volumes_links': next }),
+      [key]: shown.map((each) => ({ ...view(each, detail), ...more(each) })),
+      ...(next.length > 0 && { [`${key}_links`]: next }),
     },
   };
 }
 
-function view({ name, sizeGib, sizeBytes, reason, volumeId }: Manageable, detail: boolean) {
+function view({ name, sizeGib, sizeBytes, reason, managedAs }: Manageable, detail: boolean) {
   return {
     reference: { 'source-name': name },
     size: sizeGib,
     safe_to_manage: reason === null,
     ...(detail && {
       reason_not_safe: reason,
-      cinder_id: volumeId,
+      cinder_id: managedAs,
       extra_info: { size_bytes: sizeBytes },
     }),
   };
 }
 
-function link({ selfUrl, rawQuery }: RequestContext, { name }: Manageable, detail: boolean): string {
+function link({ selfUrl, rawQuery }: RequestContext, { name }: Manageable, path: string): string {
   const query = new URLSearchParams(rawQuery);
   query.set('marker', JSON.stringify({ 'source-name': name }));
-  return `${selfUrl}/manageable_volumes${detail ? '/detail' : ''}?${query.toString()}`;
+  return `${selfUrl}/${path}?${query.toString()}`;
 }
 
 /** A reference, as JSON, as Python prints a dictionary (which is what clients of Cinder send), or a bare name. */

@@ -65,9 +65,11 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
 function choose(items: readonly Manageable[], ref: Asked['ref']): Manageable {
   const name = ref['source-name'];
   const id = ref['source-id']?.toLowerCase();
-  const item = items.find((each) =>
-    name === undefined ? [`volume-${id}`, `unmanaged-${id}`].includes(each.name) : each.name === name,
-  );
+  // Clients know Cinder's own name for a volume, which it keeps there when it is unmanaged.
+  const former = /^volume-([0-9a-f-]{36})$/.exec(name ?? `volume-${id}`)?.[1];
+  const item =
+    items.find((each) => each.name === (name ?? `volume-${id}`)) ??
+    items.find((each) => each.name === `unmanaged-${former}`);
   if (item === undefined)
     throw invalidInput(
       `Failed to manage existing volume: there is nothing named ${(name ?? id ?? '').toWellFormed()} there.`,

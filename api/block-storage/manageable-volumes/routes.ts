@@ -6,12 +6,20 @@ import { volumeReply } from '../volumes/schema.ts';
 import { listManageable } from './list.ts';
 import { manageVolume } from './manage.ts';
 import { detailReply, manageBody, summaryReply, unmanageBody } from './schema.ts';
+import { listStored } from './stored.ts';
 import { unmanageVolume } from './unmanage.ts';
 
 /** The first path since 3.8; the second is older, and what clients use that ask for no version. */
 const PATHS = [{ path: '/manageable_volumes', since: 8 }, { path: '/os-volume-manage' }] as const;
 
 const shared = { role: 'admin', params: noParams, query: anyQuery } as const;
+
+const LISTING = {
+  path: 'manageable_volumes',
+  key: 'manageable-volumes',
+  stored: listStored,
+  more: () => ({}),
+} as const;
 
 export const manageableVolumeRoutes: readonly Route[] = [
   ...PATHS.flatMap(({ path, ...since }) => [
@@ -33,7 +41,7 @@ export const manageableVolumeRoutes: readonly Route[] = [
       summary: 'List what could be managed',
       queryNames: [...LIST_QUERY, 'host'],
       replies: { 200: summaryReply },
-      handle: (context, { query }) => listManageable(context, query, false),
+      handle: (context, { query }) => listManageable(context, query, false, LISTING),
     }),
     route({
       method: 'GET',
@@ -43,7 +51,7 @@ export const manageableVolumeRoutes: readonly Route[] = [
       summary: 'List what could be managed, with details',
       queryNames: [...LIST_QUERY, 'host'],
       replies: { 200: detailReply },
-      handle: (context, { query }) => listManageable(context, query, true),
+      handle: (context, { query }) => listManageable(context, query, true, LISTING),
     }),
   ]),
   route({

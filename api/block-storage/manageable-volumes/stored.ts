@@ -11,13 +11,13 @@ export interface Manageable {
   readonly sizeBytes: number;
   /** GiB, rounded up: what a volume of it would have. */
   readonly sizeGib: number;
-  /** The volume that it is already. */
-  readonly volumeId: VolumeId | null;
+  /** The id that it has already. */
+  readonly managedAs: string | null;
   /** Why it cannot be managed, in words. */
   readonly reason: string | null;
 }
 
-const GIB = 1024 ** 3;
+export const GIB = 1024 ** 3;
 
 /**
  * The pool that `host@backend#pool` names, or the only one of `host@backend`.
@@ -42,14 +42,22 @@ export async function findPool(
 }
 
 /** Asks the pool's agent what lies there. @throws ApiError 503 when it does not answer */
-export async function listStored({ app }: RequestContext, pool: PoolName): Promise<Manageable[]> {
+export async function readBackend({ app }: RequestContext, pool: PoolName): Promise<readonly StoredItem[]> {
   const { agent, backend } = poolParts(pool);
   const { backends } = await app.questions.ask(agent, 'storage.inventory', {}).catch((error: unknown) => {
     throw error instanceof Unanswered ? new ApiError(503, error.message) : error;
   });
   const found = backends.find(({ name }) => name === backend);
   if (found?.error != null) throw new ApiError(503, `Backend ${backend} cannot be read: ${found.error}`);
-  const items = (found?.items ?? []).filter(({ kind }) => kind === 'volume' || kind === 'foreign');
+  return found?.items ?? [];
+}
+
+/** What is a volume there, or could be. @throws ApiError 503 when the pool's agent does not answer */
+export async function listStored(context: RequestContext, pool: PoolName): Promise<Manageable[]> {
+  const { app } = context;
+  const items = (await readBackend(context, pool)).filter(
+    ({ kind }) => kind === 'volume' || kind === 'foreign',
+  );
   const ids = items.flatMap(({ id }) => id ?? []) as VolumeId[];
   const rows =
     ids.length === 0
@@ -57,13 +65,13 @@ export async function listStored({ app }: RequestContext, pool: PoolName): Promi
       : await app.db.selectFrom('volumes').select(['id', 'pool']).where('id', 'in', ids).execute();
   const known = new Map(rows.map(({ id }) => [id as string, id]));
   return items.map((item) => {
-    const volumeId = known.get(item.id ?? '') ?? null;
+    const managedAs = known.get(item.id ?? '') ?? null;
     return {
       name: item.name,
       sizeBytes: item.sizeBytes,
       sizeGib: Math.max(1, Math.ceil(item.sizeBytes / GIB)),
-      volumeId,
-      reason: volumeId === null ? reasonAgainst(item) : 'already managed',
+      managedAs,
+      reason: managedAs === null ? reasonAgainst(item) : 'already managed',
     };
   });
 }

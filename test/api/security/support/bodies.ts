@@ -39,6 +39,24 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /volumes/{id}/action os-unmanage': () => ({ 'os-unmanage': {} }),
   'volume POST /manageable_volumes': () => ({ volume: managed }),
   'volume POST /os-volume-manage': () => ({ volume: managed }),
+  'volume POST /volumes/{id}/action revert': ({ snapshot }) => ({ revert: { snapshot_id: snapshot } }),
+  'volume POST /volumes/{id}/action os-retype': ({ type }) => ({
+    'os-retype': { new_type: type, migration_policy: 'never' },
+  }),
+  'volume POST /volumes/{id}/action os-migrate_volume': () => ({
+    'os-migrate_volume': { host: 'stor1@files#files', force_host_copy: false, lock_volume: false },
+  }),
+  'volume POST /volumes/{id}/action os-migrate_volume_completion': ({ volume }) => ({
+    'os-migrate_volume_completion': { new_volume: volume },
+  }),
+  'volume POST /volumes/{id}/action os-reimage': ({ image }) => ({ 'os-reimage': { image_id: image } }),
+  'volume POST /snapshots/{id}/action os-unmanage': () => ({ 'os-unmanage': {} }),
+  'volume POST /manageable_snapshots': ({ volume }) => ({
+    snapshot: { volume_id: volume, ref: { 'source-name': 'theirs' }, name: 'n', metadata },
+  }),
+  'volume POST /os-snapshot-manage': ({ volume }) => ({
+    snapshot: { volume_id: volume, ref: { 'source-name': 'theirs' }, name: 'n', metadata },
+  }),
   'volume POST /drift/repair': () => ({ item: 'no such difference' }),
   'volume POST /volumes/{id}/action os-volume_upload_image': () => ({
     'os-volume_upload_image': { image_name: 'n', disk_format: 'raw', container_format: 'bare' },

@@ -78,6 +78,8 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   instance_uuid: ['server'],
   attachment_id: ['attachment'],
   volume_type: ['type'],
+  new_type: ['type'],
+  new_volume: ['volume', 'plugged'],
   flavorRef: [],
   // One of three, as its neighbour says.
   uuid: ['volume', 'plugged', 'image', 'snapshot'],
