@@ -88,7 +88,10 @@ describe('attachments of clients that connect by themselves', () => {
     assert.match(await failed.text(), /no volume/);
     await volumeBecomes(api, volume, 'available');
     const { body } = await api.call('GET', `/messages?resource_uuid=${volume}`);
-    assert.match(body.messages[0].user_message, /^attachment\.export: .*no volume/);
+    assert.match(
+      body.messages[0].user_message,
+      /^update attachment:Failed to attach volume\. attachment\.export: .*no volume/,
+    );
     assert.equal((await api.call('GET', `/messages/${body.messages[0].id}`)).status, 200);
     assert.equal((await api.call('GET', `/messages/${body.messages[0].id}`, { as: 'stranger' })).status, 404);
     const rows = await api.db.selectFrom('attachments').select('id').execute();

@@ -194,7 +194,7 @@ describe('observability', () => {
     assert.ok(grow.wait_ms >= 0);
     const { messages } = await call('GET', `/v3/messages?resource_uuid=${volume.id}`);
     assert.equal(messages.length, 1);
-    assert.equal(messages[0].event_id, 'volume.extend');
+    assert.equal(messages[0].event_id, 'VOLUME_VOLUME_007_010');
     assert.match(
       messages[0].user_message,
       new RegExp(`on host ${grow.host}, file: .*volume-${volume.id}.*exit code 1.*wait of \\d+ ms`),

@@ -1,0 +1,177 @@
+import { CompiledQuery, type Selectable } from 'kysely';
+import type { RequestContext } from '#api/http/context.ts';
+import { ApiError } from '#api/http/errors.ts';
+import { after, type Condition, joined, NOTHING, ordered } from '#api/http/keyset.ts';
+import {
+  containsAscii,
+  equals,
+  equalsAscii,
+  type FilterTable,
+  readListFilters,
+} from '#api/http/list-filters.ts';
+import { type Page, readPage, readSort } from '#api/http/pagination.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { isUuid } from '#schema/ids.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import type { OperationsTable } from '#schema/tables.ts';
+import { type Waiting, waitingFor } from '../operations/waiting.ts';
+import { UNPLACED_SQL, withEventId, withResource } from './events.ts';
+
+export type MessageRow = Pick<
+  Selectable<OperationsTable>,
+  'id' | 'kind' | 'state' | 'project_id' | 'request_id' | 'volume_id' | 'input' | 'error' | 'created_at'
+>;
+
+export interface Messages {
+  readonly rows: readonly MessageRow[];
+  /** Of those that wait. */
+  readonly waits: ReadonlyMap<string, Waiting>;
+}
+
+const COLUMNS = [
+  'id',
+  'kind',
+  'state',
+  'project_id',
+  'request_id',
+  'volume_id',
+  'input',
+  'error',
+  'created_at',
+] as const satisfies readonly (keyof MessageRow)[];
+
+/** Of the operations under way, so many are looked at. */
+const MOST_WAITING = 1_000;
+/** Filters and pages exist from here on. */
+const PAGES_SINCE = 5;
+
+const SORT_COLUMNS = {
+  id: 'id',
+  event_id: 'kind',
+  resource_uuid: 'volume_id',
+  request_id: 'request_id',
+  project_id: 'project_id',
+  created_at: 'created_at',
+  expires_at: 'created_at',
+} as const satisfies Record<string, keyof MessageRow>;
+
+type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
+
+/** What a message is about, when it is not the operation's volume. */
+const RESOURCE = `IF(o.kind LIKE 'snapshot.%', JSON_VALUE(o.input, '$.snapshotId'), o.volume_id)`;
+
+const FILTERS: FilterTable = {
+  anybody: {
+    resource_uuid: equals(RESOURCE),
+    resource_type: (value) => isOneOf(withResource(value)),
+    event_id(value) {
+      const { kinds, unplaced } = withEventId(value);
+      const { sql, values } = isOneOf(kinds);
+      if (unplaced === undefined || kinds.length === 0) return { sql, values };
+      const some = `${sql} AND ${unplaced ? '' : 'NOT '}(o.kind = 'volume.create' AND ${UNPLACED_SQL.sql})`;
+      return { sql: `(${some})`, values: [...values, ...UNPLACED_SQL.values] };
+    },
+    request_id: equals('o.request_id'),
+    message_level: (value) => (value === 'ERROR' ? FAILED : value === 'INFO' ? WAITS : NOTHING),
+  },
+  admin: { id: equalsAscii('o.id'), project_id: equals('o.project_id') },
+  like: { 'request_id~': containsAscii('o.request_id') },
+};
+
+export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
+
+const FAILED: Condition = { sql: "o.state IN ('undone', 'stuck')", values: [] };
+const WAITS: Condition = { sql: "o.state NOT IN ('undone', 'stuck')", values: [] };
+
+function isOneOf(kinds: readonly string[]): Condition {
+  if (kinds.length === 0) return NOTHING;
+  return { sql: `o.kind IN (${kinds.map(() => '?').join(', ')})`, values: kinds };
+}
+
+/** One page of messages, and who waits of them. @throws ApiError 400 or, for the marker, 404 */
+export async function listMessages(
+  context: RequestContext,
+  all: Readonly<Record<string, string>>,
+): Promise<Messages & { readonly page: Page }> {
+  const query = context.microversion >= PAGES_SINCE ? all : {};
+  const page = readPage(query);
+  const sort = readSort<Column>(query, SORT_COLUMNS);
+  const { ids, waits } = await waiting(context);
+  const conditions = [
+    ...mine(context),
+    isMessage(ids),
+    ...readListFilters(context, query, FILTERS),
+    ...(page.marker === undefined ? [] : [after('o', await findMessage(context, page.marker), sort)]),
+  ];
+  const { where, values } = joined(conditions);
+  const { rows } = await context.app.db.executeQuery<MessageRow>(
+    CompiledQuery.raw(
+      `SELECT ${COLUMNS.map((column) => `o.${column}`).join(', ')} FROM operations o ${where}
+        ORDER BY ${ordered('o', sort)} LIMIT ? OFFSET ?`,
+      [...values, page.limit, page.offset],
+    ),
+  );
+  return { rows, waits, page };
+}
+
+/** Somebody's own; an administrator sees everybody's. */
+function mine({ caller }: RequestContext): Condition[] {
+  return caller.seesAllProjects ? [] : [{ sql: 'o.project_id = ?', values: [caller.projectId] }];
+}
+
+function isMessage(waitingIds: readonly string[]): Condition {
+  const failed = `(o.state IN ('undone', 'stuck') AND o.error IS NOT NULL AND o.dismissed < 2)`;
+  if (waitingIds.length === 0) return { sql: failed, values: [] };
+  return { sql: `(${failed} OR o.id IN (${waitingIds.map(() => '?').join(', ')}))`, values: waitingIds };
+}
+
+/** Those that are under way and wait for a host. */
+async function waiting(context: RequestContext) {
+  const { app, caller } = context;
+  const open = await app.db
+    .selectFrom('operations')
+    .select(['id', 'kind', 'state'])
+    .where('state', 'in', OPEN_OPERATION_STATES)
+    // A quick one doesn't wait.
+    .where('created_at', '<', sqlTime(app.clock.now() - 1_000))
+    .where('dismissed', '=', 0)
+    .$if(!caller.seesAllProjects, (select) => select.where('project_id', '=', caller.projectId))
+    .limit(MOST_WAITING)
+    .execute();
+  const waits = await waitingFor(app, open);
+  return { ids: open.flatMap(({ id }) => (waits.has(id) ? [id as string] : [])), waits };
+}
+
+/** @throws ApiError 404 when there is none, or it is another project's, or it has been deleted. */
+export async function findMessage(
+  context: RequestContext,
+  id: string,
+): Promise<MessageRow & { readonly waits: Waiting | undefined }> {
+  const { ids, waits } = await waiting(context);
+  const { where, values } = joined([
+    { sql: 'o.id = ?', values: [id.toLowerCase()] },
+    ...mine(context),
+    isMessage(ids),
+  ]);
+  const { rows } = isUuid(id)
+    ? await context.app.db.executeQuery<MessageRow>(
+        CompiledQuery.raw(
+          `SELECT ${COLUMNS.map((column) => `o.${column}`).join(', ')} FROM operations o ${where}`,
+          values,
+        ),
+      )
+    : { rows: [] };
+  const [row] = rows;
+  if (row === undefined) throw new ApiError(404, `Message ${id.slice(0, 255)} could not be found.`);
+  return { ...row, waits: waits.get(row.id) };
+}
+
+/** Deletes a message; what it is about goes on, and so does its history. A failure after a wait is another message. */
+export async function dismissMessage(context: RequestContext, id: string): Promise<void> {
+  const row = await findMessage(context, id);
+  await context.app.db
+    .updateTable('operations')
+    .set({ dismissed: row.waits === undefined ? 2 : 1 })
+    .where('id', '=', row.id)
+    .execute();
+}
