@@ -7,6 +7,9 @@ import { driftRoutes } from './block-storage/drift/routes.ts';
 import { evictionRoutes } from './block-storage/evictions/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
 import { hostRoutes } from './block-storage/hosts/routes.ts';
+import { groupSnapshotRoutes } from './block-storage/group-snapshots/routes.ts';
+import { groupTypeRoutes } from './block-storage/group-types/routes.ts';
+import { groupRoutes } from './block-storage/groups/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
 import { manageableSnapshotRoutes } from './block-storage/manageable-snapshots/routes.ts';
 import { manageableVolumeRoutes } from './block-storage/manageable-volumes/routes.ts';
@@ -36,7 +39,7 @@ import { login } from './identity/login.ts';
 import { identityRoutes } from './identity/routes.ts';
 import { imageRoutes } from './image/routes.ts';
 import { ticketBearer } from './image/ticket.ts';
-import { decide, type Decisions } from './policy/decide.ts';
+import { type Decisions, decide } from './policy/decide.ts';
 import { POLICIES } from './policy/policies.ts';
 import { versionDocuments } from './versions/documents.ts';
 
@@ -48,6 +51,9 @@ export const blockStorageRoutes: readonly Route[] = [
   ...typeRoutes,
   ...qosRoutes,
   ...transferRoutes,
+  ...groupTypeRoutes,
+  ...groupRoutes,
+  ...groupSnapshotRoutes,
   ...serviceRoutes,
   ...hostRoutes,
   ...capabilityRoutes,
@@ -136,10 +142,17 @@ function openApiDocument(): Reply {
         tag: 'Block storage',
         versions: BLOCK_STORAGE_VERSIONS,
         routes: blockStorageRoutes,
+        decisions: decisions.volume,
       },
-      { prefix: '/compute/v2.1', tag: 'Compute', versions: COMPUTE_VERSIONS, routes: computeRoutes },
-      { prefix: '/image/v2', tag: 'Image', routes: imageRoutes },
-      { prefix: '/identity/v3', tag: 'Identity', routes: identityRoutes },
+      {
+        prefix: '/compute/v2.1',
+        tag: 'Compute',
+        versions: COMPUTE_VERSIONS,
+        routes: computeRoutes,
+        decisions: decisions.compute,
+      },
+      { prefix: '/image/v2', tag: 'Image', routes: imageRoutes, decisions: decisions.image },
+      { prefix: '/identity/v3', tag: 'Identity', routes: identityRoutes, decisions: decisions.identity },
     ]),
   );
   return { status: 200, json: openApi };

@@ -28,6 +28,13 @@ export async function mayUse({ app, caller }: RequestContext, type: TypeRow): Pr
   return access !== undefined;
 }
 
+/** For one that was asked for by name or id. */
+export function namedTypeMissing(wanted: string): ApiError {
+  return isUuid(wanted)
+    ? noType(wanted)
+    : new ApiError(404, `Volume type with name ${wanted} could not be found.`);
+}
+
 /** Locks the row when read inside a transaction that will change it. */
 export async function readType(
   db: Kysely<Tables> | Transaction<Tables>,

@@ -4,10 +4,11 @@ import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { asId, isUuid, type OperationId, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
+import { asId, type OperationId, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
+import { joinGroup, type Membership } from '../groups/join.ts';
 import { charged } from '../quotas/charge.ts';
 import { type Charge, volumeCharge } from '../quotas/charges.ts';
-import { mayUse, noType, readTypeByNameOrId, type TypeRow } from '../types/rows.ts';
+import { mayUse, namedTypeMissing, readTypeByNameOrId, type TypeRow } from '../types/rows.ts';
 import type { VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 import { findSource, type Source } from './source.ts';
@@ -40,16 +41,27 @@ export interface PreparedVolume {
   readonly refusal: (error: unknown) => ApiError | undefined;
 }
 
-/** Checks what is asked for. @throws ApiError 400 or 404 */
-export async function prepareVolume(context: RequestContext, volume: NewVolume): Promise<PreparedVolume> {
+/**
+ * Checks what is asked for.
+ * @param membership of a group that is made with it; otherwise the request says whether there is one.
+ * @throws ApiError 400 or 404
+ */
+export async function prepareVolume(
+  context: RequestContext,
+  volume: NewVolume,
+  membership?: Membership,
+): Promise<PreparedVolume> {
   const { app, caller } = context;
   checkRequest(context, volume);
+  const group = membership ?? (await joinGroup(context, volume.group_id, volume.volume_type));
   const source = await findSource(context, volume);
   const size = chooseSize(volume, source);
   const type = await findType(context, volume.volume_type || source?.type, source?.origin);
   if (source?.origin !== undefined) await checkType(app, type, source.origin);
+  const id = asId<VolumeId>(app.ids.uuid());
+  const key = await keyFor(context, id, type?.encryption ?? null, source);
   const row: VolumeRow = {
-    id: asId<VolumeId>(app.ids.uuid()),
+    id,
     project_id: caller.projectId,
     user_id: caller.userId,
     name: volume.name ?? volume.display_name ?? null,
@@ -69,7 +81,8 @@ export async function prepareVolume(context: RequestContext, volume: NewVolume):
     image_metadata: null,
     readonly: null,
     migration_status: null,
-    group_id: null,
+    group_id: group?.id ?? null,
+    encryption_key_id: key?.id ?? null,
     ...source?.columns,
     created_at: sqlTime(app.clock.now()),
     updated_at: null,
@@ -79,7 +92,9 @@ export async function prepareVolume(context: RequestContext, volume: NewVolume):
     row,
     charge: volumeCharge(row),
     write(tx, awaited = false) {
+      group?.hold(tx);
       source?.hold(tx);
+      key?.write(tx);
       tx.later(tx.q.insertInto('volumes').values(values));
       return app.operations.begin(tx, {
         kind: 'volume.create',
@@ -87,19 +102,23 @@ export async function prepareVolume(context: RequestContext, volume: NewVolume):
         projectId: row.project_id,
         userId: row.user_id,
         requestId: context.requestId,
-        input: { ...source?.input, ...(awaited && { awaited }) },
+        input: {
+          ...source?.input,
+          ...(awaited && { awaited }),
+          ...(group !== undefined && { groupId: group.id }),
+        },
       });
     },
     refusal(error) {
       // The type was deleted since it was looked up.
-      if (isDangling(error)) return noSuchType(type?.name ?? '');
-      return error instanceof LostRow ? source?.lost() : undefined;
+      if (isDangling(error)) return namedTypeMissing(type?.name ?? '');
+      return error instanceof LostRow ? (source ?? group)?.lost() : undefined;
     },
   };
 }
 
 /** Sources that nothing here can be made from. */
-const UNSUPPORTED = ['backup_id', 'consistencygroup_id', 'group_id'] as const;
+const UNSUPPORTED = ['backup_id', 'consistencygroup_id'] as const;
 
 /** Fields of the request beyond which 3.53 refuses any other. */
 const KNOWN: ReadonlySet<string> = new Set([
@@ -116,6 +135,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'source_volid',
   'image_id',
   'imageRef',
+  'group_id',
   ...UNSUPPORTED,
 ]);
 
@@ -168,8 +188,8 @@ async function findType(
     return type && chosen(type);
   }
   const type = await readTypeByNameOrId(app.db, wanted);
-  if (type === undefined) throw noSuchType(wanted);
-  if (type.id !== origin?.volume_type_id && !(await mayUse(context, type))) throw noSuchType(wanted);
+  if (type === undefined) throw namedTypeMissing(wanted);
+  if (type.id !== origin?.volume_type_id && !(await mayUse(context, type))) throw namedTypeMissing(wanted);
   return chosen(type);
 }
 
@@ -181,12 +201,6 @@ function chosen({ id, name, extra_specs }: TypeRow): ChosenType {
     multiattach: specs['multiattach'] === '<is> True',
     backendName: specs['volume_backend_name'],
   };
-}
-
-function noSuchType(wanted: string): ApiError {
-  return isUuid(wanted)
-    ? noType(wanted)
-    : new ApiError(404, `Volume type with name ${wanted} could not be found.`);
 }
 
 /** A volume lies where its source does: a type that names another back end can't be had. Placement checks the rest. */
@@ -204,7 +218,7 @@ async function checkType(app: App, type: ChosenType | undefined, origin: VolumeR
 }
 
 /** A zone exists when it is the default one or some service is in it; that of the source is the only one for its copy. */
-async function checkZone(
+export async function checkZone(
   app: App,
   zone: string | null | undefined,
   origin: VolumeRow | undefined,

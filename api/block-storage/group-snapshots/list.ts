@@ -1,0 +1,41 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { readListing } from '#api/http/listing.ts';
+import { groupFilters, ofProject } from '../groups/list.ts';
+import { findGroupSnapshot, type GroupSnapshotRow } from './rows.ts';
+
+type Query = Readonly<Record<string, string>>;
+
+const SORT_COLUMNS = {
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  status: 'status',
+  group_id: 'group_id',
+  group_type_id: 'group_type_id',
+  project_id: 'project_id',
+  user_id: 'user_id',
+  created_at: 'created_at',
+  updated_at: 'updated_at',
+} as const satisfies Record<string, keyof GroupSnapshotRow>;
+
+/** Before this a list takes neither filters nor an order. */
+const PAGED_SINCE = 29;
+export const FILTER_NAMES = ['name', 'status', 'group_id'] as const;
+
+export function readGroupSnapshots(context: RequestContext, query: Query, collection: string) {
+  const paged = context.microversion >= PAGED_SINCE;
+  const filters = groupFilters(context, paged ? query : {}, {
+    table: 's',
+    known: FILTER_NAMES,
+    columns: new Set(['name', 'description', 'project_id', 'user_id']),
+    asciiColumns: new Set(['id', 'status', 'group_id', 'group_type_id']),
+  });
+  return readListing<keyof typeof SORT_COLUMNS, GroupSnapshotRow>(context, paged ? query : {}, {
+    select: 'SELECT s.* FROM group_snapshots s',
+    table: 's',
+    sort: SORT_COLUMNS,
+    conditions: [...ofProject(context, query, 's'), ...filters],
+    collection,
+    marker: (id) => findGroupSnapshot(context, id),
+  });
+}

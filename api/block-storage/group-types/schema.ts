@@ -1,0 +1,51 @@
+/** Cinder's group types on the wire (its API reference, "Group types" and "Group type specs", 3.11). */
+import { z } from 'zod';
+import { flag, keyOf255, links, text255 } from '#api/http/fields.ts';
+
+const name = text255.refine((text) => text.trim() !== '', { error: "The 'name' can not be empty." });
+const description = text255
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
+  .nullish();
+/** Null counts as an empty value. */
+const value = text255.nullable().transform((text) => text ?? '');
+
+export const createBody = z.strictObject({
+  group_type: z.strictObject({
+    name,
+    description,
+    is_public: flag.optional(),
+    group_specs: z.record(keyOf255, value).nullish(),
+  }),
+});
+export type NewGroupType = z.output<typeof createBody>['group_type'];
+
+export const updateBody = z.strictObject({
+  group_type: z.strictObject({ name: text255.nullish(), description, is_public: flag.optional() }),
+});
+export type GroupTypeChanges = z.output<typeof updateBody>['group_type'];
+
+const groupType = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  is_public: z.boolean(),
+  group_specs: z.record(z.string(), z.string()).optional(),
+});
+export const groupTypeReply = z.strictObject({ group_type: groupType });
+export const groupTypesReply = z.strictObject({
+  group_types: z.array(groupType),
+  group_type_links: links.optional(),
+});
+
+const specs = z.record(
+  z.string().regex(/^[a-zA-Z0-9\-_:.]{1,255}$/, {
+    error: "does not match any of the regexes: '^[a-zA-Z0-9-_:.]{1,255}$'",
+  }),
+  value,
+);
+export const specsBody = z.strictObject({ group_specs: specs });
+export const specBody = specs.refine((body) => Object.keys(body).length === 1, {
+  error: 'must have exactly one property',
+});
+export const specsReply = z.strictObject({ group_specs: z.record(z.string(), z.string()) });
+export const specReply = z.record(z.string(), z.string());

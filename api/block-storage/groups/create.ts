@@ -1,0 +1,80 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest } from '#api/http/errors.ts';
+import type { Reply } from '#api/http/route.ts';
+import { isDangling } from '#api/http/sql-errors.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { asId, type GroupId, type VolumeTypeId } from '#schema/ids.ts';
+import { findGroupTypeNamed, type GroupTypeRow, specsOf } from '../group-types/rows.ts';
+import { charged } from '../quotas/charge.ts';
+import type { Charge } from '../quotas/charges.ts';
+import { namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
+import { checkZone } from '../volumes/create.ts';
+import type { GroupRow } from './rows.ts';
+import type { NewGroup } from './schema.ts';
+import { summaryView } from './view.ts';
+
+/** An empty group: nothing on a host is needed for one, so it is available at once. */
+export async function createGroup(context: RequestContext, wanted: NewGroup): Promise<Reply> {
+  const type = await findGroupTypeNamed(context, wanted.group_type);
+  checkSpecs(type);
+  const types = await volumeTypes(context, wanted.volume_types);
+  const row: GroupRow = {
+    ...newGroup(context, wanted),
+    status: 'available',
+    availability_zone: await checkZone(context.app, wanted.availability_zone, undefined),
+    group_type_id: type.id,
+    group_snapshot_id: null,
+    source_group_id: null,
+  };
+  await charged(context, [groupCharge(row)], async (tx) => {
+    tx.later(tx.q.insertInto('volume_groups').values(row));
+    tx.later(
+      tx.q
+        .insertInto('volume_group_types')
+        .values(types.map((id) => ({ group_id: row.id, volume_type_id: id }))),
+    );
+  }).catch((error: unknown) => {
+    throw isDangling(error) ? badRequest('A type was deleted while the group was being created.') : error;
+  });
+  return { status: 202, body: { group: summaryView(row) } };
+}
+
+/** What every new group has. */
+export function newGroup(
+  { app, caller }: RequestContext,
+  { name, description }: Pick<NewGroup, 'name' | 'description'>,
+) {
+  return {
+    id: asId<GroupId>(app.ids.uuid()),
+    project_id: caller.projectId,
+    user_id: caller.userId,
+    name: name ?? null,
+    description: description ?? null,
+    created_at: sqlTime(app.clock.now()),
+    updated_at: null,
+  };
+}
+
+export function groupCharge({ project_id: project }: Pick<GroupRow, 'project_id'>): Charge {
+  return { project, of: 'groups', amounts: { groups: 1 } };
+}
+
+/** Every snapshot is taken by itself: a type that promises one moment for all would be told a lie. */
+function checkSpecs(type: GroupTypeRow): void {
+  if (specsOf(type)['consistent_group_snapshot_enabled'] !== '<is> True') return;
+  throw badRequest(
+    `Invalid group type: no back end takes the snapshots of several volumes at one moment, as ${type.name} asks (consistent_group_snapshot_enabled).`,
+  );
+}
+
+/** By names or ids. @throws ApiError 404 */
+async function volumeTypes({ app }: RequestContext, wanted: readonly string[]): Promise<VolumeTypeId[]> {
+  const found = await Promise.all(
+    wanted.map(async (each) => {
+      const type = await readTypeByNameOrId(app.db, each);
+      if (type === undefined) throw namedTypeMissing(each);
+      return type.id;
+    }),
+  );
+  return [...new Set(found)];
+}
