@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Authenticator } from '#api/auth/authenticator.ts';
 import type { RateLimits } from '#api/limits/rate-limits.ts';
+import type { Decisions } from '#api/policy/decide.ts';
 import { readJsonBody } from './body.ts';
 import { unread } from './bytes.ts';
 import type { App, Caller, RequestContext } from './context.ts';
-import { ApiError, badRequest, forbidden, noSuchRoute } from './errors.ts';
+import { ApiError, badRequest, noSuchRoute } from './errors.ts';
 import { type MicroversionRange, negotiate, parse } from './microversion.ts';
 import { BYTES, type Method, type Reply, type Route } from './route.ts';
 import type { Endpoint, Router } from './router.ts';
@@ -18,6 +19,8 @@ export interface ApiRoot {
   /** Absent: the API has no microversions. */
   readonly versions?: MicroversionRange;
   readonly router: Router;
+  /** Who may do what. */
+  readonly decisions: Decisions;
   /** From this minor on the path may leave out the project. */
   readonly projectOptionalSince: number;
   /** An older header that carries a bare version. */
@@ -107,7 +110,7 @@ export class Dispatcher {
     exchange.route = `${root.prefix}${route.path}${route.action === undefined ? '' : `#${route.action}`}`;
     if (route.since !== undefined && microversion < route.since) throw noSuchRoute();
     checkProject(caller, project);
-    checkRole(route, caller);
+    root.decisions.check(route, caller, project);
     const context: RequestContext = {
       app: this.#app,
       caller: actingIn(caller, project),
@@ -220,14 +223,6 @@ function checkProject(caller: Caller, project: string | undefined): void {
 function actingIn(caller: Caller, project: string | undefined): Caller {
   if (project === undefined || project === caller.projectId) return caller;
   return { ...caller, projectId: project as Caller['projectId'] };
-}
-
-function checkRole(route: Route, caller: Caller): void {
-  const role = route.role ?? (route.method === 'GET' ? 'reader' : 'member');
-  if (caller.isAdmin || role === 'any') return;
-  if (role === 'reader' && caller.scope !== 'none') return;
-  if (role === 'member' && caller.roles.includes('member')) return;
-  throw forbidden(`Policy doesn't allow ${route.summary.toLowerCase()} to be performed.`);
 }
 
 function headersOf({ headers }: IncomingMessage) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Decisions } from '#api/policy/decide.ts';
 import type { MicroversionRange } from './microversion.ts';
 import { BYTES, type Route } from './route.ts';
 
@@ -11,6 +12,8 @@ export interface Described {
   readonly tag: string;
   readonly versions?: MicroversionRange;
   readonly routes: readonly Route[];
+  /** Which of them are for administrators. */
+  readonly decisions: Decisions;
 }
 
 const ERROR = {
@@ -79,7 +82,7 @@ function operation(api: Described, group: readonly Route[]): Json {
   return {
     operationId: operationId(api, first),
     tags: [api.tag],
-    summary: group.map(summaryOf).join('; '),
+    summary: group.map((route) => summaryOf(api, route)).join('; '),
     parameters: parameters(api, first),
     ...(bodies.length > 0 && {
       requestBody: {
@@ -100,9 +103,9 @@ function operationId(api: Described, route: Route): string {
   return words.replaceAll(/[^a-z0-9]+/g, '_').replace(/_$/, '');
 }
 
-function summaryOf(route: Route): string {
+function summaryOf({ decisions }: Described, route: Route): string {
   const notes = [
-    ...(route.role === 'admin' ? ['administrators'] : []),
+    ...(decisions.of(route)?.who === 'admin' ? ['administrators'] : []),
     ...(route.since === undefined ? [] : [`from microversion ${route.since}`]),
   ];
   return notes.length === 0 ? route.summary : `${route.summary} (${notes.join(', ')})`;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Route } from '#api/http/route.ts';
 import { identityRoutes } from '#api/identity/routes.ts';
 import { imageRoutes } from '#api/image/routes.ts';
-import { apiRoots, blockStorageRoutes, computeRoutes } from '#api/routes.ts';
+import { apiRoots, blockStorageRoutes, computeRoutes, decisions } from '#api/routes.ts';
 
 /** One route as the security tests call it. */
 export interface Target {
@@ -59,9 +59,9 @@ export const TARGETS: readonly Target[] = (Object.keys(TABLE) as Service[]).flat
 );
 
 /** Who may call it, as the dispatcher reads the route. */
-export function roleOf({ route }: Target): 'admin' | 'member' | 'reader' {
-  if (route.role === 'any') return 'reader';
-  return route.role ?? (route.method === 'GET' ? 'reader' : 'member');
+export function roleOf({ service, route }: Target): 'admin' | 'member' | 'reader' {
+  const who = decisions[service].of(route)?.who ?? 'admin';
+  return who === 'anyone' ? 'reader' : who;
 }
 
 /** Where an object or a value stands in a body. */

@@ -1,0 +1,68 @@
+import type { Policy } from './rule.ts';
+
+/**
+ * Keystone's rules under Keystone's names. Administrators are those of any project, or of the system. With `anyone` the
+ * handler takes one's own, and everybody's from administrators.
+ */
+export const IDENTITY_POLICY: Policy = {
+  'identity:validate_token': ['anyone', 'GET /auth/tokens'],
+  'identity:revoke_token': ['anyone', 'DELETE /auth/tokens'],
+  'identity:get_auth_catalog': ['anyone', 'GET /auth/catalog'],
+  'identity:get_auth_projects': ['anyone', 'GET /auth/projects'],
+  'identity:get_auth_domains': ['anyone', 'GET /auth/domains'],
+  'identity:get_auth_system': ['anyone', 'GET /auth/system'],
+  'identity:get_domain': ['anyone', 'GET /domains/{id}'],
+  'identity:list_domains': ['admin', 'GET /domains'],
+  'identity:create_domain': ['admin', 'POST /domains'],
+  'identity:update_domain': ['admin', 'PATCH /domains/{id}'],
+  'identity:delete_domain': ['admin', 'DELETE /domains/{id}'],
+  'identity:get_project': ['anyone', 'GET /projects/{id}'],
+  'identity:list_projects': ['admin', 'GET /projects'],
+  'identity:create_project': ['admin', 'POST /projects'],
+  'identity:update_project': ['admin', 'PATCH /projects/{id}'],
+  'identity:delete_project': ['admin', 'DELETE /projects/{id}'],
+  'identity:get_user': ['anyone', 'GET /users/{id}'],
+  'identity:list_users': ['admin', 'GET /users'],
+  'identity:create_user': ['admin', 'POST /users'],
+  'identity:update_user': ['admin', 'PATCH /users/{id}'],
+  'identity:delete_user': ['admin', 'DELETE /users/{id}'],
+  'identity:change_password': ['anyone', 'POST /users/{id}/password'],
+  'identity:list_user_projects': ['anyone', 'GET /users/{id}/projects'],
+  'identity:list_groups_for_user': ['anyone', 'GET /users/{id}/groups'],
+  'identity:get_role': ['admin', 'GET /roles/{id}'],
+  'identity:list_roles': ['admin', 'GET /roles'],
+  'identity:create_role': ['admin', 'POST /roles'],
+  'identity:update_role': ['admin', 'PATCH /roles/{id}'],
+  'identity:delete_role': ['admin', 'DELETE /roles/{id}'],
+  'identity:list_grants': [
+    'admin',
+    'GET /projects/{id}/users/{user_id}/roles',
+    'GET /domains/{id}/users/{user_id}/roles',
+  ],
+  'identity:check_grant': [
+    'admin',
+    'GET /projects/{id}/users/{user_id}/roles/{role_id}',
+    'GET /domains/{id}/users/{user_id}/roles/{role_id}',
+  ],
+  'identity:create_grant': [
+    'admin',
+    'PUT /projects/{id}/users/{user_id}/roles/{role_id}',
+    'PUT /domains/{id}/users/{user_id}/roles/{role_id}',
+  ],
+  'identity:revoke_grant': [
+    'admin',
+    'DELETE /projects/{id}/users/{user_id}/roles/{role_id}',
+    'DELETE /domains/{id}/users/{user_id}/roles/{role_id}',
+  ],
+  'identity:list_system_grants_for_user': ['admin', 'GET /system/users/{user_id}/roles'],
+  'identity:check_system_grant_for_user': ['admin', 'GET /system/users/{user_id}/roles/{role_id}'],
+  'identity:create_system_grant_for_user': ['admin', 'PUT /system/users/{user_id}/roles/{role_id}'],
+  'identity:revoke_system_grant_for_user': ['admin', 'DELETE /system/users/{user_id}/roles/{role_id}'],
+  'identity:list_role_assignments': ['admin', 'GET /role_assignments'],
+  'identity:list_services': ['admin', 'GET /services'],
+  'identity:get_service': ['admin', 'GET /services/{id}'],
+  'identity:list_endpoints': ['admin', 'GET /endpoints'],
+  'identity:get_endpoint': ['admin', 'GET /endpoints/{id}'],
+  'identity:list_regions': ['anyone', 'GET /regions'],
+  'identity:get_region': ['anyone', 'GET /regions/{id}'],
+};
