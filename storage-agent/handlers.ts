@@ -1,13 +1,15 @@
 import type { Handlers } from '#agent/handlers.ts';
 import type { Secrets } from '#queues/secrets.ts';
 import { reach } from '#queues/stopping-points.ts';
+import type { Luks } from '#schema/luks.ts';
 import { type Acl, type CopySource, TaskError, type VolumeSource } from '#schema/tasks.ts';
-import { type Backend, type Content, GIB, type ImageContent } from './backends/backend.ts';
+import { type Backend, type Content, GIB } from './backends/backend.ts';
 import { contentOfBackup } from './backups/content.ts';
 import { backupHandlers } from './backups/handlers.ts';
 import type { BackupStore } from './backups/store.ts';
-import type { Disks } from './images/disks.ts';
+import type { Disks, OpenedDisk } from './images/disks.ts';
 import type { Images } from './images/images.ts';
+import type { OpenLuks } from './images/luks.ts';
 import type { ClearAcl, Device, ExportState, Target } from './targets/target.ts';
 
 export interface StorageDeps {
@@ -16,7 +18,7 @@ export interface StorageDeps {
   readonly target: Target;
   /** Opens the CHAP secrets, which are sealed with the volume id as context. */
   readonly secrets: Pick<Secrets, 'decrypt'>;
-  /** Copies what lies elsewhere. */
+  /** Copies what lies elsewhere, and encrypts. */
   readonly disks: Disks;
   /** Without it, what concerns images is refused. */
   readonly images?: Images;
@@ -53,6 +55,22 @@ export function createStorageHandlers({
     }
   };
 
+  const passphraseOf = (volumeId: string, { secret, cipher, keyBits }: Luks): OpenLuks => {
+    try {
+      return { cipher, keyBits, passphrase: secrets.decrypt(secret, volumeId) };
+    } catch {
+      throw new TaskError(
+        'refused',
+        'the volume’s passphrase cannot be opened (is BLOCKYARD_AGENT_KEY the one that `blockyard agent add` made?)',
+      );
+    }
+  };
+  const encrypted = (volumeId: string, luks: Luks, plain: Content | undefined): Content => {
+    // The data of volumes, snapshots and backups are encrypted where they lie.
+    if (plain !== undefined && plain.kind !== 'image')
+      throw new TaskError('invalid', 'only an image is encrypted when a volume is made of it');
+    return { kind: 'image', image: disks.encrypted(volumeId, passphraseOf(volumeId, luks), plain?.image) };
+  };
   const inUse = async (volumeId: string): Promise<boolean> => isInUse(await target.find(volumeId));
   const assertShutOut = async (volumeId: string, initiators: readonly string[]): Promise<void> => {
     for (const initiator of initiators) {
@@ -90,7 +108,7 @@ export function createStorageHandlers({
     volumeId: string,
     from: CopySource,
     chap: Acl['chap'] | undefined,
-  ): ImageContent['open'] => {
+  ): (<T>(atMost: number, work: (opened: OpenedDisk) => Promise<T>) => Promise<T>) => {
     if (from.kind === 'local') {
       const source = backendOf(from.backend);
       return (_atMost, work) =>
@@ -106,8 +124,9 @@ export function createStorageHandlers({
 
   return {
     ...backupHandlers({ backendOf, inUse, closed, storeOf }),
-    async 'volume.ensure'({ volumeId, backend, sizeGib, source }, { signal }) {
-      const content = source === undefined ? undefined : contentOf(source, signal);
+    async 'volume.ensure'({ volumeId, backend, sizeGib, source, luks }, { signal }) {
+      const plain = source === undefined ? undefined : contentOf(source, signal);
+      const content = luks === undefined ? plain : encrypted(volumeId, luks, plain);
       return { sizeBytes: await backendOf(backend).ensure(volumeId, sizeGib * GIB, content) };
     },
     async 'volume.grow'({ volumeId, backend: name, sizeGib }) {
@@ -125,9 +144,15 @@ export function createStorageHandlers({
       return {};
     },
     async 'volume.copy'({ volumeId, backend, sizeGib, from, chap }) {
+      const place = backendOf(backend);
       const image = { id: volumeId, digest: null, open: openerOf(volumeId, from, chap) };
+      // Of that name an earlier run has made it, or an earlier move has left it.
+      if (!place.keepsNothing && (await place.activate(volumeId))) {
+        const isIt = await image.open(Infinity, (opened) => opened.isAt(place.devicePath(volumeId)));
+        if (!isIt) await place.absent(volumeId);
+      }
       return {
-        sizeBytes: await backendOf(backend).ensure(volumeId, sizeGib * GIB, { kind: 'image', image }),
+        sizeBytes: await place.ensure(volumeId, sizeGib * GIB, { kind: 'image', image }),
       };
     },
     async 'volume.rewrite'({ volumeId, backend, sizeGib, source }, { signal }) {

@@ -60,6 +60,8 @@ export interface Backend {
   readonly thin: boolean;
   /** A guest's discard gives space back. */
   readonly discard: boolean;
+  /** Claims to have every volume, and has none. */
+  readonly keepsNothing?: true;
   /**
    * Makes sure that the volume exists and has at least this size; a new one shows nothing of any other volume but what its content
    * says. Until it is whole it is not found as a volume, and one that exists is not filled again.

@@ -10,6 +10,7 @@ export function createNoopBackend(totalGib: number): Backend {
   return {
     thin: true,
     discard: false,
+    keepsNothing: true,
     ensure: async (_volumeId, sizeBytes) => sizeBytes,
     grow: async (_volumeId, sizeBytes) => sizeBytes,
     absent: async () => {},

@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { ProgramError } from '#agent/program-error.ts';
 import type { Runner, RunResult } from '#agent/run.ts';
+import type { Luks, LuksCipher } from '#schema/luks.ts';
 import { type DiskFormat, TaskError } from '#schema/tasks.ts';
 import { copyDeadlineMs } from '../backends/deadline.ts';
 
@@ -25,6 +26,12 @@ export type RawDisk =
       readonly secretFile: string;
     };
 
+interface LuksFormat extends Pick<Luks, 'cipher' | 'keyBits'> {
+  readonly sizeBytes: number;
+  /** Holds the passphrase. */
+  readonly secretFile: string;
+}
+
 /** The one way to qemu-img, which reads what strangers have made (CVE-2024-32498 and kin): always under limits. */
 export interface QemuImg {
   /** `qemu-img info`'s own document. @throws TaskError `invalid` when QEMU can't read it. */
@@ -45,6 +52,10 @@ export interface QemuImg {
   rawDataBytes(disk: RawDisk): Promise<number>;
   /** As `write`. */
   copy(from: RawDisk, to: string, options: { sizeBytes: number; zeroed: boolean }): Promise<void>;
+  /** Makes an existing device or file a LUKS volume whose inside has this size. */
+  formatLuks(path: string, luks: LuksFormat): Promise<void>;
+  /** Writes a raw file over the beginning of a LUKS volume's inside. */
+  encrypt(from: string, to: string, options: { sizeBytes: number; secretFile: string }): Promise<void>;
   /** Reads both from end to end; what one has beyond the other's end must be zeroes. */
   same(one: RawDisk, other: RawDisk, sizeBytes: number): Promise<boolean>;
 }
@@ -125,6 +136,30 @@ export function createQemuImg(runner: Runner): QemuImg {
       measure.parse(await look(['measure', '--output=json', '-O', 'qcow2', ...(await optionsOf(disk))]))
         .required,
     copy: async (from, to, options) => writeOver(await optionsOf(from), to, options),
+    async formatLuks(path, { sizeBytes, cipher, keyBits, secretFile }) {
+      const options = Object.entries({
+        'key-secret': 'key',
+        ...luksOptions(cipher, keyBits),
+        'iter-time': ITER_MS,
+      });
+      const words = options.map(([key, value]) => `${key}=${value}`).join(',');
+      await run(LOOK_CPU_S, LOOK_MS, [
+        'create',
+        '-q',
+        ...['--object', `secret,id=key,file=${escaped(secretFile)}`],
+        ...['-f', 'luks', '-o', words, path, String(sizeBytes)],
+      ]);
+    },
+    async encrypt(from, to, { sizeBytes, secretFile }) {
+      const device = (await stat(to)).isBlockDevice();
+      await convert(sizeBytes, [
+        '-n',
+        ...['--object', `secret,id=key,file=${escaped(secretFile)}`],
+        ...(await optionsOf({ path: from })),
+        '--target-image-opts',
+        `driver=luks,key-secret=key,file.driver=${device ? 'host_device' : 'file'},file.filename=${escaped(to)}`,
+      ]);
+    },
     async same(one, other, sizeBytes) {
       const args = ['compare', '-q', ...(await optionsOf(one)), (await optionsOf(other)).at(-1) ?? ''];
       try {
@@ -136,6 +171,28 @@ export function createQemuImg(runner: Runner): QemuImg {
       }
     },
   };
+}
+
+/** A passphrase of 256 random bits needs no stretching; QEMU measures the processor for two seconds all the same. */
+const ITER_MS = 100;
+
+/** dm-crypt's words in QEMU's (qemu-img(1), "luks"). */
+function luksOptions(cipher: LuksCipher, keyBits: number): Record<string, string> {
+  switch (cipher) {
+    case 'aes-xts-plain64':
+      return { 'cipher-alg': `aes-${keyBits / 2}`, 'cipher-mode': 'xts', 'ivgen-alg': 'plain64' };
+    case 'aes-cbc-plain64':
+      return { 'cipher-alg': `aes-${keyBits}`, 'cipher-mode': 'cbc', 'ivgen-alg': 'plain64' };
+    case 'aes-cbc-essiv:sha256':
+      return {
+        'cipher-alg': `aes-${keyBits}`,
+        'cipher-mode': 'cbc',
+        'ivgen-alg': 'essiv',
+        'ivgen-hash-alg': 'sha256',
+      };
+    default:
+      return cipher satisfies never;
+  }
 }
 
 /** The arguments that name a raw disk; the last one is its options (QEMU's block drivers `file`, `host_device` and `iscsi`). */
@@ -169,6 +226,7 @@ class Differs extends Error {
 function reasonOf(error: ProgramError): Error {
   const { signal, exitCode, stderr, timedOut } = error.failure;
   if (timedOut) return error;
+  if (error.failure.args.includes('luks')) return error;
   if (error.failure.args.includes('compare')) return exitCode === 1 && stderr === '' ? new Differs() : error;
   // The processor time that it may use is over, or the agent's own end.
   if (signal === 'SIGKILL' || signal === 'SIGXCPU')

@@ -43,6 +43,10 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       throw error;
     }
   };
+  const present = async (volumeId: string): Promise<void> => {
+    if (!(await exists(pathOf(volumeId))))
+      throw new TaskError('not-found', 'the volume does not exist on this backend');
+  };
   const remove = (...names: readonly string[]): Promise<void> =>
     told(`remove ${names.map(at).join(' ')}`, async () => {
       for (const name of names) {
@@ -98,8 +102,7 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       return await atLeast(path, sizeBytes, content === undefined ? constants.O_CREAT : 0);
     },
     async rewrite(volumeId, sizeBytes, content) {
-      if (!(await exists(pathOf(volumeId))))
-        throw new TaskError('not-found', 'the volume does not exist on this backend');
+      await present(volumeId);
       // One rename puts the new data in the place of the old.
       await fill(volumeId, sizeBytes, content);
       await atLeast(pathOf(volumeId), sizeBytes, 0);
@@ -115,6 +118,7 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
     snapshotAbsent: async (snapshotId) =>
       remove(nameOf('snapshot', snapshotId), nameOf('filling', snapshotId)),
     async read(volumeId, inUse, work) {
+      await present(volumeId);
       if (!(await inUse(volumeId))) return show(pathOf(volumeId), work);
       const copy = nameOf('copying', volumeId);
       await remove(copy);
