@@ -5,7 +5,13 @@ import { operationOf } from '#api/policy/decide.ts';
 import { POLICIES } from '#api/policy/policies.ts';
 import type { Who } from '#api/policy/rule.ts';
 import { decisions } from '#api/routes.ts';
-import { rootOf, type Service, TARGETS, type Target, VERSIONS } from '#test/api/security/support/surface.ts';
+import {
+  ALL_TARGETS,
+  rootOf,
+  type Service,
+  type Target,
+  VERSIONS,
+} from '#test/api/security/support/surface.ts';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
 import { IdentityApi } from '#test/api/support/identity.ts';
 import { type Cast, gather, PERSONAS, type Persona } from './personas.ts';
@@ -66,7 +72,7 @@ describe('policy', () => {
     }
   };
 
-  for (const target of TARGETS) {
+  for (const target of ALL_TARGETS) {
     it(target.key, async function () {
       this.timeout(20_000);
       const { rule, who } = decisions[target.service].of(target.route) ?? { rule: '', who: 'admin' };
@@ -82,6 +88,23 @@ describe('policy', () => {
       }
     });
   }
+
+  it('lets nobody in without a token, or with a wrong one', async () => {
+    const { member } = cast.tokens;
+    const forged = `${member.slice(0, -4)}AAAA`;
+    for (const { service, route, parts } of ALL_TARGETS) {
+      const path = parts.map((part) => (part.startsWith('{') ? randomUUID() : part)).join('/');
+      for (const token of [undefined, '', forged, cast.tokens.admin.replace(/^./, 'A')]) {
+        const { status } = await identity.call(
+          route.method,
+          `${rootOf(service, 'any')}/${path}`,
+          token,
+          route.body === undefined ? undefined : {},
+        );
+        assert.equal(status, 401, `${route.method} ${path}`);
+      }
+    }
+  }).timeout(30_000);
 
   it('lets the system’s administrator work in a project that the path names', async () => {
     for (const [path, status] of [
@@ -102,7 +125,7 @@ describe('policy', () => {
   });
 
   it('names every route once, and nothing else', () => {
-    const routes = new Set(TARGETS.map(({ service, route }) => `${service} ${operationOf(route)}`));
+    const routes = new Set(ALL_TARGETS.map(({ service, route }) => `${service} ${operationOf(route)}`));
     const named = (Object.keys(POLICIES) as Service[]).flatMap((service) =>
       Object.values(POLICIES[service].policy).flatMap(([, ...operations]) =>
         operations.map((operation) => `${service} ${operation.replaceAll(/\{[^}]*\}/g, '{}')}`),
