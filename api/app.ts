@@ -1,3 +1,4 @@
+import { createBuiltInKeyManager } from '#queues/key-manager/built-in.ts';
 import { NO_LIMITS } from './block-storage/quotas/resources.ts';
 import { DefaultTypes } from './block-storage/types/default-types.ts';
 import { createVolumeLoader } from './block-storage/volumes/rows.ts';
@@ -9,13 +10,14 @@ const LISTS_AT_ONCE = 3;
 
 /** Puts together what the handlers share. */
 export function createApp(
-  parts: Omit<App, 'volumes' | 'lists' | 'defaultTypes' | 'identity' | 'quotaDefaults'> &
+  parts: Omit<App, 'volumes' | 'lists' | 'defaultTypes' | 'keys' | 'identity' | 'quotaDefaults'> &
     Partial<Pick<App, 'identity' | 'quotaDefaults'>>,
 ): App {
   return {
     identity: undefined,
     quotaDefaults: NO_LIMITS,
     ...parts,
+    keys: createBuiltInKeyManager(parts),
     volumes: createVolumeLoader(parts.db),
     defaultTypes: new DefaultTypes(parts.db, parts.clock),
     lists: new Turnstile(LISTS_AT_ONCE),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Answers } from '#agent/answers.ts';
+import type { Answers } from '#queues/answers.ts';
 import type { StartCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
@@ -10,6 +10,7 @@ import { createSecrets } from '#queues/secrets.ts';
 import type { ServerReport } from '#schema/reports.ts';
 import type { ComputeConfig } from './config.ts';
 import type { Connector } from './connectors/connector.ts';
+import { withEncryption } from './connectors/encrypted.ts';
 import { libiscsiConnector } from './connectors/libiscsi.ts';
 import { openIscsiConnector } from './connectors/open-iscsi/connector.ts';
 import { watchLosses } from './disks/replug.ts';
@@ -113,6 +114,10 @@ export function libvirtHypervisor(
 }
 
 function openConnector(config: ComputeConfig, virsh: Virsh, log: (line: string) => void): Connector {
+  return withEncryption(plainConnector(config, virsh, log), virsh, join(config.stateDir, 'encrypted'));
+}
+
+function plainConnector(config: ComputeConfig, virsh: Virsh, log: (line: string) => void): Connector {
   if (config.connector === 'libiscsi') return libiscsiConnector(virsh);
   return openIscsiConnector({ runner: systemRunner, dir: join(config.stateDir, 'connections'), log });
 }

@@ -1,5 +1,5 @@
-import type { Kysely } from 'kysely';
-import type { AttachmentId, VolumeId } from '#schema/ids.ts';
+import type { Kysely, UpdateResult } from 'kysely';
+import type { AttachmentId, EncryptionKeyId, VolumeId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -14,6 +14,20 @@ export interface Rotation {
 
 const AT_ONCE = 500;
 
+/** Where a sealed secret stands: which row, and the volume that it is sealed for. */
+interface Place {
+  readonly id: string;
+  readonly volumeId: VolumeId;
+  readonly secret: string | null;
+}
+
+/** One kind of secrets in MySQL. */
+interface Kind {
+  read(after: string): Promise<Place[]>;
+  /** Only if it is still what was read. */
+  write(place: Place, sealed: string): Promise<UpdateResult>;
+}
+
 /**
  * Seals every secret in MySQL with the first key. Everything may go on meanwhile, and it may be interrupted and begun again:
  * each row is changed by itself, and only if it is still what was read.
@@ -21,36 +35,77 @@ const AT_ONCE = 500;
 export async function rotateSecrets(db: Kysely<Tables>, secrets: Secrets): Promise<Rotation> {
   let [rotated, current] = [0, 0];
   const unreadable: VolumeId[] = [];
-  for (let after = '' as AttachmentId; ; ) {
-    const rows = await db
-      .selectFrom('attachments')
-      .select(['id', 'volume_id', 'chap_secret'])
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(AT_ONCE)
-      .execute();
-    for (const { id, volume_id, chap_secret } of rows) {
-      after = id;
-      if (chap_secret === null) continue;
-      if (secrets.isCurrent(chap_secret)) {
+  for (const kind of [accounts(db), passphrases(db)]) {
+    for await (const place of all(kind)) {
+      const { volumeId, secret } = place;
+      if (secret === null) continue;
+      if (secrets.isCurrent(secret)) {
         current += 1;
         continue;
       }
       let plain: string;
       try {
-        plain = secrets.decrypt(chap_secret, volume_id);
+        plain = secrets.decrypt(secret, volumeId);
       } catch {
-        unreadable.push(volume_id);
+        unreadable.push(volumeId);
         continue;
       }
-      const { numUpdatedRows } = await db
-        .updateTable('attachments')
-        .set({ chap_secret: secrets.encrypt(plain, volume_id) })
-        .where('id', '=', id)
-        .where('chap_secret', '=', chap_secret)
-        .executeTakeFirst();
+      const { numUpdatedRows } = await kind.write(place, secrets.encrypt(plain, volumeId));
       rotated += Number(numUpdatedRows);
     }
-    if (rows.length < AT_ONCE) return { rotated, current, unreadable };
   }
+  return { rotated, current, unreadable };
+}
+
+async function* all({ read }: Kind): AsyncGenerator<Place> {
+  for (let after = ''; ; ) {
+    const places = await read(after);
+    yield* places;
+    const last = places.at(-1);
+    if (last === undefined) return;
+    after = last.id;
+  }
+}
+
+/** CHAP accounts. */
+function accounts(db: Kysely<Tables>): Kind {
+  return {
+    read: (after) =>
+      db
+        .selectFrom('attachments')
+        .select(['id', 'volume_id as volumeId', 'chap_secret as secret'])
+        .where('id', '>', after as AttachmentId)
+        .orderBy('id')
+        .limit(AT_ONCE)
+        .execute(),
+    write: ({ id, secret }, sealed) =>
+      db
+        .updateTable('attachments')
+        .set({ chap_secret: sealed })
+        .where('id', '=', id as AttachmentId)
+        .where('chap_secret', '=', secret)
+        .executeTakeFirst(),
+  };
+}
+
+/** What opens encrypted volumes. */
+function passphrases(db: Kysely<Tables>): Kind {
+  return {
+    read: (after) =>
+      db
+        .selectFrom('encryption_keys')
+        .innerJoin('volumes', 'volumes.encryption_key_id', 'encryption_keys.id')
+        .select(['encryption_keys.id', 'volumes.id as volumeId', 'secret'])
+        .where('encryption_keys.id', '>', after as EncryptionKeyId)
+        .orderBy('encryption_keys.id')
+        .limit(AT_ONCE)
+        .execute(),
+    write: ({ id, secret }, sealed) =>
+      db
+        .updateTable('encryption_keys')
+        .set({ secret: sealed })
+        .where('id', '=', id as EncryptionKeyId)
+        .where('secret', '=', secret ?? '')
+        .executeTakeFirst(),
+  };
 }

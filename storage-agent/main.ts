@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { startAgent } from '#agent/agent.ts';
-import { answerQuestions } from '#agent/answers.ts';
+import { answerQuestions } from '#queues/answers.ts';
 import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
 import { observeProcess } from '#queues/observe-process.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
+import { log } from '#telemetry/log-levels.ts';
 import { openBackends } from './backends/open.ts';
 import { openBackups } from './backups/open.ts';
 import { readStorageConfig } from './config.ts';
@@ -19,7 +20,6 @@ import { noteSpace, watchExports } from './metrics.ts';
 import { storageReport, withStore } from './report.ts';
 import { openTarget } from './targets/open.ts';
 
-const log = (line: string): void => console.error(line);
 
 const config = readStorageConfig(process.env);
 const observed = await observeProcess({

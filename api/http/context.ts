@@ -7,6 +7,7 @@ import type { Images } from '#api/image/service.ts';
 import type { DirectTasks } from '#queues/drift/direct-tasks.ts';
 import type { OperationGateway } from '#queues/operations/gateway.ts';
 import type { Questions } from '#queues/questions.ts';
+import type { KeyManager } from '#queues/key-manager/key-manager.ts';
 import type { Secrets } from '#queues/secrets.ts';
 import type { Clock } from '#schema/clock.ts';
 import type { Ids, ProjectId, UserId } from '#schema/ids.ts';
@@ -37,6 +38,8 @@ export interface App {
   /** What agents are told to do about things that MySQL knows nothing of. */
   readonly directTasks: DirectTasks;
   readonly secrets: Secrets;
+  /** What opens encrypted volumes. */
+  readonly keys: KeyManager;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly defaultAvailabilityZone: string;

@@ -14,6 +14,8 @@ export interface ConnectRequest {
   /** The IQN to log in as. */
   readonly initiator: string;
   readonly chap: Chap;
+  /** Of an encrypted volume, in clear. */
+  readonly passphrase?: string;
 }
 
 /** How an export becomes something that QEMU can open. Every call ensures: it may come twice, or late. */

@@ -44,6 +44,9 @@ export async function attach(deps: AttachDeps, request: Request): Promise<TaskOu
         username: request.chap.username,
         secret: deps.secrets.decrypt(request.chap.secret, volumeId),
       },
+      ...(request.luks !== undefined && {
+        passphrase: deps.secrets.decrypt(request.luks.secret, volumeId),
+      }),
     });
     await reach('attach.connected');
     try {

@@ -50,6 +50,7 @@ export async function ensureServer(deps: ServerDeps, request: Request): Promise<
       connection: request.connection,
       initiator: request.initiator,
       chap: { username: request.chap.username, secret: secrets.decrypt(request.chap.secret, volumeId) },
+      ...(request.luks !== undefined && { passphrase: secrets.decrypt(request.luks.secret, volumeId) }),
     });
     await reach('server.connected');
     const device = (root && targetOf(root)) ?? placeOf(request);

@@ -1,5 +1,6 @@
 import { type Compilable, type CompiledQuery, type Selectable, sql } from 'kysely';
 import type { OperationId, PoolName } from '#schema/ids.ts';
+import type { Luks } from '#schema/luks.ts';
 import type { BackupOperationKind, OperationInputs, OperationKind } from '#schema/operations.ts';
 import type {
   AttachmentsTable,
@@ -8,7 +9,6 @@ import type {
   QosSpecsTable,
   VolumesTable,
 } from '#schema/tables.ts';
-import type { Luks } from '#schema/luks.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { BUILDER } from '../transaction.ts';
 

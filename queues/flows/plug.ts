@@ -37,6 +37,7 @@ export function plugTask(
       bus: 'virtio',
       device,
       readonly: mode === 'ro',
+      ...(facts.luks !== null && { luks: facts.luks }),
     },
   };
 }

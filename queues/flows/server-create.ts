@@ -79,6 +79,7 @@ export const serverCreate = flow('server.create')
           bus: 'virtio',
           device: ROOT_DEVICE,
           readonly: false,
+          ...(facts.luks !== null && { luks: facts.luks }),
         },
       };
     },

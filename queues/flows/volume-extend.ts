@@ -1,3 +1,4 @@
+import { luksHeaderBytes } from '#schema/luks.ts';
 import { NoValidPool, release, reserve } from '../placement/place.ts';
 import { resolveIotune } from '../qos/resolve.ts';
 import { storedOn } from './exports.ts';
@@ -40,7 +41,8 @@ export const volumeExtend = flow('volume.extend')
     do({ facts, out }) {
       const disk = pluggedBy(facts);
       if (disk === null || out.grow === null) return null;
-      return { host: disk.host, input: { ...disk.input, sizeBytes: out.grow.sizeBytes } };
+      const sizeBytes = out.grow.sizeBytes - (facts.luks === null ? 0 : luksHeaderBytes(facts.luks));
+      return { host: disk.host, input: { ...disk.input, sizeBytes } };
     },
     undo: GROWN,
   })

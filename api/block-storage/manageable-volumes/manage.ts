@@ -39,6 +39,7 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
     source_volume_id: null,
     snapshot_id: null,
     image_metadata: null,
+    encryption_key_id: null,
     group_id: null,
     readonly: null,
     migration_status: null,

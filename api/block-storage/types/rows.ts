@@ -1,4 +1,4 @@
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
 import { isUuid, type VolumeTypeId } from '#schema/ids.ts';
@@ -50,12 +50,30 @@ export async function readType(
     .executeTakeFirst();
 }
 
+/** A type that volumes are to be made of. */
+export type NamedType = TypeRow & { readonly encrypted: 0 | 1 };
+
+/** Types with a word on whether there is an encryption record. */
+export function selectNamedTypes(db: Kysely<Tables>) {
+  return db
+    .selectFrom('volume_types')
+    .selectAll()
+    .select(
+      sql<
+        0 | 1
+      >`EXISTS (SELECT 1 FROM volume_type_encryptions AS e WHERE e.volume_type_id = volume_types.id)`.as(
+        'encrypted',
+      ),
+    );
+}
+
 /** A name may look like an id, so both are tried, as in Cinder. */
-export async function readTypeByNameOrId(db: Kysely<Tables>, wanted: string): Promise<TypeRow | undefined> {
-  const byId = await readType(db, wanted);
-  return (
-    byId ?? (await db.selectFrom('volume_types').selectAll().where('name', '=', wanted).executeTakeFirst())
-  );
+export async function readTypeByNameOrId(db: Kysely<Tables>, wanted: string): Promise<NamedType | undefined> {
+  const named = selectNamedTypes(db);
+  const byId = isUuid(wanted)
+    ? await named.where('id', '=', wanted.toLowerCase() as VolumeTypeId).executeTakeFirst()
+    : undefined;
+  return byId ?? (await named.where('name', '=', wanted).executeTakeFirst());
 }
 
 /** Extra specs that everybody may see; the others tell of the storage behind (Cinder's own list). */

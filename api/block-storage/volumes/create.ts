@@ -8,7 +8,9 @@ import { asId, type OperationId, type VolumeId, type VolumeTypeId } from '#schem
 import { joinGroup, type Membership } from '../groups/join.ts';
 import { charged } from '../quotas/charge.ts';
 import { type Charge, volumeCharge } from '../quotas/charges.ts';
-import { mayUse, namedTypeMissing, readTypeByNameOrId, type TypeRow } from '../types/rows.ts';
+import { mayUse, type NamedType, namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
+import { encryptionOf, type VolumeEncryption } from '../types/volume-encryption.ts';
+import { keyFor } from './encryption.ts';
 import type { VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 import { findSource, type Source } from './source.ts';
@@ -53,7 +55,9 @@ export async function prepareVolume(
 ): Promise<PreparedVolume> {
   const { app, caller } = context;
   checkRequest(context, volume);
-  const group = membership ?? (await joinGroup(context, volume.group_id, volume.volume_type));
+  const group =
+    membership ??
+    (await joinGroup(context, volume.group_id ?? volume.consistencygroup_id, volume.volume_type));
   const source = await findSource(context, volume);
   const size = chooseSize(volume, source);
   const type = await findType(context, volume.volume_type || source?.type, source?.origin);
@@ -68,7 +72,12 @@ export async function prepareVolume(
     description: volume.description ?? volume.display_description ?? null,
     size_gib: size,
     status: 'creating',
-    availability_zone: await checkZone(app, volume.availability_zone, source?.origin),
+    availability_zone: await checkZone(
+      app,
+      volume.availability_zone,
+      source?.origin,
+      source?.columns.snapshot_id == null ? 'source volume' : 'snapshot',
+    ),
     pool: null,
     volume_type_id: type?.id ?? null,
     type_name: type?.name ?? null,
@@ -118,7 +127,7 @@ export async function prepareVolume(
 }
 
 /** Sources that nothing here can be made from. */
-const UNSUPPORTED = ['backup_id', 'consistencygroup_id'] as const;
+const UNSUPPORTED = ['backup_id'] as const;
 
 /** Fields of the request beyond which 3.53 refuses any other. */
 const KNOWN: ReadonlySet<string> = new Set([
@@ -136,6 +145,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'image_id',
   'imageRef',
   'group_id',
+  'consistencygroup_id',
   ...UNSUPPORTED,
 ]);
 
@@ -152,7 +162,7 @@ function checkRequest(context: RequestContext, volume: NewVolume): void {
   }
   if (volume.multiattach === true) {
     throw badRequest(
-      'multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types.',
+      'multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.',
     );
   }
 }
@@ -161,9 +171,7 @@ function checkRequest(context: RequestContext, volume: NewVolume): void {
 function chooseSize(volume: NewVolume, source: Source | undefined): number {
   const size = volume.size ?? source?.defaultGib;
   if (size === undefined) {
-    throw invalidInput(
-      'Invalid volume size provided for create request: None (size argument must be an integer (or string representation of an integer) and greater than zero).',
-    );
+    throw invalidInput("Volume size 'None' must be an integer and greater than 0");
   }
   if (source !== undefined && size < source.leastGib) throw source.tooSmall(size);
   return size;
@@ -174,6 +182,7 @@ interface ChosenType {
   readonly name: string;
   readonly multiattach: boolean;
   readonly backendName: string | undefined;
+  readonly encryption: VolumeEncryption | null;
 }
 
 /** Without a word about it a volume is of its source's type, or else of the project's default type. */
@@ -185,21 +194,23 @@ async function findType(
   const { app, caller } = context;
   if (wanted === undefined || wanted === null || wanted === '') {
     const type = origin === undefined ? await app.defaultTypes.of(caller.projectId) : undefined;
-    return type && chosen(type);
+    // Default types are remembered for a moment; whether volumes are encrypted never is.
+    return type && chosen(app, { ...type, encrypted: 1 });
   }
   const type = await readTypeByNameOrId(app.db, wanted);
   if (type === undefined) throw namedTypeMissing(wanted);
   if (type.id !== origin?.volume_type_id && !(await mayUse(context, type))) throw namedTypeMissing(wanted);
-  return chosen(type);
+  return chosen(app, type);
 }
 
-function chosen({ id, name, extra_specs }: TypeRow): ChosenType {
+async function chosen({ db }: App, { id, name, extra_specs, encrypted }: NamedType): Promise<ChosenType> {
   const specs = JSON.parse(extra_specs) as Record<string, string>;
   return {
     id,
     name,
     multiattach: specs['multiattach'] === '<is> True',
     backendName: specs['volume_backend_name'],
+    encryption: encrypted === 1 ? await encryptionOf(db, id) : null,
   };
 }
 
@@ -222,12 +233,13 @@ export async function checkZone(
   app: App,
   zone: string | null | undefined,
   origin: VolumeRow | undefined,
+  what: 'snapshot' | 'source volume' = 'source volume',
 ): Promise<string> {
   if (origin !== undefined) {
     if (zone === undefined || zone === null || zone === origin.availability_zone) {
       return origin.availability_zone;
     }
-    throw invalidInput('Volume must be in the same availability zone as its source');
+    throw invalidInput(`Volume must be in the same availability zone as the ${what}`);
   }
   if (zone === undefined || zone === null || zone === app.defaultAvailabilityZone) {
     return app.defaultAvailabilityZone;
@@ -238,6 +250,6 @@ export async function checkZone(
     .where('availability_zone', '=', zone)
     .limit(1)
     .executeTakeFirst();
-  if (service === undefined) throw invalidInput(`Availability zone '${zone}' is invalid.`);
+  if (service === undefined) throw badRequest(`Availability zone '${zone}' is invalid.`);
   return zone;
 }

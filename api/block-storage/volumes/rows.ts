@@ -25,7 +25,7 @@ export type AttachmentRow = Pick<
 /** Columns and tables of every query whose rows become VolumeRows. */
 export const SELECT_VOLUMES = `SELECT v.id, v.project_id, v.user_id, v.name, v.description, v.size_gib, v.status,
   v.availability_zone, v.pool, v.volume_type_id, v.bootable, v.multiattach, v.metadata, v.operation_id, v.source_volume_id,
-  v.snapshot_id, v.image_metadata, v.readonly, v.migration_status, v.group_id, v.created_at, v.updated_at, t.name AS type_name FROM volumes v LEFT JOIN volume_types t ON t.id = v.volume_type_id`;
+  v.snapshot_id, v.image_metadata, v.readonly, v.migration_status, v.group_id, v.encryption_key_id, v.created_at, v.updated_at, t.name AS type_name FROM volumes v LEFT JOIN volume_types t ON t.id = v.volume_type_id`;
 
 /** Statuses in which a volume can have no attachment: theirs need no look. */
 const UNATTACHED: ReadonlySet<VolumeStatus> = new Set<VolumeStatus>(['creating', 'available', 'deleting']);

@@ -1,10 +1,14 @@
+import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { type ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { ImageRecord } from '#api/image/catalog/catalog.ts';
 import type { Tx } from '#queues/transaction.ts';
+import { sqlTime } from '#schema/clock.ts';
 import { isUuid } from '#schema/ids.ts';
-import type { OperationInputs } from '#schema/operations.ts';
+import type { BackedUpVolume, OperationInputs } from '#schema/operations.ts';
 import { DISK_FORMATS } from '#schema/tasks.ts';
+import { holdForRestore } from '../backups/hold.ts';
+import { dataOf, findBackup, invalidBackup } from '../backups/rows.ts';
 import { checkStorage } from '../services/down.ts';
 import { findSnapshot, volumeOf } from '../snapshots/rows.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
@@ -20,7 +24,8 @@ export interface Source {
   readonly origin: VolumeRow | undefined;
   /** The type, by id or name, of a volume for which none was asked. */
   readonly type: string | null;
-  readonly columns: Pick<VolumeRow, 'source_volume_id' | 'snapshot_id' | 'bootable' | 'image_metadata'>;
+  readonly columns: Pick<VolumeRow, 'source_volume_id' | 'snapshot_id' | 'bootable' | 'image_metadata'> &
+    Partial<Pick<VolumeRow, 'metadata'>>;
   readonly input: OperationInputs['volume.create'];
   /** Says what is wrong with a size below `leastGib`. */
   tooSmall(sizeGib: number): ApiError;
@@ -31,11 +36,15 @@ export interface Source {
 }
 
 const GIB = 1024 ** 3;
-const SOURCES = ['snapshot_id', 'source_volid', 'imageRef', 'image_id'] as const;
+const SOURCES = ['snapshot_id', 'source_volid', 'imageRef', 'image_id', 'backup_id'] as const;
+/** From here on a volume can be made from a backup; before, what names one is not looked at. */
+export const FROM_BACKUP_SINCE = 47;
 
 /** @throws ApiError 400 or 404 when the source can't be used; undefined for a volume of zeroes. */
 export async function findSource(context: RequestContext, wanted: NewVolume): Promise<Source | undefined> {
-  const named = SOURCES.filter((key) => (wanted[key] ?? '') !== '');
+  const named = SOURCES.filter(
+    (key) => (wanted[key] ?? '') !== '' && (key !== 'backup_id' || context.microversion >= FROM_BACKUP_SINCE),
+  );
   const [kind] = named;
   if (kind === undefined) return undefined;
   if (new Set(named.map((key) => wanted[key])).size > 1) {
@@ -50,6 +59,8 @@ export async function findSource(context: RequestContext, wanted: NewVolume): Pr
     case 'imageRef':
     case 'image_id':
       return fromImage(context, id);
+    case 'backup_id':
+      return fromBackup(context, id, wanted);
     default:
       return kind satisfies never;
   }
@@ -117,6 +128,37 @@ async function fromSnapshot(context: RequestContext, id: string): Promise<Source
   };
 }
 
+async function fromBackup(context: RequestContext, id: string, wanted: NewVolume): Promise<Source> {
+  const backup = await findBackup(context, id);
+  const lost = (): ApiError =>
+    invalidBackup(
+      `Originating backup status must be one of 'available' values (${backup.id} is ${backup.status}).`,
+    );
+  if (backup.status !== 'available') throw lost();
+  const details = JSON.parse(backup.volume_details) as Partial<BackedUpVolume>;
+  const { store, ...data } = dataOf(backup);
+  return {
+    leastGib: backup.size_gib,
+    defaultGib: backup.size_gib,
+    origin: undefined,
+    type: null,
+    columns: {
+      source_volume_id: null,
+      snapshot_id: null,
+      bootable: details.bootable === true ? 1 : 0,
+      image_metadata: details.imageMetadata == null ? null : JSON.stringify(details.imageMetadata),
+      metadata: JSON.stringify({ ...details.metadata, ...wanted.metadata }),
+    },
+    input: { source: { kind: 'backup', backupId: backup.id, store, ...data } },
+    tooSmall: (size) =>
+      invalidInput(
+        `Volume size ${size}GB cannot be smaller than the backup size ${backup.size_gib}GB. It must be >= backup size.`,
+      ),
+    hold: (tx) => holdForRestore(tx, sqlTime(context.app.clock.now()), backup, null),
+    lost,
+  };
+}
+
 function inherited(origin: VolumeRow, sizeGib: number) {
   return { leastGib: sizeGib, defaultGib: sizeGib, origin, type: origin.volume_type_id } as const;
 }
@@ -132,6 +174,8 @@ async function fromImage(context: RequestContext, reference: string): Promise<So
     throw badRequest('Invalid image identifier or unable to access requested image.');
   }
   const image = await context.app.images.catalog.find(context, id);
+  const snapshotId = snapshotOf(context, image);
+  if (snapshotId !== undefined) return fromSnapshot(context, snapshotId);
   const diskFormat = DISK_FORMATS.find((format) => format === image.disk_format);
   if (image.status !== 'active' || image.size === null) {
     throw invalidInput(`Image ${id} is not active.`);
@@ -177,6 +221,37 @@ async function fromImage(context: RequestContext, reference: string): Promise<So
     lost: () => invalidInput(`Image ${id} is not active.`),
   };
 }
+
+/** Microversion from which an image that Nova made of a server that boots from a volume stands for that volume's snapshot. */
+const IMAGE_OF_SNAPSHOT_SINCE = 46;
+
+function snapshotOf({ microversion }: RequestContext, { properties }: ImageRecord): string | undefined {
+  const text = properties['block_device_mapping'];
+  if (text === undefined || microversion < IMAGE_OF_SNAPSHOT_SINCE) return undefined;
+  const mappings = bootMappings.safeParse(text);
+  if (!mappings.success) return undefined;
+  return mappings.data.find((each) => each.source_type === 'snapshot' && each.boot_index === 0)?.snapshot_id;
+}
+
+const bootMappings = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue('is not JSON');
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z.array(
+      z.looseObject({
+        source_type: z.string().optional(),
+        boot_index: z.number().nullish(),
+        snapshot_id: z.string().optional(),
+      }),
+    ),
+  );
 
 /** Cinder's `volume_image_metadata`: the image's own properties, and what it was. */
 function imageMetadata(image: ImageRecord): Record<string, string> {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest, invalidVolume } from '#api/http/errors.ts';
+import { forbidden, invalidVolume } from '#api/http/errors.ts';
 import { anyQuery, flag, idParams, isoTime, text255, time } from '#api/http/fields.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { isField, isReserved } from '#api/image/images/fields.ts';
@@ -31,7 +31,20 @@ const uploaded = z.strictObject({
   status: z.literal('uploading'),
   display_description: z.string().nullable(),
   size: z.int(),
-  volume_type: z.strictObject({ id: z.string(), name: z.string() }).nullable(),
+  volume_type: z
+    .strictObject({
+      id: z.string(),
+      name: z.string(),
+      description: z.string().nullable(),
+      is_public: z.boolean(),
+      qos_specs_id: z.string().nullable(),
+      extra_specs: z.record(z.string(), z.string()),
+      created_at: time,
+      updated_at: time.nullable(),
+      deleted: z.literal(false),
+      deleted_at: z.null(),
+    })
+    .nullable(),
   image_id: z.string(),
   container_format: z.string(),
   disk_format: z.string(),
@@ -64,7 +77,7 @@ async function uploadToImage(
   const { app, caller, microversion } = context;
   const volume = await findVolume(context, id);
   const from: VolumeStatus[] = asked.force === true ? ['available', 'in-use'] : ['available'];
-  if (!from.includes(volume.status)) throw wrongStatus(volume);
+  if (!from.includes(volume.status)) throw wrongStatus(volume, from);
   await checkStorage(app, volume);
   const diskFormat = asked.disk_format ?? 'raw';
   const containerFormat = asked.container_format ?? 'bare';
@@ -73,7 +86,7 @@ async function uploadToImage(
       ? { visibility: asked.visibility ?? 'private', protected: asked.protected ?? false }
       : { visibility: 'private' as const, protected: false };
   if (chosen.visibility === 'public' && !caller.isAdmin) {
-    throw badRequest('Only an administrator may make an image public.');
+    throw forbidden("Policy doesn't allow volume_extension:volume_actions:upload_public to be performed.");
   }
   const image = await app.images.catalog.prepare(context, {
     name: asked.image_name,
@@ -102,7 +115,7 @@ async function uploadToImage(
     });
   }).catch(async (error: unknown) => {
     await image.discard();
-    throw error instanceof LostRow ? wrongStatus(volume) : error;
+    throw error instanceof LostRow ? wrongStatus(volume, from) : error;
   });
   app.operations.submit(operation);
   image.watch(operation);
@@ -115,8 +128,7 @@ async function uploadToImage(
         status: 'uploading',
         display_description: volume.description,
         size: volume.size_gib,
-        volume_type:
-          volume.volume_type_id === null ? null : { id: volume.volume_type_id, name: volume.type_name ?? '' },
+        volume_type: await typeOf(context, volume),
         image_id: image.id,
         container_format: containerFormat,
         disk_format: diskFormat,
@@ -127,8 +139,29 @@ async function uploadToImage(
   };
 }
 
-function wrongStatus({ id, status }: VolumeRow): Error {
-  return invalidVolume(`Volume ${id} status must be available or in-use with force, but is ${status}.`);
+function wrongStatus({ id }: VolumeRow, from: readonly VolumeStatus[]): Error {
+  return invalidVolume(`Volume ${id} status must be ${from.join(' or ')}`);
+}
+
+/** The whole record, as Cinder answers it here and nowhere else. */
+async function typeOf({ app }: RequestContext, { volume_type_id: id }: VolumeRow) {
+  const row =
+    id === null
+      ? undefined
+      : await app.db.selectFrom('volume_types').selectAll().where('id', '=', id).executeTakeFirst();
+  if (row === undefined) return null;
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    is_public: row.is_public === 1,
+    qos_specs_id: row.qos_specs_id,
+    extra_specs: JSON.parse(row.extra_specs) as Record<string, string>,
+    created_at: isoTime(row.created_at),
+    updated_at: row.updated_at === null ? null : isoTime(row.updated_at),
+    deleted: false,
+    deleted_at: null,
+  };
 }
 
 /** What describes the image that a volume was made from, and not the guest inside. */

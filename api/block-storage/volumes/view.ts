@@ -72,7 +72,7 @@ export function detailView(context: RequestContext, row: VolumeRow, attachments:
     links: links(context, row.id),
     user_id: row.user_id,
     bootable: row.bootable === 1 ? 'true' : 'false',
-    encrypted: false,
+    encrypted: row.encryption_key_id !== null,
     replication_status: null,
     consistencygroup_id: null,
     multiattach: row.multiattach === 1,
@@ -89,6 +89,7 @@ export function detailView(context: RequestContext, row: VolumeRow, attachments:
   }
   if (microversion >= 61 && caller.isAdmin) view['cluster_name'] = null;
   if (microversion >= 63) view['volume_type_id'] = row.volume_type_id;
+  if (microversion >= 64 && row.encryption_key_id !== null) view['encryption_key_id'] = row.encryption_key_id;
   if (microversion >= 65) view['consumes_quota'] = true;
   return view;
 }

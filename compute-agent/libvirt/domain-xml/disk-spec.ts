@@ -4,7 +4,7 @@ import { DISK_BUSES, type DiskBus, deviceFitsBus } from './device-name.ts';
 import { DomainXmlError } from './domain-xml-error.ts';
 
 /** Where a disk's bytes come from: a block device of this host, or QEMU's own iSCSI initiator. */
-export type DiskSource =
+export type DiskSource = (
   | {
       readonly type: 'block';
       readonly dev: string;
@@ -22,7 +22,11 @@ export type DiskSource =
       readonly initiator?: string | undefined;
       /** The CHAP name, and the libvirt secret that holds its password. */
       readonly chap?: { readonly username: string; readonly secretUuid: string } | undefined;
-    };
+    }
+) & {
+  /** Of a LUKS volume: the libvirt secret that holds its passphrase. */
+  readonly luksSecretUuid?: string | undefined;
+};
 
 /** What a guest is to get: one volume as one disk. */
 export interface DiskSpec {
@@ -85,6 +89,8 @@ export function volumeIdProblem(volumeId: string): string | null {
 
 /** Why a source cannot stand in a domain XML, or null. */
 export function diskSourceProblem(source: DiskSource): string | null {
+  if (source.luksSecretUuid !== undefined && !UUID.test(source.luksSecretUuid))
+    return 'invalid libvirt secret: expected its UUID';
   if (source.type === 'block') return blockProblem(source.dev);
   const { host, port, iqn, lun, initiator, chap } = source;
   if (!isIPv6(host) && !HOST_NAME.test(host)) return 'invalid iSCSI host: expected a name or an IP address';

@@ -80,7 +80,13 @@ function diskLines(spec: PlacedDiskSpec, xml: Markup, driverName: string | null)
 }
 
 function sourceLines(source: DiskSource, xml: Markup): Line[] {
-  if (source.type === 'block') return [[1, xml.empty('source', [['dev', source.dev]])]];
+  const encryption = encryptionLines(source, xml);
+  if (source.type === 'block') {
+    const dev: Attributes = [['dev', source.dev]];
+    return encryption.length === 0
+      ? [[1, xml.empty('source', dev)]]
+      : [[1, xml.open('source', dev)], ...encryption, [1, xml.close('source')]];
+  }
   const { host, port, iqn, lun, initiator, chap } = source;
   const lines: Line[] = [
     [
@@ -118,7 +124,21 @@ function sourceLines(source: DiskSource, xml: Markup): Line[] {
       [2, xml.close('initiator')],
     );
   }
-  return [...lines, [1, xml.close('source')]];
+  return [...lines, ...encryption, [1, xml.close('source')]];
+}
+
+/** QEMU opens a raw disk with LUKS inside (libvirt formatstorageencryption). */
+function encryptionLines({ luksSecretUuid }: DiskSource, xml: Markup): Line[] {
+  if (luksSecretUuid === undefined) return [];
+  const secret: Attributes = [
+    ['type', 'passphrase'],
+    ['uuid', luksSecretUuid],
+  ];
+  return [
+    [2, xml.open('encryption', [['format', 'luks']])],
+    [3, xml.empty('secret', secret)],
+    [2, xml.close('encryption')],
+  ];
 }
 
 /** libvirt's schema knows only some of the IPv6 addresses that end in an IPv4 one, so these are written in hexadecimal. */

@@ -1,0 +1,46 @@
+import type { RequestContext } from '#api/http/context.ts';
+import { badRequest, invalidInput } from '#api/http/errors.ts';
+import type { Tx } from '#queues/transaction.ts';
+import { asId, type EncryptionKeyId, type VolumeId } from '#schema/ids.ts';
+import type { VolumeEncryption } from '../types/volume-encryption.ts';
+import type { VolumeRow } from './rows.ts';
+import type { Source } from './source.ts';
+
+/** The key of a volume that is to be encrypted. */
+export interface VolumeKey {
+  readonly id: EncryptionKeyId;
+  /** Writes it, in the transaction that makes the volume. */
+  readonly write: (tx: Tx) => void;
+}
+
+/**
+ * What opens a new volume: a key of its own, or that of what it is copied from; null when it is not encrypted.
+ * @throws ApiError 400 where a copy would be encrypted and its source is not, or the other way about.
+ */
+export async function keyFor(
+  { app, caller }: RequestContext,
+  volumeId: VolumeId,
+  encryption: VolumeEncryption | null,
+  source: Source | undefined,
+): Promise<VolumeKey | null> {
+  const copied = source !== undefined && source.input.source?.kind !== 'image';
+  const from = source?.origin?.encryption_key_id ?? null;
+  if (copied && (encryption !== null) !== (from !== null)) {
+    throw invalidInput(
+      'Invalid volume_type provided (requested type is not compatible; either match source volume, or omit type argument).',
+    );
+  }
+  if (encryption === null) return null;
+  const id = asId<EncryptionKeyId>(app.ids.uuid());
+  const owner = { id, projectId: caller.projectId, volumeId };
+  if (from !== null && source?.origin !== undefined) {
+    return { id, write: await app.keys.copy({ id: from, volumeId: source.origin.id }, owner) };
+  }
+  return { id, write: (tx) => app.keys.create(tx, { ...owner, ...encryption }) };
+}
+
+/** @throws ApiError 400 for an encrypted volume: what was asked would leave data that nobody can read. */
+export function refuseEncrypted(volume: Pick<VolumeRow, 'id' | 'encryption_key_id'>, what: string): void {
+  if (volume.encryption_key_id === null) return;
+  throw badRequest(`Invalid volume: Volume ${volume.id} is encrypted and cannot be ${what}.`);
+}

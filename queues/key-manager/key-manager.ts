@@ -1,0 +1,32 @@
+import type { EncryptionKeyId, ProjectId, VolumeId } from '#schema/ids.ts';
+import type { LuksCipher } from '#schema/luks.ts';
+import type { Tx } from '../transaction.ts';
+
+/** What is asked of a new key. */
+export interface NewKey {
+  readonly id: EncryptionKeyId;
+  readonly projectId: ProjectId;
+  readonly volumeId: VolumeId;
+  readonly cipher: LuksCipher;
+  readonly keyBits: number;
+}
+
+/** A key that there is, and the volume that it opens. */
+export interface KnownKey {
+  readonly id: EncryptionKeyId;
+  readonly volumeId: VolumeId;
+}
+
+/**
+ * Keeps what opens encrypted volumes. A key is for one volume: the volume's copies have the same passphrase in keys of their own,
+ * so that each goes with what it opens.
+ */
+export interface KeyManager {
+  /** A new random key, in the transaction that makes its volume. */
+  create(tx: Tx, key: NewKey): void;
+  /**
+   * The passphrase of a volume for a copy of its data. @returns what writes it, in the transaction that makes the copy.
+   * @throws Error when the key is gone, or cannot be opened.
+   */
+  copy(from: KnownKey, to: Omit<NewKey, 'cipher' | 'keyBits'>): Promise<(tx: Tx) => void>;
+}
