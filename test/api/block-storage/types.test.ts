@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { type Answer, OTHER_PROJECT, PROJECT, startApi, type TestApi } from '../support/api.ts';
+
+describe('volume types', () => {
+  let api: TestApi;
+  before(async () => {
+    api = await startApi();
+  });
+  after(() => api[Symbol.asyncDispose]());
+
+  const as = 'admin' as const;
+  async function makeType(type: Record<string, unknown> = {}): Promise<string> {
+    const body = { volume_type: { name: randomUUID(), ...type } };
+    return (await api.call('POST', '/types', { as, body })).body.volume_type.id;
+  }
+  const makeVolume = (volume: Record<string, unknown>, who: 'member' | 'stranger' = 'member') =>
+    api.call('POST', '/volumes', { as: who, body: { volume: { size: 1, ...volume } } });
+  const names = ({ body }: Answer): string[] => body.volume_types.map(({ name }: { name: string }) => name);
+
+  it('a private type is for the projects that were given it', async () => {
+    const name = `private ${randomUUID()}`;
+    const id = await makeType({ name, 'os-volume-type-access:is_public': false });
+    const act = (body: Record<string, unknown>) => api.call('POST', `/types/${id}/action`, { as, body });
+    assert.equal((await makeVolume({ volume_type: id })).status, 404);
+    assert.equal((await act({ addProjectAccess: { project: PROJECT } })).status, 202);
+    const twice = await act({ addProjectAccess: { project: PROJECT } });
+    assert.equal(twice.status, 409);
+    assert.equal(
+      twice.body.conflictingRequest.message,
+      `Volume type access for ${id} / ${PROJECT} combination already exists.`,
+    );
+    assert.deepEqual((await api.call('GET', `/types/${id}/os-volume-type-access`, { as })).body, {
+      volume_type_access: [{ volume_type_id: id, project_id: PROJECT }],
+    });
+
+    assert.equal((await api.call('GET', `/types/${id}`)).status, 200);
+    assert.ok(names(await api.call('GET', '/types')).includes(name));
+    assert.equal((await makeVolume({ volume_type: name })).status, 202);
+    assert.equal((await api.call('GET', `/types/${id}`, { as: 'stranger' })).status, 404);
+    assert.ok(!names(await api.call('GET', '/types', { as: 'stranger' })).includes(name));
+    const theirs = await makeVolume({ volume_type: name }, 'stranger');
+    assert.equal(theirs.status, 404);
+    assert.equal(theirs.body.itemNotFound.message, `Volume type with name ${name} could not be found.`);
+
+    assert.equal((await act({ removeProjectAccess: { project: PROJECT } })).status, 202);
+    assert.equal((await act({ removeProjectAccess: { project: PROJECT } })).status, 404);
+    assert.equal((await makeVolume({ volume_type: id })).status, 404);
+    for (const body of [{ addProjectAccess: { project: PROJECT } }, { removeProjectAccess: {} }]) {
+      assert.equal((await api.call('POST', `/types/${id}/action`, { body })).status === 202, false);
+    }
+  });
+
+  it('access to a public type is nothing that can be given', async () => {
+    const id = await makeType();
+    const list = await api.call('GET', `/types/${id}/os-volume-type-access`, { as });
+    assert.equal(list.status, 404);
+    const body = { addProjectAccess: { project: PROJECT } };
+    const refused = await api.call('POST', `/types/${id}/action`, { as, body });
+    assert.match(refused.body.badRequest.message, /not applicable to public volume type\.$/);
+  });
+
+  it('are listed by what they are, what they say, and in order, a page at a time', async () => {
+    const mark = randomUUID();
+    const made = await Promise.all(
+      ['b', 'a', 'c'].map((letter) =>
+        makeType({
+          name: `${letter} ${mark}`,
+          description: mark,
+          'os-volume-type-access:is_public': letter !== 'c',
+          extra_specs: { multiattach: letter === 'a' ? '<is> True' : '<is> False', secret: letter },
+        }),
+      ),
+    );
+    const admin = (query: string) => api.call('GET', `/types?description=${mark}&${query}`, { as });
+    assert.deepEqual(names(await admin('sort=name:asc')), [`a ${mark}`, `b ${mark}`]);
+    assert.deepEqual(names(await admin('is_public=None&sort=name:desc')), [
+      `c ${mark}`,
+      `b ${mark}`,
+      `a ${mark}`,
+    ]);
+    assert.deepEqual(names(await admin('is_public=false')), [`c ${mark}`]);
+    const page = await admin('sort=name:asc&limit=1');
+    assert.deepEqual(names(page), [`a ${mark}`]);
+    const next = new URL(page.body.volume_type_links[0].href).searchParams;
+    assert.equal(next.get('marker'), made[1]);
+    assert.deepEqual(names(await admin(`sort=name:asc&limit=1&marker=${made[1]}`)), [`b ${mark}`]);
+    assert.deepEqual(names(await admin("extra_specs={'secret':'b'}")), [`b ${mark}`]);
+
+    const specs = (text: string, version = 71) =>
+      api.call('GET', `/types?extra_specs=${encodeURIComponent(text)}`, { version });
+    assert.ok(names(await specs("{'multiattach':'<is> True'}")).includes(`a ${mark}`));
+    assert.ok(!names(await specs("{'multiattach':'<is> True'}")).includes(`b ${mark}`));
+    assert.deepEqual(names(await specs("{'secret':'b'}")), [], 'what only administrators see');
+    assert.ok(names(await specs("{'secret':'b'}", 51)).includes(`a ${mark}`), 'no filter before 3.52');
+    assert.equal((await api.call('GET', '/types?colour=red')).status, 400);
+    assert.equal((await api.call('GET', '/types?colour=red', { version: 51 })).status, 200);
+    const wrong = await api.call('GET', '/types?is_public=perhaps', { as });
+    assert.equal(wrong.body.badRequest.message, 'Invalid is_public filter [perhaps]');
+    assert.equal((await api.call('GET', `/types?marker=${randomUUID()}`)).status, 404);
+  });
+
+  it("a project's default type is that of its volumes for which none is asked", async () => {
+    assert.equal((await api.call('GET', '/types/default')).status, 404);
+    const id = await makeType({ name: 'the default' });
+    const put = (project: string, type: string) =>
+      api.call('PUT', `/default-types/${project}`, { as, body: { default_type: { volume_type: type } } });
+    assert.deepEqual((await put(PROJECT, 'the default')).body, {
+      default_type: { project_id: PROJECT, volume_type_id: id },
+    });
+    assert.equal((await put(PROJECT, 'no such type')).status, 400);
+    assert.equal((await makeVolume({})).body.volume.volume_type, 'the default');
+    assert.equal((await makeVolume({}, 'stranger')).body.volume.volume_type, null);
+    assert.equal((await api.call('GET', '/types/default')).body.volume_type.id, id);
+    const second = await makeType();
+    assert.equal((await put(PROJECT, second)).body.default_type.volume_type_id, second);
+    assert.equal((await put(OTHER_PROJECT, id)).status, 200);
+    const all = await api.call('GET', '/default-types', { as });
+    assert.deepEqual(
+      new Set(all.body.default_types.map((each: { project_id: string }) => each.project_id)),
+      new Set([PROJECT, OTHER_PROJECT]),
+    );
+    const used = await api.call('DELETE', `/types/${second}`, { as });
+    assert.equal(
+      used.body.badRequest.message,
+      `The volume type ${second} is a default volume type and cannot be deleted.`,
+    );
+    assert.equal((await api.call('GET', '/default-types')).status, 403);
+    assert.equal((await api.call('GET', '/default-types', { as, version: 61 })).status, 404);
+    assert.equal((await api.call('DELETE', `/default-types/${PROJECT}`, { as })).status, 204);
+    const none = await api.call('GET', `/default-types/${PROJECT}`, { as });
+    assert.equal(none.body.itemNotFound.message, `Default type for project ${PROJECT} not found.`);
+    assert.equal((await api.call('DELETE', `/types/${second}`, { as })).status, 202);
+  });
+
+  it("the installation's own default type is called __DEFAULT__", async () => {
+    const id = await makeType({ name: '__DEFAULT__' });
+    assert.equal((await api.call('GET', '/types/default')).body.volume_type.id, id);
+    assert.equal((await makeVolume({})).body.volume.volume_type, '__DEFAULT__');
+    assert.equal((await api.call('DELETE', `/types/${id}`, { as })).status, 400);
+    const name = randomUUID();
+    await api.call('PUT', `/types/${id}`, { as, body: { volume_type: { name } } });
+    assert.equal((await makeVolume({})).body.volume.volume_type, null);
+  });
+
+  it('have a record of how their volumes are to be encrypted', async () => {
+    const id = await makeType();
+    const path = `/types/${id}/encryption`;
+    assert.deepEqual((await api.call('GET', path, { as })).body, {});
+    const wanted = {
+      provider: 'luks',
+      key_size: 256,
+      cipher: 'aes-xts-plain64',
+      control_location: 'front-end',
+    };
+    const made = await api.call('POST', path, { as, body: { encryption: wanted } });
+    assert.equal(made.status, 200);
+    const { volume_type_id, encryption_id, ...rest } = made.body.encryption;
+    assert.deepEqual([volume_type_id, rest], [id, wanted]);
+    const again = await api.call('POST', path, { as, body: { encryption: wanted } });
+    assert.equal(again.body.badRequest.message, `Volume type encryption for type ${id} already exists.`);
+    const shown = (await api.call('GET', path, { as })).body;
+    assert.deepEqual([shown.encryption_id, shown.key_size, shown.deleted], [encryption_id, 256, false]);
+    const changed = await api.call('PUT', `${path}/${encryption_id}`, {
+      as,
+      body: { encryption: { key_size: '128', control_location: 'back-end' } },
+    });
+    assert.deepEqual(changed.body, { encryption: { key_size: 128, control_location: 'back-end' } });
+    assert.deepEqual((await api.call('GET', `${path}/cipher`, { as })).body, { cipher: 'aes-xts-plain64' });
+    assert.equal((await api.call('GET', `${path}/colour`, { as })).status, 404);
+    assert.equal((await api.call('GET', path)).status, 403);
+    assert.equal((await api.call('DELETE', `${path}/${encryption_id}`, { as })).status, 202);
+    assert.deepEqual((await api.call('GET', path, { as })).body, {});
+    const missing = await api.call('DELETE', `${path}/${encryption_id}`, { as });
+    assert.equal(missing.body.itemNotFound.message, `Volume type encryption for type ${id} does not exist.`);
+
+    await makeVolume({ volume_type: id });
+    const used = await api.call('POST', path, { as, body: { encryption: wanted } });
+    assert.equal(used.body.badRequest.message, 'Cannot create encryption specs. Volume type in use.');
+  });
+
+  it('replies about a new or changed type have what Cinder tells then', async () => {
+    const body = { volume_type: { name: randomUUID() } };
+    const created = (await api.call('POST', '/types', { as, body })).body.volume_type;
+    const plain = ['id', 'name', 'is_public', 'description', 'extra_specs'];
+    const shared = 'os-volume-type-access:is_public';
+    assert.deepEqual(Object.keys(created).toSorted(), [...plain, shared].toSorted());
+    const path = `/types/${created.id}`;
+    const updated = await api.call('PUT', path, { as, body: { volume_type: { description: 'd' } } });
+    assert.deepEqual(Object.keys(updated.body.volume_type).toSorted(), plain.toSorted());
+    const shown = (await api.call('GET', path, { as })).body.volume_type;
+    assert.deepEqual(Object.keys(shown).toSorted(), [...plain, shared, 'qos_specs_id'].toSorted());
+  });
+});
