@@ -1,15 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import { attachmentRoutes } from './block-storage/attachments/routes.ts';
 import { availabilityZoneRoutes } from './block-storage/availability-zones/routes.ts';
+import { backupRoutes } from './block-storage/backups/routes.ts';
 import { capabilityRoutes } from './block-storage/capabilities/routes.ts';
 import { clusterRoutes } from './block-storage/clusters/routes.ts';
 import { driftRoutes } from './block-storage/drift/routes.ts';
 import { evictionRoutes } from './block-storage/evictions/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
-import { hostRoutes } from './block-storage/hosts/routes.ts';
 import { groupSnapshotRoutes } from './block-storage/group-snapshots/routes.ts';
 import { groupTypeRoutes } from './block-storage/group-types/routes.ts';
 import { groupRoutes } from './block-storage/groups/routes.ts';
+import { hostRoutes } from './block-storage/hosts/routes.ts';
 import { limitRoutes } from './block-storage/limits/routes.ts';
 import { manageableSnapshotRoutes } from './block-storage/manageable-snapshots/routes.ts';
 import { manageableVolumeRoutes } from './block-storage/manageable-volumes/routes.ts';
@@ -47,6 +48,7 @@ import { versionDocuments } from './versions/documents.ts';
 export const blockStorageRoutes: readonly Route[] = [
   ...volumeRoutes,
   ...snapshotRoutes,
+  ...backupRoutes,
   ...attachmentRoutes,
   ...typeRoutes,
   ...qosRoutes,

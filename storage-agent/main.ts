@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { startAgent } from '#agent/agent.ts';
-import { answerQuestions } from '#queues/answers.ts';
 import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
+import { answerQuestions } from '#queues/answers.ts';
 import { observeProcess } from '#queues/observe-process.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemIds, VERSION } from '#queues/system.ts';
@@ -19,7 +19,6 @@ import { storageLister } from './inventory.ts';
 import { noteSpace, watchExports } from './metrics.ts';
 import { storageReport, withStore } from './report.ts';
 import { openTarget } from './targets/open.ts';
-
 
 const config = readStorageConfig(process.env);
 const observed = await observeProcess({

@@ -127,6 +127,24 @@ export const BLOCK_STORAGE_POLICY: Policy = {
     'GET /os-snapshot-manage/detail',
   ],
 
+  // Backups
+  'backup:get_all': ['reader', 'GET /backups', 'GET /backups/detail'],
+  'backup:get': ['reader', 'GET /backups/{id}'],
+  'backup:create': ['member', 'POST /backups'],
+  'backup:update': ['member', 'PUT /backups/{id}'],
+  'backup:delete': ['member', 'DELETE /backups/{id}'],
+  'backup:restore': ['member', 'POST /backups/{id}/restore'],
+  'backup:backup-import': ['admin', 'POST /backups/import_record'],
+  'backup:export-import': ['admin', 'GET /backups/{id}/export_record'],
+  'volume_extension:backup_admin_actions:reset_status': [
+    'admin',
+    'POST /backups/{id}/action#os-reset_status',
+  ],
+  'volume_extension:backup_admin_actions:force_delete': [
+    'admin',
+    'POST /backups/{id}/action#os-force_delete',
+  ],
+
   // Attachments; Cinder shows them to whoever may see the volume.
   'volume:attachment_create': ['member', 'POST /attachments'],
   'volume:attachment_update': ['member', 'PUT /attachments/{id}'],

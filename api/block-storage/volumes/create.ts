@@ -126,9 +126,6 @@ export async function prepareVolume(
   };
 }
 
-/** Sources that nothing here can be made from. */
-const UNSUPPORTED = ['backup_id'] as const;
-
 /** Fields of the request beyond which 3.53 refuses any other. */
 const KNOWN: ReadonlySet<string> = new Set([
   'name',
@@ -146,7 +143,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'imageRef',
   'group_id',
   'consistencygroup_id',
-  ...UNSUPPORTED,
+  'backup_id',
 ]);
 
 function checkRequest(context: RequestContext, volume: NewVolume): void {
@@ -155,10 +152,6 @@ function checkRequest(context: RequestContext, volume: NewVolume): void {
     throw badRequest(
       `Invalid input for field/attribute volume. Additional properties are not allowed ('${unknown.slice(0, 100).toWellFormed()}' was unexpected)`,
     );
-  }
-  const unsupported = UNSUPPORTED.find((key) => (volume[key] ?? '') !== '');
-  if (unsupported !== undefined) {
-    throw badRequest(`Creating a volume with ${unsupported} is not supported yet.`);
   }
   if (volume.multiattach === true) {
     throw badRequest(
