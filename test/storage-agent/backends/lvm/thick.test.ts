@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Runner } from '#agent/run.ts';
-import type { Backend } from '#storage-agent/backends/backend.ts';
+import type { Backend, NewContent } from '#storage-agent/backends/backend.ts';
 import { itIsABackend } from '../contract.ts';
 import { openBackend } from '../opened.ts';
 import { type Group, makeGroup } from './group.ts';
@@ -137,6 +137,31 @@ describe('lvm backend, on real metadata', () => {
         done = Number(adopted) + Number(released);
       }
       await group.lvm('lvremove', '-y', `${group.name}/${name}`);
+    }).timeout(120_000);
+
+  for (const when of ['before', 'after'] as const)
+    it(`puts new data in a volume's place although it crashes ${when} every command in turn`, async () => {
+      const volume = randomUUID();
+      const content: NewContent = {
+        kind: 'image',
+        image: {
+          id: randomUUID(),
+          digest: null,
+          open: (_atMost, work) => work({ sizeBytes: MIB, dataBytes: MIB, writeTo: async () => undefined }),
+        },
+      };
+      await backend.ensure(volume, 64 * MIB);
+      for (let at = 1; ; at += 1) {
+        assert.ok(at < 20, 'never got through');
+        const got = await through((await dying(at, when)).rewrite(volume, 64 * MIB, content));
+        // The old data or the new have always been there, whole.
+        const left = await names();
+        assert.ok(left.includes(`volume-${volume}`) || left.includes(`replacing-${volume}`), left.join(' '));
+        await backend.rewrite(volume, 64 * MIB, content);
+        assert.deepEqual(await names(), [`volume-${volume}`]);
+        if (got) break;
+      }
+      await backend.absent(volume);
     }).timeout(120_000);
 
   it('adopts nothing that is no plain volume, and takes no name for an option', async () => {

@@ -3,6 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { ProgramError } from '#agent/program-error.ts';
 import type { Runner } from '#agent/run.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
+import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
+import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
+import { thick } from '#storage-agent/backends/lvm/provisioning.ts';
+import { createShelf } from '#storage-agent/backends/lvm/shelf.ts';
 import { openBackend } from '../opened.ts';
 
 const GIB = 1024 ** 3;
@@ -69,7 +73,21 @@ describe('lvm-thin backend, on transcripts', () => {
     origin,
   });
   const row = (name: string, gib: number, active = 'active'): string => rows('lv', lv(name, gib, active));
-  const gone = select(live, leaving, `copying-${volume}`, `filling-${volume}`);
+  const [filling, ready] = [`filling-${volume}`, `replacing-${volume}`];
+  const gone = select(live, leaving, `copying-${volume}`, filling, ready);
+  const snapshot = `_snapshot-${other}`;
+  const REVERT: Transcript = [
+    [`lvcreate ${ONLY} -y -n ${filling} --addtag blockyard -s -kn vg0/${snapshot}`, ''],
+    [select(filling), row(filling, 1)],
+    [`lvrename ${ONLY} vg0 ${filling} ${ready}`, ''],
+    [`lvrename ${ONLY} vg0 ${live} ${leaving}`, ''],
+    [`lvrename ${ONLY} vg0 ${ready} ${live}`, ''],
+    [select(leaving), row(leaving, 1)],
+    [`blkdiscard /dev/vg0/${leaving}`, ''],
+    [`lvremove ${ONLY} -y vg0/${leaving}`, ''],
+  ];
+  const revert = (backend: Backend): Promise<void> =>
+    backend.rewrite(volume, GIB, { kind: 'snapshot', snapshotId: other });
   const create = `lvcreate ${ONLY} -y -Wn -n ${live} --addtag blockyard -V ${GIB}b --thinpool thin vg0`;
 
   const cases: [string, Transcript, (backend: Backend) => Promise<void>][] = [
@@ -193,6 +211,71 @@ describe('lvm-thin backend, on transcripts', () => {
       (backend) => backend.absent(volume),
     ],
     [
+      'reverts a volume: a snapshot of the snapshot takes its name, and what it was goes last',
+      [
+        PVS,
+        [select(live, filling, ready, leaving), rows('lv', lv(live, 1), lv(snapshot, 1, '', live))],
+        ...REVERT,
+      ],
+      revert,
+    ],
+    [
+      'takes up a revert that was cut short between the two names',
+      [
+        PVS,
+        [select(live, filling, ready, leaving), rows('lv', lv(leaving, 1), lv(ready, 1))],
+        [`lvrename ${ONLY} vg0 ${ready} ${live}`, ''],
+        [`blkdiscard /dev/vg0/${leaving}`, ''],
+        [`lvremove ${ONLY} -y vg0/${leaving}`, ''],
+        ...REVERT,
+      ],
+      revert,
+    ],
+    [
+      'reverts nothing that is not there',
+      [PVS, [select(live, filling, ready, leaving), rows('lv', lv(leaving, 1))]],
+      (backend) => assert.rejects(revert(backend), { code: 'not-found' }),
+    ],
+    [
+      'takes a snapshot of its volume, and of no other',
+      [
+        PVS,
+        [select(snapshot), rows('lv')],
+        [
+          `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,pool_lv -O lv_time vg0`,
+          rows('lv', {
+            lv_name: 'theirs',
+            lv_size: String(GIB),
+            lv_tags: '',
+            lv_attr: 'Vwi---tz-k',
+            origin: 'volume-another',
+            pool_lv: 'thin',
+          }),
+        ],
+        [select(snapshot), rows('lv')],
+        [
+          `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,pool_lv -O lv_time vg0`,
+          rows('lv', {
+            lv_name: 'theirs',
+            lv_size: String(GIB),
+            lv_tags: '',
+            lv_attr: 'Vwi-a-tz-k',
+            origin: live,
+            pool_lv: 'thin',
+          }),
+        ],
+        [`lvchange ${ONLY} --addtag blockyard vg0/theirs`, ''],
+        [`lvrename ${ONLY} vg0 theirs ${snapshot}`, ''],
+      ],
+      async (backend) => {
+        await assert.rejects(backend.adoptSnapshot(volume, other, 'theirs', GIB), {
+          code: 'refused',
+          message: /no snapshot of/,
+        });
+        await backend.adoptSnapshot(volume, other, 'theirs', GIB);
+      },
+    ],
+    [
       'makes an inactive volume ready',
       [PVS, [select(live), row(live, 1, '')], [`lvchange ${ONLY} -ay -K vg0/${live}`, '']],
       async (backend) => assert.equal(await backend.activate(volume), true),
@@ -238,4 +321,28 @@ describe('lvm-thin backend, on transcripts', () => {
       await work(await openBackend('lvm-thin:name=a,vg=vg0,pool=thin', runner));
       assert.equal(runner.rest(), 0);
     });
+
+  it('(thick) copies a snapshot over its volume, whose name it needs itself', async () => {
+    const runner = play([
+      PVS,
+      [select(live, filling, ready, leaving), rows('lv', lv(live, 1), lv(snapshot, 1, '', live))],
+      [select(snapshot), rows('lv', lv(snapshot, 1, '', live))],
+      [`lvchange ${ONLY} -ay -K vg0/${snapshot}`, ''],
+      [select(live), row(live, 1)],
+    ]);
+    const door = createLvmDoor(runner, 'vg0');
+    const provisioning = thick(door);
+    const copied: unknown[] = [];
+    const backend = createLvmBackend({
+      shelf: createShelf(door, provisioning),
+      provisioning,
+      copyDisk: async (...args) => void copied.push(args),
+      cache: null,
+    });
+    await revert(backend);
+    assert.equal(runner.rest(), 0);
+    assert.deepEqual(copied, [
+      [`/dev/vg0/${snapshot}`, `/dev/vg0/${live}`, { sizeBytes: GIB, zeroed: false }],
+    ]);
+  });
 });
