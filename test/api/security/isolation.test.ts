@@ -16,10 +16,16 @@ const nobodys: Kit = {
 };
 
 /** What no tenant owns: operators' own, on routes that are admins' anyway or show what is public. */
-const OF_OPERATORS = new Set(['types', 'flavors', 'qos-specs']);
+const OF_OPERATORS = new Set(['types', 'flavors', 'qos-specs', 'group_types', 'default-types']);
 
 /** What nobody may: it is there to say so. */
 const NOBODYS: ReadonlySet<string> = new Set(['identity GET /projects']);
+
+/** What is meant for another project, which has to know a key: its id alone tells that it is there, and no more. */
+const OFFERED: ReadonlySet<string> = new Set([
+  'volume POST /os-volume-transfer/{id}/accept',
+  'volume POST /volume-transfers/{id}/accept',
+]);
 
 /** Fields that only repeat another one's id, which is what is looked up. */
 const COMES_TOO_LATE: ReadonlySet<string> = new Set(['compute POST /servers server.imageRef']);
@@ -45,7 +51,7 @@ describe('another project’s ids', () => {
     assert.deepEqual(unknownRoots(), []);
   });
 
-  for (const target of TARGETS.filter((one) => idsIn(one) > 0)) {
+  for (const target of TARGETS.filter((one) => idsIn(one) > 0 && !OFFERED.has(one.key))) {
     it(`in the path of ${target.key}`, async () => {
       const before = await dump(api);
       for (const as of ['member', 'reader'] as const) {

@@ -4,6 +4,7 @@ import type { Target } from './surface.ts';
 
 const connector = { initiator: 'iqn.2010-10.org.blockyard:guest', host: 'guest', ip: '127.0.0.1' };
 const metadata = { key: 'new' };
+const encryption = { provider: 'luks', control_location: 'front-end', key_size: 256 };
 const service = { host: 'comp1', binary: 'blockyard-compute' };
 
 const managed = { host: 'stor1@files#files', ref: { 'source-name': 'theirs' }, name: 'n', metadata };
@@ -87,6 +88,36 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume PUT /types/{id}': () => ({ volume_type: { description: 'changed' } }),
   'volume POST /types/{type_id}/extra_specs': () => ({ extra_specs: metadata }),
   'volume PUT /types/{type_id}/extra_specs/{key}': () => metadata,
+  'volume POST /types/{id}/action addProjectAccess': ({ project }) => ({ addProjectAccess: { project } }),
+  'volume POST /types/{id}/action removeProjectAccess': ({ project }) => ({
+    removeProjectAccess: { project },
+  }),
+  'volume POST /types/{type_id}/encryption': () => ({ encryption }),
+  'volume PUT /types/{type_id}/encryption/{key}': () => ({ encryption }),
+  'volume PUT /default-types/{project_id}': ({ type }) => ({ default_type: { volume_type: type } }),
+  'volume POST /os-volume-transfer': ({ volume }) => ({ transfer: { volume_id: volume, name: 'n' } }),
+  'volume POST /volume-transfers': ({ volume }) => ({ transfer: { volume_id: volume, no_snapshots: true } }),
+  'volume POST /os-volume-transfer/{id}/accept': () => ({ accept: { auth_key: 'none' } }),
+  'volume POST /volume-transfers/{id}/accept': () => ({ accept: { auth_key: 'none' } }),
+  'volume POST /group_types': () => ({ group_type: { name: randomUUID(), group_specs: metadata } }),
+  'volume PUT /group_types/{id}': () => ({ group_type: { description: 'changed' } }),
+  'volume POST /group_types/{group_type_id}/group_specs': () => ({ group_specs: metadata }),
+  'volume PUT /group_types/{group_type_id}/group_specs/{key}': () => metadata,
+  'volume POST /groups': ({ group_type, type }) => ({ group: { group_type, volume_types: [type] } }),
+  'volume POST /groups/action create-from-src': ({ group }) => ({
+    'create-from-src': { name: 'n', source_group_id: group },
+  }),
+  'volume PUT /groups/{id}': () => ({ group: { name: 'renamed' } }),
+  'volume POST /groups/{id}/action delete': () => ({ delete: { 'delete-volumes': true } }),
+  'volume POST /groups/{id}/action reset_status': () => ({ reset_status: { status: 'error' } }),
+  'volume POST /groups/{id}/action enable_replication': () => ({ enable_replication: {} }),
+  'volume POST /groups/{id}/action disable_replication': () => ({ disable_replication: {} }),
+  'volume POST /groups/{id}/action failover_replication': () => ({
+    failover_replication: { allow_attached_volume: true, secondary_backend_id: 'none' },
+  }),
+  'volume POST /groups/{id}/action list_replication_targets': () => ({ list_replication_targets: {} }),
+  'volume POST /group_snapshots': ({ group }) => ({ group_snapshot: { group_id: group, name: 'n' } }),
+  'volume POST /group_snapshots/{id}/action reset_status': () => ({ reset_status: { status: 'error' } }),
   'volume POST /qos-specs': () => ({ qos_specs: { name: randomUUID(), total_iops_sec: '5' } }),
   'volume PUT /qos-specs/{id}': () => ({ qos_specs: { total_iops_sec: '6' } }),
   'volume PUT /qos-specs/{id}/delete_keys': () => ({ keys: ['key'] }),
@@ -97,6 +128,8 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume PUT /os-services/thaw': () => ({ host: 'stor1@files' }),
   'volume PUT /os-services/failover_host': () => ({ host: 'stor1@files' }),
   'volume PUT /os-services/failover': () => ({ host: 'stor1@files' }),
+  'volume PUT /os-services/get-log': () => ({}),
+  'volume PUT /os-services/set-log': () => ({ level: 'INFO' }),
   'volume PUT /os-hosts/{host}': () => ({ status: 'enable' }),
   'volume PUT /clusters/enable': () => ({ name: 'none' }),
   'volume PUT /clusters/disable': () => ({ name: 'none' }),
@@ -131,6 +164,9 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
 
 /** Other shapes of a body, in which an id means something else. */
 const VARIANTS: Readonly<Record<string, (own: Kit) => readonly unknown[]>> = {
+  'volume POST /groups/action create-from-src': ({ group_snapshot }) => [
+    { 'create-from-src': { name: 'n', group_snapshot_id: group_snapshot } },
+  ],
   'compute POST /servers': (own) =>
     (['image', 'snapshot'] as const).map((source_type) => ({
       server: {

@@ -15,6 +15,10 @@ export const NOUNS = [
   'type',
   'flavor',
   'qos',
+  'transfer',
+  'group',
+  'group_snapshot',
+  'group_type',
   'project',
   'member',
 ] as const;
@@ -41,6 +45,13 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
   type_id: 'type',
   flavors: 'flavor',
   'qos-specs': 'qos',
+  'os-volume-transfer': 'transfer',
+  'volume-transfers': 'transfer',
+  groups: 'group',
+  group_snapshots: 'group_snapshot',
+  group_types: 'group_type',
+  group_type_id: 'group_type',
+  project_id: 'project',
   project: 'project',
   projects: 'project',
   member_id: 'member',
@@ -85,7 +96,10 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   uuid: ['volume', 'plugged', 'image', 'snapshot'],
   // Of things that do not exist here.
   consistencygroup_id: [],
-  group_id: [],
+  group_id: ['group'],
+  source_group_id: ['group'],
+  group_snapshot_id: ['group_snapshot'],
+  secondary_backend_id: [],
   backup_id: [],
   // A new image's own, and the project that it is to be of.
   id: [],
@@ -147,6 +161,8 @@ export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
     ...(await makeServer(api, owner)),
     image: image.body.id,
     ...(await makeOperators(api)),
+    ...(await makeGroup(api, owner)),
+    transfer: await makeTransfer(api, owner),
     project: PROJECT_OF[owner],
     // So that all can be done with it that a member can do.
     member: PROJECT_OF[owner],
@@ -279,4 +295,43 @@ async function makeOperators(api: TestApi): Promise<Pick<Kit, 'type' | 'flavor' 
     body: { qos_specs: { name: randomUUID(), key: '5' } },
   });
   return { type: type.body.volume_type.id, flavor: flavor.body.flavor.id, qos: qos.body.qos_specs.id };
+}
+
+/** A group without volumes, its snapshot, and another type of groups that is the operators' own. */
+async function makeGroup(
+  api: TestApi,
+  as: Owner,
+): Promise<Pick<Kit, 'group' | 'group_snapshot' | 'group_type'>> {
+  const typeOf = async (path: string, noun: string, body: object = {}): Promise<string> =>
+    (await api.call('POST', path, { as: 'admin', body: { [noun]: { name: randomUUID(), ...body } } })).body[
+      noun
+    ].id;
+  const group = await api.call('POST', '/groups', {
+    as,
+    body: {
+      group: {
+        name: 'group',
+        group_type: await typeOf('/group_types', 'group_type'),
+        volume_types: [await typeOf('/types', 'volume_type')],
+      },
+    },
+  });
+  const snapshot = await api.call('POST', '/group_snapshots', {
+    as,
+    body: { group_snapshot: { group_id: group.body.group.id, name: 'snapshot' } },
+  });
+  return {
+    group: group.body.group.id,
+    group_snapshot: snapshot.body.group_snapshot.id,
+    group_type: await typeOf('/group_types', 'group_type', {
+      is_public: false,
+      group_specs: { key: 'value' },
+    }),
+  };
+}
+
+async function makeTransfer(api: TestApi, as: Owner): Promise<string> {
+  const volume_id = await makeVolume(api, as);
+  const { body } = await api.call('POST', '/volume-transfers', { as, body: { transfer: { volume_id } } });
+  return body.transfer.id;
 }
