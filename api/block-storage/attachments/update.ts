@@ -33,7 +33,7 @@ export async function updateAttachment(
       if (volume === undefined) throw notFound('Volume', attachment.volume_id);
       if (volume.status.includes('error')) {
         throw conflict(
-          `Volume attachments can not be updated if the volume is in an error state. The Volume ${attachment.volume_id} currently has a status of: ${volume.status} `,
+          `Resource conflict: Volume attachments can not be updated if the volume is in an error state. The Volume ${attachment.volume_id} currently has a status of: ${volume.status} `,
         );
       }
       const { numUpdatedRows } = await trx

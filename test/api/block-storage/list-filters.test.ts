@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { type AttachmentId, asId, type PoolName, type SnapshotId, type VolumeId } from '#schema/ids.ts';
+import { type Answer, OTHER_PROJECT, PROJECT, startApi, type TestApi, type Who } from '../support/api.ts';
+
+interface Options {
+  readonly as?: Who;
+  readonly version?: number;
+}
+
+describe('filters of lists, as Cinder judges them', () => {
+  let api: TestApi;
+  const volumes: VolumeId[] = [];
+  const snapshots: SnapshotId[] = [];
+  const attachments: AttachmentId[] = [];
+  before(async () => {
+    api = await startApi();
+    for (const [n, pool] of ['stor1@a#x', 'stor1@a#y', 'stor1@b#x', 'stor10@a#x'].entries()) {
+      const { body } = await api.call('POST', '/volumes', {
+        body: { volume: { size: n + 1, name: `v${n}`, metadata: { n: `${n}` } } },
+      });
+      volumes.push(body.volume.id);
+      await api.db
+        .updateTable('volumes')
+        .set({
+          pool: asId<PoolName>(pool),
+          status: n === 0 ? 'error' : 'available',
+          bootable: n === 1 ? 1 : 0,
+          image_metadata: n === 1 ? JSON.stringify({ os: 'debian' }) : null,
+          migration_status: n === 2 ? 'success' : null,
+        })
+        .where('id', '=', body.volume.id)
+        .execute();
+      const made = `2026-01-01 00:00:0${n}.000000`;
+      const common = { created_at: made, updated_at: null, project_id: asId<never>(PROJECT) };
+      snapshots.push(asId(randomUUID()));
+      await api.db
+        .insertInto('snapshots')
+        .values({
+          ...common,
+          id: snapshots[n]!,
+          user_id: asId('max'),
+          volume_id: body.volume.id,
+          name: `s${n}`,
+          description: null,
+          size_gib: 1,
+          status: 'available',
+          metadata: JSON.stringify({ n: `${n}` }),
+        })
+        .execute();
+      attachments.push(asId(randomUUID()));
+      await api.db
+        .insertInto('attachments')
+        .values({
+          ...common,
+          id: attachments[n]!,
+          volume_id: body.volume.id,
+          server_id: asId(randomUUID()),
+          status: n === 3 ? 'reserved' : 'attached',
+          managed: 0,
+          mode: 'rw',
+          host: `h${n}`,
+          mountpoint: null,
+          connector: null,
+          connection: null,
+          initiator: null,
+          chap_username: null,
+          chap_secret: null,
+          attached_at: null,
+        })
+        .execute();
+    }
+  });
+  after(() => api[Symbol.asyncDispose]());
+
+  async function list(noun: string, query: string, options: Options = {}): Promise<string[]> {
+    const { status, body } = await api.call('GET', `/${noun}?${query}`, options);
+    assert.equal(status, 200, `${noun}?${query}: ${JSON.stringify(body)}`);
+    return body[noun].map(({ id }: { id: string }) => id);
+  }
+  const some = (ids: readonly string[], ...which: number[]): string[] => which.map((n) => ids[n]!);
+  const refused = async (noun: string, query: string, options: Options = {}): Promise<Answer> => {
+    const answer = await api.call('GET', `/${noun}?${query}`, options);
+    assert.equal(answer.status, 400, `${noun}?${query}`);
+    return answer;
+  };
+
+  it('volumes', async () => {
+    const admin = { as: 'admin' } as const;
+    for (const [query, found, options] of [
+      ['bootable=True', [1]],
+      ['bootable=t', [1]],
+      ['bootable=F', [3, 2, 0]],
+      ['bootable=anything', [1], { version: 1 }],
+      ['bootable=0', [1], { version: 1 }],
+      ['bootable=FALSE', [3, 2, 0], { version: 1 }],
+      ["glance_metadata={'os': 'debian'}", [1], { version: 4 }],
+      ["glance_metadata={'os': 'debian'}", [3, 2, 1, 0], { version: 3 }],
+      ['migration_status=success', [2]],
+      ['size=2', [1]],
+      ['size=x', []],
+      ['status=x%C3%A9', []],
+      ["metadata={'n': '2'}", [2]],
+      ['name~=v', [3, 2, 1, 0]],
+      ['name~=v', [], { version: 33, as: 'admin' }],
+      ['display_name=v2', [2], admin],
+      ['display_name=v2', [3, 2, 1, 0], { version: 30 }],
+      ['host=stor1', [2, 1, 0], admin],
+      ['host=stor1@a', [1, 0], admin],
+      ['host=stor1@a%23y', [1], admin],
+      ['colour=blue', [], admin],
+      ['colour=blue', [3, 2, 1, 0], { version: 30 }],
+      [`all_tenants=1&project_id=${OTHER_PROJECT}`, [], admin],
+      ['sort=multiattach:asc,size:desc', [3, 2, 1, 0]],
+    ] as const satisfies readonly (readonly [string, readonly number[], Options?])[]) {
+      const label = `${query} ${JSON.stringify(options ?? {})}`;
+      assert.deepEqual(await list('volumes', query, options), some(volumes, ...found), label);
+    }
+    assert.match(
+      (await refused('volumes', 'bootable=anything', { version: 2 })).body.badRequest.message,
+      /^Invalid input received: 'bootable = anything'$/,
+    );
+    assert.equal(
+      (await refused('volumes', 'colour=blue&taste=sour')).body.badRequest.message,
+      'Invalid filters colour,taste are found in query options.',
+    );
+    assert.equal(
+      (await refused('volumes', 'sort=colour')).body.badRequest.message,
+      'Invalid input received: Invalid sort key',
+    );
+    const { body } = await api.call('GET', '/volumes/summary?status=error');
+    assert.deepEqual(body['volume-summary'], { total_count: 1, total_size: 1, metadata: { n: ['0'] } });
+  });
+
+  it('snapshots', async () => {
+    const admin = { as: 'admin' } as const;
+    for (const [query, found, options] of [
+      ["metadata={'n': '2'}", [2], { version: 22 }],
+      ["metadata={'n': '2'}", [3, 2, 1, 0], { version: 21 }],
+      ['metadata=x', []],
+      ['availability_zone=nova&name=s1', [1]],
+      ['availability_zone=mars', []],
+      ['consumes_quota=true&limit=1', [3]],
+      ['consumes_quota=false', []],
+      ['name~=s', [3, 2, 1, 0]],
+      ['host=stor1@b', [2], admin],
+      ['display_name=s3', [3], admin],
+      ['colour=blue', [], admin],
+      [`volume_id=${volumes[1]}`, [1]],
+      ['sort=name:asc&offset=2', [2, 3]],
+    ] as const satisfies readonly (readonly [string, readonly number[], Options?])[]) {
+      const label = `${query} ${JSON.stringify(options ?? {})}`;
+      assert.deepEqual(await list('snapshots', query, options), some(snapshots, ...found), label);
+    }
+    await refused('snapshots', 'id=x');
+  });
+
+  it('attachments, page by page', async () => {
+    const admin = { as: 'admin' } as const;
+    const { server_id: server } = await api.db
+      .selectFrom('attachments')
+      .select('server_id')
+      .where('id', '=', attachments[2]!)
+      .executeTakeFirstOrThrow();
+    for (const [query, found, options] of [
+      ['', [3, 2, 1, 0]],
+      ['sort=created_at:asc', [0, 1, 2, 3]],
+      ['sort=attached_host:asc&limit=2', [0, 1]],
+      [`sort=attached_host:asc&limit=2&marker=${attachments[1]}`, [2, 3]],
+      ['offset=3', [0]],
+      ['limit=0', []],
+      [`volume_id=${volumes[1]}`, [1]],
+      [`instance_id=${server}`, [2]],
+      ['status=reserved', [3]],
+      ['attach_status=attached', [2, 1, 0]],
+      ['attach_status~=attach', [2, 1, 0]],
+      ['attached_host=h1', [1], admin],
+      ['all_tenants=1', [3, 2, 1, 0], admin],
+      ['all_tenants=1', [], { as: 'stranger' }],
+    ] as const satisfies readonly (readonly [string, readonly number[], Options?])[]) {
+      assert.deepEqual(await list('attachments', query, options), some(attachments, ...found), query);
+    }
+    await refused('attachments', 'attached_host=h1');
+    await refused('attachments', 'sort=colour');
+    const marker = await api.call('GET', `/attachments?marker=${randomUUID()}`);
+    assert.equal(marker.status, 404);
+  });
+});
