@@ -8,13 +8,15 @@ import { Turnstile } from './http/turnstile.ts';
 /** One waits for MySQL while another is turned into text; the third hides what is uneven. */
 const LISTS_AT_ONCE = 3;
 
+/** What is made here, and what need not be said. */
+type Made = 'volumes' | 'lists' | 'defaultTypes' | 'keys';
+type Optional = 'identity' | 'keystoneUrl' | 'quotaDefaults';
+
 /** Puts together what the handlers share. */
-export function createApp(
-  parts: Omit<App, 'volumes' | 'lists' | 'defaultTypes' | 'keys' | 'identity' | 'quotaDefaults'> &
-    Partial<Pick<App, 'identity' | 'quotaDefaults'>>,
-): App {
+export function createApp(parts: Omit<App, Made | Optional> & Partial<Pick<App, Optional>>): App {
   return {
     identity: undefined,
+    keystoneUrl: undefined,
     quotaDefaults: NO_LIMITS,
     ...parts,
     keys: createBuiltInKeyManager(parts),

@@ -12,6 +12,7 @@ import {
   SETTINGS,
 } from '#schema/settings.ts';
 import type { Authenticator } from './auth/authenticator.ts';
+import { KEYSTONE_SETTINGS, type KeystoneOptions, keystoneOptions } from './auth/keystone/settings.ts';
 import { noAuthentication } from './auth/none.ts';
 import { createTokenAuthenticator } from './auth/tokens.ts';
 import type { QuotaDefaults } from './block-storage/quotas/resources.ts';
@@ -28,10 +29,12 @@ export interface Config {
   readonly tls: CertificateFiles | undefined;
   readonly host: string;
   readonly port: number;
-  /** For what needs no database; undefined where the api is its own identity service and no file names tokens beside it. */
+  /** Of tokens in a file, or of nothing; undefined where an identity service gives out all tokens. */
   readonly authenticator: Authenticator | undefined;
   /** How the api is its own identity service; undefined when it is not. */
   readonly identity: IdentitySettings | undefined;
+  /** The Keystone that gives out tokens; undefined when none does. */
+  readonly keystone: KeystoneOptions | undefined;
   readonly secretKey: string;
   readonly queuePrefix: string;
   readonly availabilityZone: string;
@@ -64,7 +67,9 @@ const SETTINGS_OF_API = {
     .default('127.0.0.1:8776'),
   BLOCKYARD_TLS_CERT: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
   BLOCKYARD_TLS_KEY: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
-  BLOCKYARD_AUTH: z.enum(['none', 'tokens', 'builtin'], { error: 'must be none, tokens or builtin' }),
+  BLOCKYARD_AUTH: z.enum(['none', 'tokens', 'builtin', 'keystone'], {
+    error: 'must be none, tokens, builtin or keystone',
+  }),
   BLOCKYARD_TOKENS_FILE: z.string().min(1, { error: 'is empty' }).optional(),
   BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
   BLOCKYARD_IMAGE_DIR: SETTINGS.BLOCKYARD_STATE_DIR.optional(),
@@ -73,6 +78,7 @@ const SETTINGS_OF_API = {
   BLOCKYARD_GLANCE_URL: serviceUrl('Glance’s root'),
   ...LIMIT_SETTINGS,
   ...IDENTITY_SETTINGS,
+  ...KEYSTONE_SETTINGS,
   ...QUOTA_SETTINGS,
   ...GLANCE_ACCOUNT_SETTINGS,
 } as const;
@@ -96,6 +102,7 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     port: Number(env.BLOCKYARD_LISTEN.slice(colon + 1)),
     authenticator: authenticatorOf(env.BLOCKYARD_AUTH, env.BLOCKYARD_TOKENS_FILE),
     identity: env.BLOCKYARD_AUTH === 'builtin' ? identitySettings(env) : undefined,
+    keystone: env.BLOCKYARD_AUTH === 'keystone' ? keystoneOptions(env) : undefined,
     secretKey: env.BLOCKYARD_SECRET_KEY,
     queuePrefix: env.BLOCKYARD_QUEUE_PREFIX,
     availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
@@ -130,11 +137,11 @@ function isLoopback(host: string): boolean {
 }
 
 function authenticatorOf(
-  mode: 'none' | 'tokens' | 'builtin',
+  mode: 'none' | 'tokens' | 'builtin' | 'keystone',
   file: string | undefined,
 ): Authenticator | undefined {
   if (mode === 'none') return noAuthentication;
-  return mode === 'builtin' && file === undefined ? undefined : tokensFrom(file);
+  return mode !== 'tokens' && file === undefined ? undefined : tokensFrom(file);
 }
 
 function tokensFrom(file: string | undefined): Authenticator {

@@ -9,10 +9,12 @@ import { createOperationGateway } from '#queues/operations/create-gateway.ts';
 import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { stopSignal, systemClock, systemIds } from '#queues/system.ts';
+import { log } from '#telemetry/log-levels.ts';
 import { createApp } from './app.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { createBuiltinAuthenticator } from './auth/builtin.ts';
 import { eitherOf } from './auth/either.ts';
+import { createKeystoneAuthenticator } from './auth/keystone/authenticator.ts';
 import { type Config, readConfig } from './config.ts';
 import { createDashboard } from './dashboard/dashboard.ts';
 import { readCertificate, renewOnHangup } from './http/certificate.ts';
@@ -28,7 +30,6 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const db = openDatabase(config.databaseUrl);
   await migrate(db);
-  const log = (line: string): void => console.error(line);
   const observed = await observeProcess({
     process: 'api',
     db,
@@ -82,6 +83,7 @@ async function main(): Promise<void> {
     defaultAvailabilityZone: config.availabilityZone,
     images,
     identity,
+    keystoneUrl: config.keystone?.account.authUrl,
     quotaDefaults: config.quotaDefaults,
   });
   const { redisUrl, queuePrefix: prefix } = config;
@@ -117,13 +119,16 @@ async function main(): Promise<void> {
   await db.destroy();
 }
 
-function authenticatorOf({ authenticator }: Config, identity: BuiltinIdentity | undefined): Authenticator {
-  if (identity === undefined) {
-    if (authenticator === undefined) throw new Error('nothing says who may ask');
-    return authenticator;
-  }
-  const builtin = createBuiltinAuthenticator(identity);
-  return authenticator === undefined ? builtin : eitherOf(authenticator, builtin);
+/** @throws Error when there is nobody to say who asks. */
+function authenticatorOf(config: Config, identity: BuiltinIdentity | undefined): Authenticator {
+  const { authenticator: own, keystone } = config;
+  const service =
+    (identity && createBuiltinAuthenticator(identity)) ??
+    (keystone && createKeystoneAuthenticator(keystone, systemClock));
+  if (own !== undefined && service !== undefined) return eitherOf(own, service);
+  const only = own ?? service;
+  if (only === undefined) throw new Error('nothing says who may ask');
+  return only;
 }
 
 try {

@@ -117,6 +117,7 @@ export const apiRoots: readonly ApiRoot[] = [
     decisions: decisions.identity,
     projectOptionalSince: 0,
     login,
+    closed: ({ keystoneUrl }) => (keystoneUrl === undefined ? null : `Log in at ${keystoneUrl}.`),
   },
   ...['/image/v2', '/image'].map(imageRoot),
 ];

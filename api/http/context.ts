@@ -5,9 +5,9 @@ import type { VolumeLoader } from '#api/block-storage/volumes/rows.ts';
 import type { BuiltinIdentity } from '#api/identity/builtin/service.ts';
 import type { Images } from '#api/image/service.ts';
 import type { DirectTasks } from '#queues/drift/direct-tasks.ts';
+import type { KeyManager } from '#queues/key-manager/key-manager.ts';
 import type { OperationGateway } from '#queues/operations/gateway.ts';
 import type { Questions } from '#queues/questions.ts';
-import type { KeyManager } from '#queues/key-manager/key-manager.ts';
 import type { Secrets } from '#queues/secrets.ts';
 import type { Clock } from '#schema/clock.ts';
 import type { Ids, ProjectId, UserId } from '#schema/ids.ts';
@@ -48,6 +48,8 @@ export interface App {
   readonly images: Images;
   /** Undefined unless the api is its own identity service. */
   readonly identity: BuiltinIdentity | undefined;
+  /** Where clients log in instead, if at a Keystone. */
+  readonly keystoneUrl: string | undefined;
   /** Reads of one volume, joined where they come together. */
   readonly volumes: VolumeLoader;
   readonly defaultTypes: DefaultTypes;

@@ -135,6 +135,8 @@ export class Dispatcher {
     rawQuery: string,
   ): Promise<Reply> {
     this.#limits?.admit(request);
+    const closed = root.closed?.(this.#app) ?? null;
+    if (closed !== null) throw new ApiError(404, closed);
     const body = requireBody(await readJsonBody(request));
     const context = {
       app: this.#app,
