@@ -92,6 +92,9 @@ const STATEMENTS = [
     KEY by_project (source_project_id, created_at, id),
     FOREIGN KEY (volume_id) REFERENCES volumes (id) ON DELETE CASCADE
   ) ${OPTIONS}`,
+  // As in Cinder there is a type from the start, and every volume is of some type.
+  `INSERT IGNORE INTO volume_types (id, name, description, is_public, extra_specs, created_at)
+    VALUES (UUID(), '__DEFAULT__', 'Default Volume Type', 1, '{}', UTC_TIMESTAMP(6))`,
 ];
 
 export async function up(db: Kysely<unknown>): Promise<void> {

@@ -4,7 +4,7 @@ import type { ProjectId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { TypeRow } from './rows.ts';
 
-/** What the installation's own is called, if there is such a type: Cinder's name for it. */
+/** What the installation's own is called, as in Cinder; a migration has made it. */
 const INSTALLATION_DEFAULT = '__DEFAULT__';
 
 /** How long an answer is good for: a volume of no type must not cost a query each. */

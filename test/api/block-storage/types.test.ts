@@ -101,7 +101,6 @@ describe('volume types', () => {
   });
 
   it("a project's default type is that of its volumes for which none is asked", async () => {
-    assert.equal((await api.call('GET', '/types/default')).status, 404);
     const id = await makeType({ name: 'the default' });
     const put = (project: string, type: string) =>
       api.call('PUT', `/default-types/${project}`, { as, body: { default_type: { volume_type: type } } });
@@ -110,7 +109,7 @@ describe('volume types', () => {
     });
     assert.equal((await put(PROJECT, 'no such type')).status, 400);
     assert.equal((await makeVolume({})).body.volume.volume_type, 'the default');
-    assert.equal((await makeVolume({}, 'stranger')).body.volume.volume_type, null);
+    assert.equal((await makeVolume({}, 'stranger')).body.volume.volume_type, '__DEFAULT__');
     assert.equal((await api.call('GET', '/types/default')).body.volume_type.id, id);
     const second = await makeType();
     assert.equal((await put(PROJECT, second)).body.default_type.volume_type_id, second);
@@ -133,14 +132,17 @@ describe('volume types', () => {
     assert.equal((await api.call('DELETE', `/types/${second}`, { as })).status, 202);
   });
 
-  it("the installation's own default type is called __DEFAULT__", async () => {
-    const id = await makeType({ name: '__DEFAULT__' });
-    assert.equal((await api.call('GET', '/types/default')).body.volume_type.id, id);
+  it("the installation's own default type is called __DEFAULT__, and stays", async () => {
+    const { id, name } = (await api.call('GET', '/types/default')).body.volume_type;
+    assert.equal(name, '__DEFAULT__');
     assert.equal((await makeVolume({})).body.volume.volume_type, '__DEFAULT__');
     assert.equal((await api.call('DELETE', `/types/${id}`, { as })).status, 400);
-    const name = randomUUID();
-    await api.call('PUT', `/types/${id}`, { as, body: { volume_type: { name } } });
+    const renamed = { volume_type: { name: randomUUID() } };
+    await api.call('PUT', `/types/${id}`, { as, body: renamed });
+    assert.equal((await api.call('GET', '/types/default')).status, 404);
     assert.equal((await makeVolume({})).body.volume.volume_type, null);
+    await api.call('PUT', `/types/${id}`, { as, body: { volume_type: { name: '__DEFAULT__' } } });
+    assert.equal((await makeVolume({})).body.volume.volume_type, '__DEFAULT__');
   });
 
   it('have a record of how their volumes are to be encrypted', async () => {
