@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { startApi, type TestApi, type Who } from '../support/api.ts';
+import { startApi, type TestApi, TOKENS, type Who } from '../support/api.ts';
 import { availableVolume, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 const CONNECTOR = { initiator: 'iqn.1993-08.org.debian:01:abc', host: 'client1', ip: '192.0.2.1' };
@@ -253,7 +253,7 @@ describe('the older actions on volumes', () => {
     const response = await fetch(`${api.url}/v3/volumes/${volume}/action`, {
       method: 'POST',
       headers: {
-        'X-Auth-Token': 'token-of-member',
+        'X-Auth-Token': TOKENS.member,
         'Content-Type': 'application/json',
         'OpenStack-API-Version': 'volume 3.67',
       },
@@ -269,6 +269,32 @@ describe('the older actions on volumes', () => {
         .execute(),
       [],
     );
+  });
+
+  it('one that fails after a note leaves the note', async () => {
+    const volume = await availableVolume(api);
+    await accepted(volume, 'os-attach', { host_name: 'client1', mountpoint: '/mnt' });
+    hosts.model.volumes.delete(volume);
+    const { status } = await fetch(`${api.url}/v3/volumes/${volume}/action`, {
+      method: 'POST',
+      headers: {
+        'X-Auth-Token': TOKENS.member,
+        'Content-Type': 'application/json',
+        'OpenStack-API-Version': 'volume 3.67',
+      },
+      body: JSON.stringify({ 'os-initialize_connection': { connector: CONNECTOR } }),
+    });
+    assert.equal(status, 500);
+    const shown = await show(volume);
+    assert.deepEqual([shown.status, shown.attachments.length], ['in-use', 1]);
+    const row = await api.db
+      .selectFrom('attachments')
+      .select(['initiator', 'chap_secret', 'status'])
+      .where('volume_id', '=', volume as never)
+      .executeTakeFirstOrThrow();
+    assert.deepEqual(row, { initiator: null, chap_secret: null, status: 'attached' });
+    await accepted(volume, 'os-detach', {});
+    assert.equal((await show(volume)).status, 'available');
   });
 
   it('statuses are reset to any of Cinder’s, and deleted by force from each', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { asId, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
-import { type Answer, startApi, type TestApi } from '../support/api.ts';
+import { type Answer, startApi, type TestApi, type Who } from '../support/api.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 describe('snapshots', () => {
@@ -103,6 +103,68 @@ describe('snapshots', () => {
     );
     assert.equal((await list(`volume_id=${volume}&with_count=true`)).count, 3);
     assert.equal((await api.call('GET', '/snapshots?colour=blue')).status, 400);
+  });
+
+  const act = (id: string, action: string, body: unknown, as: Who = 'admin') =>
+    api.call('POST', `/snapshots/${id}/action`, { as, body: { [action]: body } });
+
+  it('are of a volume that there is; unknown fields are refused', async () => {
+    assert.equal(
+      (await create({ volume_id: null })).body.itemNotFound.message,
+      'Volume None could not be found.',
+    );
+    const volume = await availableVolume(api);
+    assert.equal((await create({ volume_id: volume, colour: 'blue' }, 0)).status, 400);
+    assert.equal((await create({ name: 'x' })).status, 400);
+    const id = await taken(volume);
+    const { body } = await api.call('PUT', `/snapshots/${id}`, { version: 0, body: { snapshot: {} } });
+    assert.match(body.badRequest.message, /not valid under any of the given schemas$/);
+    await api.call('POST', `/snapshots/${id}/metadata`, { body: { metadata: { a: 'b' } } });
+    assert.deepEqual((await api.call('GET', `/snapshots/${id}/metadata/a`)).body, { meta: { a: 'b' } });
+    const missing = await api.call('GET', `/snapshots/${id}/metadata/b`);
+    assert.equal(missing.body.itemNotFound.message, `Snapshot ${id} has no metadata with key b.`);
+  });
+
+  it('have their status reset, told, and are deleted by force from each', async () => {
+    const volume = await availableVolume(api);
+    for (const status of ['creating', 'deleting', 'error', 'error_deleting']) {
+      const id = await taken(volume);
+      assert.equal((await act(id, 'os-reset_status', { status }, 'member')).status, 403);
+      assert.equal((await act(id, 'os-reset_status', { status })).status, 202);
+      await becomes(id, status);
+      assert.equal((await act(id, 'os-force_delete', null, 'member')).status, 403);
+      assert.equal((await act(id, 'os-force_delete', {})).status, 202);
+      await goes(`/snapshots/${id}`);
+      assert.equal(hosts.model.snapshots.has(id), false);
+    }
+    const id = await taken(volume);
+    const tell = (body: object) => act(id, 'os-update_snapshot_status', body, 'member');
+    const progress = async () =>
+      (await api.call('GET', `/snapshots/${id}`)).body.snapshot['os-extended-snapshot-attributes:progress'];
+    const why = (answer: Answer) => answer.body.badRequest.message;
+    assert.equal(await progress(), '100%');
+    assert.equal(
+      why(await tell({ status: 'error' })),
+      'Snapshot status available not allowed for update_snapshot_status',
+    );
+    assert.match(
+      why(await act(id, 'os-reset_status', { status: 'x' })),
+      /^Snapshot status: x is invalid, valid/,
+    );
+    assert.equal((await act(id, 'os-reset_status', { status: 'creating' })).status, 202);
+    assert.equal(await progress(), '0%');
+    assert.equal(
+      why(await tell({ status: 'deleting' })),
+      'Provided snapshot status deleting not allowed for snapshot with status creating.',
+    );
+    assert.equal(
+      why(await tell({ status: 'error', progress: '101%' })).slice(0, 23),
+      'Invalid input received:',
+    );
+    assert.equal((await tell({ status: 'error', progress: '80%' })).status, 202);
+    await becomes(id, 'error');
+    assert.equal(await progress(), '80%');
+    assert.equal((await act(id, 'os-reset_status', { status: 'available' })).status, 202);
   });
 
   it('that failed may be deleted, and have taken no room', async () => {

@@ -60,6 +60,19 @@ describe('volumes from a source, and images from volumes', () => {
     return body.snapshot.id;
   }
 
+  it('an image of a snapshot, as Nova makes them, stands for the snapshot from 3.46', async () => {
+    const taken = await snapshot(await made({ size: 2 }));
+    const mapping = [{ source_type: 'snapshot', boot_index: 0, snapshot_id: taken }];
+    const imageRef = await image({ block_device_mapping: JSON.stringify(mapping) });
+    assert.equal(hosts.model.filled.get(await made({ size: 2, imageRef })), `snapshot ${taken}`);
+    const { body } = await api.call('POST', '/volumes', {
+      version: 45,
+      body: { volume: { size: 2, imageRef } },
+    });
+    await volumeBecomes(api, body.volume.id, 'available');
+    assert.equal(hosts.model.filled.get(body.volume.id), `image ${imageRef}`);
+  });
+
   it('an image makes a volume bootable, and is remembered by it and its copies', async () => {
     const id = await image();
     const volume = await made({ size: 1, imageRef: id });
@@ -97,7 +110,7 @@ describe('volumes from a source, and images from volumes', () => {
       [{ size: 1, imageRef: foreign }, 404, /No image found/],
       [{ source_volid: volume, size: 1 }, 400, /cannot be smaller than original volume size/],
       [{ imageRef: large, size: 4 }, 400, /image minDisk size 5GB/],
-      [{ imageRef: large }, 400, /Invalid volume size provided/],
+      [{ imageRef: large }, 400, /Volume size 'None' must be an integer/],
       [{ imageRef: empty.id, size: 1 }, 400, /is not active/],
       [{ imageRef: large, source_volid: volume, size: 9 }, 400, /only one of/],
       [{ source_volid: volume, availability_zone: 'mars' }, 400, /same availability zone/],
@@ -192,7 +205,7 @@ describe('volumes from a source, and images from volumes', () => {
     assert.equal((await act(volume, upload({ force: true }))).status, 202);
     await volumeBecomes(api, volume, 'available');
     assert.equal((await act(volume, upload({ disk_format: 'iso' }))).status, 400);
-    assert.equal((await act(volume, upload({ visibility: 'public' }))).status, 400);
+    assert.equal((await act(volume, upload({ visibility: 'public' }))).status, 403);
     hosts.model.volumes.delete(volume);
     const { body } = await act(volume, upload({}));
     await volumeBecomes(api, volume, 'available');
