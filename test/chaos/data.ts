@@ -37,8 +37,17 @@ export class VolumeData {
   async unmanaged(): Promise<string[]> {
     const names = await readdir(this.#folder);
     return names
-      .filter((name) => name.startsWith('unmanaged-'))
+      .filter((name) => /^unmanaged-.{36}$/.test(name))
       .map((name) => name.slice('unmanaged-'.length));
+  }
+
+  async verifyUnmanagedSnapshot(snapshot: string, of: string): Promise<void> {
+    await verifyFile(join(this.#folder, `unmanaged-snapshot-${snapshot}-of-${of}`), of);
+  }
+  /** Former ids of this volume's snapshots that are no more, whose data are still there. */
+  async unmanagedSnapshots(of: string): Promise<string[]> {
+    const names = await readdir(this.#folder);
+    return names.flatMap((name) => new RegExp(`^unmanaged-snapshot-(.{36})-of-${of}$`).exec(name)?.[1] ?? []);
   }
 
   /** Nothing was written to it. */

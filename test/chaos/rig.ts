@@ -183,12 +183,25 @@ export class Rig extends Stage {
   async snapshot(): Promise<{ snapshot: string; origin: string }> {
     const origin = await this.volume('available', 'origin');
     const find = async (): Promise<string | undefined> =>
-      (await this.#snapshots()).find(({ status }) => status === 'available')?.id;
+      (await this.#snapshots()).find(
+        ({ status, volume_id }) => status === 'available' && volume_id === origin,
+      )?.id;
     if ((await find()) === undefined) {
       await this.call('POST', this.path('snapshots'), { snapshot: { volume_id: origin, name: 'snap' } });
       await this.until('a snapshot is available', async () => (await find()) !== undefined);
     }
     return { snapshot: (await find())!, origin };
+  }
+  /** The one snapshot of this volume, which holds what the volume was given. */
+  async snapshotFor(volume: string): Promise<string> {
+    await this.apiUp();
+    const find = async (): Promise<string | undefined> =>
+      (await this.#snapshots()).find((each) => each.volume_id === volume && each.status === 'available')?.id;
+    if ((await find()) === undefined) {
+      await this.call('POST', this.path('snapshots'), { snapshot: { volume_id: volume, name: 'own' } });
+      await this.until('the volume’s own snapshot is available', async () => (await find()) !== undefined);
+    }
+    return (await find())!;
   }
   async newestSnapshot(): Promise<string> {
     return (await this.#snapshots())[0]!.id;
@@ -283,6 +296,21 @@ export class Rig extends Stage {
     await this.until('a volume is unmanaged', async () => (await this.data.unmanaged()).includes(volume));
     await this.until('it is forgotten', async () => (await this.volumes('unmanages')).length === 0);
     return volume;
+  }
+  /** What a snapshot of this volume has left that was unmanaged: its former id. */
+  async unmanagedSnapshot(volume: string): Promise<string> {
+    const [left] = await this.data.unmanagedSnapshots(volume);
+    if (left !== undefined) return left;
+    const snapshot = await this.snapshotFor(volume);
+    await this.call('POST', this.path(`snapshots/${snapshot}/action`), { 'os-unmanage': {} });
+    await this.until('a snapshot is unmanaged', async () => (await this.snapshotsOf(volume)).length === 0);
+    return snapshot;
+  }
+  async manageSnapshot(volume: string, former: string): Promise<void> {
+    const ref = { 'source-name': `unmanaged-snapshot-${former}-of-${volume}` };
+    await this.call('POST', this.path('manageable_snapshots'), {
+      snapshot: { volume_id: volume, ref, name: 'own' },
+    });
   }
   async canManage(): Promise<boolean> {
     const host = encodeURIComponent(await this.#pool());

@@ -76,6 +76,39 @@ export const COPY_SUBJECTS: readonly Subject[] = [
     },
   },
   {
+    title: 'revert to a snapshot',
+    kind: 'volume.revert',
+    inside: { rewrite: ['copy.begun'] },
+    async begin(rig) {
+      const volume = await rig.volume('available', 'reverts');
+      const snapshot = await rig.snapshotFor(volume);
+      return {
+        call: () =>
+          rig.call('POST', rig.path(`volumes/${volume}/action`), { revert: { snapshot_id: snapshot } }),
+        async verify() {
+          await rig.data.verify(volume);
+          await rig.data.verifySnapshot(snapshot, volume);
+        },
+      };
+    },
+  },
+  {
+    title: 'write an image over a volume',
+    kind: 'volume.reimage',
+    inside: { rewrite: ['volume.allocated', 'image.fetching'] },
+    async begin(rig) {
+      await rig.clear('reimaged', 1);
+      const volume = await rig.volume('available', 'reimaged');
+      return {
+        call: () =>
+          rig.call('POST', rig.path(`volumes/${volume}/action`), { 'os-reimage': { image_id: rig.image } }),
+        async verify(end) {
+          if (end === 'done') await rig.data.verifyImaged(volume);
+        },
+      };
+    },
+  },
+  {
     title: 'upload to an image',
     kind: 'volume.upload',
     async begin(rig) {

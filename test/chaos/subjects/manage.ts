@@ -17,6 +17,39 @@ export const MANAGE_SUBJECTS: readonly Subject[] = [
     },
   },
   {
+    title: 'unmanage a snapshot',
+    kind: 'snapshot.unmanage',
+    async begin(rig) {
+      const volume = await rig.volume('available', 'kept');
+      const snapshot = await rig.snapshotFor(volume);
+      return {
+        call: () => rig.call('POST', rig.path(`snapshots/${snapshot}/action`), { 'os-unmanage': {} }),
+        async verify(end) {
+          await rig.data.verify(volume);
+          if (end === 'done') await rig.data.verifyUnmanagedSnapshot(snapshot, volume);
+          else await rig.data.verifySnapshot(snapshot, volume);
+        },
+      };
+    },
+  },
+  {
+    title: 'manage a snapshot',
+    kind: 'snapshot.manage',
+    async begin(rig) {
+      const volume = await rig.volume('available', 'kept');
+      const former = await rig.unmanagedSnapshot(volume);
+      await rig.until('the host says what it has', () => rig.canManage());
+      return {
+        call: () => rig.manageSnapshot(volume, former),
+        async verify(end) {
+          await rig.data.verify(volume);
+          if (end === 'done') await rig.data.verifySnapshot((await rig.snapshotsOf(volume))[0]!, volume);
+          else await rig.data.verifyUnmanagedSnapshot(former, volume);
+        },
+      };
+    },
+  },
+  {
     title: 'manage',
     kind: 'volume.manage',
     async begin(rig) {
