@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import Koa from 'koa';
+import { logger } from '#telemetry/log-levels.ts';
 import { currentSpan, inSpan, parseTraceparent, type SpanSpec } from '#telemetry/tracing.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { drain, mayTakeLong } from './http/bytes.ts';
@@ -136,7 +137,10 @@ function serverSpan({ request, requestId }: Exchange): SpanSpec {
   };
 }
 
-function tellSpan({ request, route }: Exchange, status: number): void {
+const httpLog = logger('blockyard.http');
+
+function tellSpan({ request, route, requestId }: Exchange, status: number): void {
+  httpLog.debug(() => `${requestId} ${request.method ?? ''} ${route ?? 'no route'} ${status}`);
   const span = currentSpan();
   if (span === undefined) return;
   if (route !== undefined) span.rename(`${request.method ?? ''} ${route}`);

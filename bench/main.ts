@@ -5,10 +5,12 @@
  */
 import { rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { openDatabase } from '#queues/database.ts';
 import { startStack } from '#stack/environment.ts';
 import { servicesUp } from '#stack/readiness.ts';
 import type { Bench } from './bench.ts';
 import { Client } from './client.ts';
+import { scaleSuite } from './scale/suite.ts';
 import { attachSuite } from './suites/attach.ts';
 import { createDeleteSuite } from './suites/create-delete.ts';
 import { memory } from './suites/memory.ts';
@@ -21,8 +23,11 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '3' },
     /** Seconds of each reading measurement. */
     seconds: { type: 'string', default: '3' },
-    volumes: { type: 'string', default: '1000' },
+    volumes: { type: 'string' },
     only: { type: 'string' },
+    /** A list of its own: reading where there are many volumes. */
+    scale: { type: 'boolean', default: false },
+    projects: { type: 'string', default: '1000' },
   },
 });
 
@@ -51,7 +56,7 @@ async function main(): Promise<void> {
     base: `/v3/${stack.project}`,
     rounds: Number(options.rounds),
     seconds: Number(options.seconds),
-    volumes: Number(options.volumes),
+    volumes: Number(options.volumes ?? 1_000),
     ours: {
       api: pids('api'),
       conductor: pids('conductor'),
@@ -63,6 +68,13 @@ async function main(): Promise<void> {
       ...(stack.servers.redis === undefined ? {} : { redis: stack.servers.redis.pid }),
     },
   };
+  if (options.scale) {
+    const size = { volumes: Number(options.volumes ?? 100_000), projects: Number(options.projects) };
+    await using db = openDatabase(stack.env['DATABASE_URL'] ?? '');
+    printTable(`${size.volumes} volumes in ${size.projects} projects`, await scaleSuite(bench, db, size));
+    client.close();
+    return;
+  }
   const wanted = (name: string): boolean =>
     options.only === undefined || options.only.split(',').includes(name);
   const idle = memory(bench);
@@ -80,7 +92,7 @@ async function main(): Promise<void> {
 
 try {
   await main();
-  if (options.only === undefined || options.only.includes('spawns')) {
+  if (!options.scale && (options.only === undefined || options.only.includes('spawns'))) {
     printTable('Programs started per operation on the real path (file, tgt, libvirt)', await spawns());
   }
 } finally {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { Answers } from '#queues/answers.ts';
 import type { StartCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
 import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
+import type { Answers } from '#queues/answers.ts';
 import { atMost } from '#queues/at-most.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import type { ServerReport } from '#schema/reports.ts';

@@ -1,14 +1,13 @@
 import { startAgent } from '#agent/agent.ts';
-import { answerQuestions } from '#agent/answers.ts';
 import { systemCompanion } from '#agent/companion.ts';
+import { answerQuestions } from '#queues/answers.ts';
 import { observeProcess } from '#queues/observe-process.ts';
 import { stopSignal, systemIds } from '#queues/system.ts';
+import { log } from '#telemetry/log-levels.ts';
 import { readComputeConfig } from './config.ts';
 import { libvirtHypervisor, noopHypervisor } from './hypervisor.ts';
 import { listenForEvictions } from './recovery/evictions.ts';
 import { computeReporter } from './report/report.ts';
-
-const log = (line: string): void => console.error(line);
 
 const stop = stopSignal();
 const config = readComputeConfig(process.env);

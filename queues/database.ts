@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
-import { Kysely, MysqlDialect, type Transaction } from 'kysely';
+import { Kysely, type LogEvent, MysqlDialect, type Transaction } from 'kysely';
 import { createPool, type Pool, type SslOptions } from 'mysql2';
 import type { Tables } from '#schema/tables.ts';
+import { logger } from '#telemetry/log-levels.ts';
 import { failoverPool, isReadOnly } from './failover-pool.ts';
 import { observeQuery } from './metrics.ts';
 import { tlsFiles } from './tls.ts';
@@ -22,16 +23,24 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Kysely
   if (others.length === 0)
     return new Kysely<Tables>({
       dialect: new MysqlDialect({ pool: openPool(first, options) }),
-      log: ({ queryDurationMillis }) => observeQuery(queryDurationMillis),
+      log: tell,
     });
   const pool = failoverPool([first, ...others].map((address) => openPool(address, options)));
   return new Kysely<Tables>({
     dialect: new MysqlDialect({ pool }),
     log: (event) => {
-      observeQuery(event.queryDurationMillis);
+      tell(event);
       if (event.level === 'error' && isReadOnly(event.error)) pool.demoted();
     },
   });
+}
+
+const sqlLog = logger('blockyard.sql');
+
+/** Values are parameters, and stay out of it. */
+function tell({ queryDurationMillis: ms, query }: LogEvent): void {
+  observeQuery(ms);
+  sqlLog.debug(() => `${ms.toFixed(1)} ms ${query.sql}`);
 }
 
 /** One URL per server. */

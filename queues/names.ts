@@ -1,4 +1,5 @@
 import type { HostName } from '#schema/ids.ts';
+import type { Answerer } from '#schema/questions.ts';
 import type { AgentKind } from '#schema/tasks.ts';
 
 /** The queue of operations, which conductors work on. */
@@ -42,8 +43,8 @@ export function evictionsChannel(prefix: string, host: HostName): string {
   return `${prefix}:evictions:${agentQueue('compute', host)}`;
 }
 
-/** Where an agent hears the api's questions. */
-export function questionChannel(prefix: string, kind: AgentKind, host: HostName): string {
+/** Where an agent, or a conductor, hears the api's questions. */
+export function questionChannel(prefix: string, kind: Answerer, host: HostName): string {
   return `${prefix}:questions:${kind}.${host}`;
 }
 /** Where one process hears that agent's answers to its own; a `*` for the host of any agent. */

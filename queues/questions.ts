@@ -7,7 +7,7 @@ import {
   type QuestionName,
   type QuestionOutput,
 } from '#schema/questions.ts';
-import { agentQueue, answerChannel, questionChannel } from './names.ts';
+import { answerChannel, questionChannel } from './names.ts';
 import { unpack } from './packed.ts';
 import { openRedis } from './redis.ts';
 
@@ -64,7 +64,7 @@ export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Opt
       const id = ids.uuid();
       const { promise, resolve } = Promise.withResolvers<Parameters<Waiting>[0]>();
       const timer = setTimeout(() => resolve(null), 'withinMs' in question ? question.withinMs : withinMs);
-      const channel = answerChannel(prefix, agentQueue(agent, host), asker);
+      const channel = answerChannel(prefix, `${agent}.${host}`, asker);
       // Only the agent that is asked can answer there.
       const awaited = `${channel} ${id}`;
       waiting.set(awaited, resolve);

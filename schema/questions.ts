@@ -6,10 +6,25 @@ import { z } from 'zod';
 import { computeInventory, storageInventory } from './inventory.ts';
 import type { AgentKind } from './tasks.ts';
 
+/** Who is asked: conductors only about how much they log. */
+export type Answerer = AgentKind | 'conductor';
+
+/** With a level, the loggers whose names begin with the prefix have it from now on; answers what they have. */
+const logLevels = {
+  input: z.strictObject({
+    prefix: z.string(),
+    level: z.enum(['DEBUG', 'INFO', 'WARNING', 'ERROR']).nullable(),
+  }),
+  output: z.record(z.string(), z.string()),
+};
+
 /** Nova's own limit on what a console answers. */
 export const CONSOLE_LIMIT_BYTES = 102_400;
 
 export const QUESTIONS = {
+  'storage.log-levels': { agent: 'storage', ...logLevels },
+  'compute.log-levels': { agent: 'compute', ...logLevels },
+  'conductor.log-levels': { agent: 'conductor', ...logLevels },
   /** The end of what a server's serial console said; `lines` null for all that may be sent. */
   'server.console': {
     agent: 'compute',
@@ -34,7 +49,7 @@ export const QUESTIONS = {
   Record<
     string,
     {
-      agent: AgentKind;
+      agent: Answerer;
       input: z.ZodType;
       output: z.ZodType;
       /** How long an answer may take, where it is longer than usual. */
@@ -46,7 +61,7 @@ export const QUESTIONS = {
 export type QuestionName = keyof typeof QUESTIONS;
 export type QuestionInput<N extends QuestionName> = z.infer<(typeof QUESTIONS)[N]['input']>;
 export type QuestionOutput<N extends QuestionName> = z.infer<(typeof QUESTIONS)[N]['output']>;
-export type QuestionsOf<K extends AgentKind> = {
+export type QuestionsOf<K extends Answerer> = {
   [N in QuestionName]: (typeof QUESTIONS)[N]['agent'] extends K ? N : never;
 }[QuestionName];
 

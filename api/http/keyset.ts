@@ -48,6 +48,15 @@ export function after<C extends string>(
   return { sql: `(${branches.join(' OR ')})`, values };
 }
 
+/**
+ * A join that leaves of `table` one page: found in an index alone where there is one for the order, and only then are whole
+ * rows read. Takes the conditions' values, the limit and the offset.
+ */
+export function onPage(table: string, alias: string, where: string, order: string): string {
+  return `JOIN (SELECT ${alias}.id FROM ${table} ${alias} ${where} ORDER BY ${order} LIMIT ? OFFSET ?) AS page
+    ON page.id = ${alias}.id ORDER BY ${order}`;
+}
+
 /** `ORDER BY`'s list. */
 export function ordered(table: string, sort: readonly SortKey[]): string {
   return sort.map(({ column, descending }) => `${table}.${column} ${descending ? 'DESC' : 'ASC'}`).join(', ');

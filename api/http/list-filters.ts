@@ -111,10 +111,11 @@ export const isBelow =
   (column: string): FilterReader =>
   (value) => {
     const ends = value.includes('#') ? [] : value.includes('@') ? ['#'] : ['#', '@'];
-    const starts = ends.map(() => `LEFT(${column}, CHAR_LENGTH(?)) = ?`);
+    // A range, for indexes: up to the character that comes next.
+    const starts = ends.map(() => `(${column} >= ? AND ${column} < ?)`);
     return {
       sql: `(${[`${column} = ?`, ...starts].join(' OR ')})`,
-      values: [value, ...ends.flatMap((end) => [`${value}${end}`, `${value}${end}`])],
+      values: [value, ...ends.flatMap((end) => [`${value}${end}`, `${value}${end === '#' ? '$' : 'A'}`])],
     };
   };
 

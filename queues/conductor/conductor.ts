@@ -5,6 +5,7 @@ import type { Clock } from '#schema/clock.ts';
 import type { HostName, Ids, OperationId, ProjectId } from '#schema/ids.ts';
 import type { EvictionsWord } from '#schema/reports.ts';
 import type { Tables } from '#schema/tables.ts';
+import { answerQuestions } from '../answers.ts';
 import { atMost } from '../at-most.ts';
 import { endedChannel, evictionsChannel, OPERATIONS_QUEUE, reportChannels } from '../names.ts';
 import { operationJobOptions } from '../operations/create-gateway.ts';
@@ -161,6 +162,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
     liveness.heard(agent);
     void report(text, agent);
   });
+  const stopAnswering = await answerQuestions({ ...options, kind: 'conductor', answers: {} });
   await sweep();
   for (const { text, agent } of await newestReports(commands, prefix)) {
     liveness.heard(agent);
@@ -204,6 +206,7 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
   return {
     async stop() {
       for (const timer of timers) clearInterval(timer);
+      stopAnswering();
       const reason = new DOMException('the conductor stops', 'AbortError');
       stopping.abort(reason);
       dispatcher.abandon(reason);

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { log } from '#telemetry/log-levels.ts';
 import { openDatabase } from '../database.ts';
 import { migrate } from '../migrate.ts';
 import { observeProcess } from '../observe-process.ts';
@@ -6,8 +7,6 @@ import { stopSignal, systemClock, systemIds, VERSION } from '../system.ts';
 import { startConductor } from './conductor.ts';
 import { readConfig } from './config.ts';
 import { watchInstallation } from './gauges/collect.ts';
-
-const log = (line: string): void => console.error(line);
 
 try {
   const config = readConfig(process.env);

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import { addColumns, addKeys, ID, OPTIONS, TEXT, WORD } from './columns.ts';
+import { addColumns, addKeys, dropKey, ID, OPTIONS, TEXT, WORD } from './columns.ts';
 
 const STATEMENTS = [
   // `volume_type_id` is empty for what is limited over all types. No foreign key: an empty one names none.
@@ -25,9 +25,14 @@ const STATEMENTS = [
   ) ${OPTIONS}`,
 ];
 
-/** What a project uses is counted in these alone. */
+/** What a project uses is counted, and pages of lists are found, in these alone. */
 const KEYS = {
-  volumes: { by_usage: '(project_id, volume_type_id, size_gib)' },
+  volumes: {
+    by_usage: '(project_id, volume_type_id, size_gib)',
+    by_name: '(name, created_at, id)',
+    by_status: '(status, created_at, id)',
+    by_type_age: '(volume_type_id, created_at, id)',
+  },
   snapshots: { by_usage: '(project_id, volume_id, size_gib)' },
 } as const;
 
@@ -35,4 +40,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
   await addColumns(db, 'services', { frozen: 'TINYINT(1) NOT NULL DEFAULT 0' });
   for (const [table, keys] of Object.entries(KEYS)) await addKeys(db, table, keys);
+  // The foreign key has the longer one now.
+  await dropKey(db, 'volumes', 'by_type');
 }

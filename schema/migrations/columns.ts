@@ -27,11 +27,19 @@ export async function addKeys(
   table: string,
   keys: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const { rows } = await sql<{ name: string }>`SELECT DISTINCT index_name AS name
-    FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ${table}`.execute(db);
-  const present = new Set(rows.map(({ name }) => name));
+  const present = await keysOf(db, table);
   const missing = Object.entries(keys).filter(([name]) => !present.has(name));
   if (missing.length === 0) return;
   const clauses = missing.map(([name, columns]) => `ADD KEY ${name} ${columns}`);
   await sql.raw(`ALTER TABLE ${table} ${clauses.join(', ')}`).execute(db);
+}
+
+export async function dropKey(db: Kysely<unknown>, table: string, name: string): Promise<void> {
+  if ((await keysOf(db, table)).has(name)) await sql.raw(`ALTER TABLE ${table} DROP KEY ${name}`).execute(db);
+}
+
+async function keysOf(db: Kysely<unknown>, table: string): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ name: string }>`SELECT DISTINCT index_name AS name
+    FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ${table}`.execute(db);
+  return new Set(rows.map(({ name }) => name));
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { anyQuery, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { projectLimits } from '../quotas/limits.ts';
-import { usageOf } from '../quotas/usage.ts';
+import { totalsOf } from '../quotas/usage.ts';
 
 /** From here on an administrator may ask for another project's. */
 const OF_ANY_PROJECT_SINCE = 39;
@@ -36,7 +36,7 @@ export const limitRoutes: readonly Route[] = [
       const asked = query['project_id'] ?? query['tenant_id'];
       const mayAsk = caller.isAdmin && microversion >= OF_ANY_PROJECT_SINCE;
       const project = (mayAsk ? asked : undefined) ?? caller.projectId;
-      const [limits, usage] = await Promise.all([projectLimits(app, project), usageOf(app, project)]);
+      const [limits, usage] = await Promise.all([projectLimits(app, project), totalsOf(app, project)]);
       const values = {
         maxTotalVolumes: limits.of('volumes'),
         maxTotalVolumeGigabytes: limits.of('gigabytes'),

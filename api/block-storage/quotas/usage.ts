@@ -73,6 +73,24 @@ export class Usage {
   }
 }
 
+/** What it uses of all types together: sums over indexes, however many there are. */
+export async function totalsOf({ db }: App, project: string): Promise<Usage> {
+  const usage = new Usage();
+  const tables = ['volumes', 'snapshots', 'backups'] as const;
+  const sums = await Promise.all(
+    tables.map((table) =>
+      sql<Sum>`SELECT COUNT(*) AS n, COALESCE(SUM(size_gib), 0) AS gib FROM ${sql.table(table)}
+        WHERE project_id = ${project}`.execute(db),
+    ),
+  );
+  for (const [index, table] of tables.entries()) {
+    const { n = 0, gib = '0' } = sums[index]?.rows[0] ?? {};
+    usage.add(table, '', 'inUse', n);
+    usage.add(table === 'backups' ? 'backup_gigabytes' : 'gigabytes', '', 'inUse', Number(gib));
+  }
+  return usage;
+}
+
 /** All that a project uses, over all types and of each. */
 export async function usageOf({ db }: App, project: string): Promise<Usage> {
   const usage = new Usage();

@@ -4,6 +4,7 @@ import { anyQuery, noParams, trimmed255 } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { failover, freeze, thaw } from './freeze.ts';
 import { listServices, setService } from './handlers.ts';
+import { changeLogLevels, getLogLevels } from './log-levels.ts';
 
 const host = z.string().regex(/^[a-zA-Z0-9\-._#@:/+[\]]{1,255}$/, { error: 'does not name a host' });
 const binary = z.string().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
@@ -19,6 +20,15 @@ const bodyWithReason = body.extend({
 
 const freezable = z.strictObject({ host: host.optional(), cluster: z.string().nullish() });
 const failoverBody = freezable.extend({ backend_id: z.string().nullish() });
+
+const logged = z.strictObject({
+  binary: z.enum(['cinder-scheduler', 'cinder-volume', 'cinder-backup', 'cinder-api', '', '*']).optional(),
+  server: z.string().nullish(),
+  prefix: z.string().nullish(),
+});
+const levels = z.array(
+  z.strictObject({ host: z.string(), binary: z.string(), levels: z.record(z.string(), z.string()) }),
+);
 
 const service = z.strictObject({
   binary: z.string(),
@@ -115,5 +125,23 @@ export const serviceRoutes: readonly Route[] = [
     body: failoverBody,
     replies: { 202: null },
     handle: (context, input) => failover(context, input.body),
+  }),
+  route({
+    ...put,
+    path: '/os-services/get-log',
+    summary: 'Show what services log',
+    since: 32,
+    body: logged,
+    replies: { 200: z.strictObject({ log_levels: levels }) },
+    handle: (context, input) => getLogLevels(context, input.body),
+  }),
+  route({
+    ...put,
+    path: '/os-services/set-log',
+    summary: 'Change what services log',
+    since: 32,
+    body: logged.extend({ level: z.string().nullish() }),
+    replies: { 202: null },
+    handle: (context, input) => changeLogLevels(context, input.body),
   }),
 ];

@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { isTrue } from '#api/http/fields.ts';
-import { after, type Condition, joined, NOTHING, ordered } from '#api/http/keyset.ts';
+import { after, type Condition, joined, NOTHING, onPage, ordered } from '#api/http/keyset.ts';
 import {
   contains,
   equals,
@@ -84,10 +84,11 @@ export async function readSnapshots(context: RequestContext, query: Query, colle
   }
   const { where, values } = joined(conditions);
   const { rows } = await db.executeQuery<SnapshotRow>(
-    CompiledQuery.raw(
-      `SELECT s.* FROM snapshots s ${where} ORDER BY ${ordered('s', sort)} LIMIT ? OFFSET ?`,
-      [...values, page.limit, page.offset],
-    ),
+    CompiledQuery.raw(`SELECT s.* FROM snapshots s ${onPage('snapshots', 's', where, ordered('s', sort))}`, [
+      ...values,
+      page.limit,
+      page.offset,
+    ]),
   );
   const links = nextLinks(context, collection, page, rows.at(-1)?.id, count || rows.length);
   return {

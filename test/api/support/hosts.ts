@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAgent } from '#agent/agent.ts';
-import { answerQuestions } from '#agent/answers.ts';
+import { answerQuestions } from '#queues/answers.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { startConductor } from '#queues/conductor/conductor.ts';
 import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';

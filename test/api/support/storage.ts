@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAgent } from '#agent/agent.ts';
-import { answerQuestions } from '#agent/answers.ts';
+import { answerQuestions } from '#queues/answers.ts';
 import { type RunOptions, systemRunner } from '#agent/run.ts';
 import { startConductor } from '#queues/conductor/conductor.ts';
 import { agentQueue } from '#queues/names.ts';

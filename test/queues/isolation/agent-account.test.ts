@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type Agent, startAgent } from '#agent/agent.ts';
-import { answerQuestions } from '#agent/answers.ts';
+import { answerQuestions } from '#queues/answers.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { createDispatcher, type Dispatcher } from '#queues/conductor/dispatcher.ts';
 import { Liveness } from '#queues/conductor/liveness.ts';

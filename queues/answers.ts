@@ -1,8 +1,6 @@
-import { questionChannel } from '#queues/names.ts';
-import { packed } from '#queues/packed.ts';
-import { openRedis } from '#queues/redis.ts';
 import type { HostName } from '#schema/ids.ts';
 import {
+  type Answerer,
   QUESTIONS,
   type QuestionInput,
   type QuestionName,
@@ -10,14 +8,20 @@ import {
   type QuestionsOf,
   questionEnvelope,
 } from '#schema/questions.ts';
-import type { AgentKind } from '#schema/tasks.ts';
+import { logLevels, setLogLevels } from '#telemetry/log-levels.ts';
+import { questionChannel } from './names.ts';
+import { packed } from './packed.ts';
+import { openRedis } from './redis.ts';
+
+/** What every process answers by itself. */
+type Common = `${Answerer}.log-levels`;
 
 /** One answer per question to this kind of agent; an error's message reaches the user. */
-export type Answers<K extends AgentKind> = {
-  readonly [N in QuestionsOf<K>]: (input: QuestionInput<N>) => Promise<QuestionOutput<N>>;
+export type Answers<K extends Answerer> = {
+  readonly [N in Exclude<QuestionsOf<K>, Common>]: (input: QuestionInput<N>) => Promise<QuestionOutput<N>>;
 };
 
-interface Options<K extends AgentKind> {
+interface Options<K extends Answerer> {
   readonly kind: K;
   readonly host: HostName;
   readonly redisUrl: string;
@@ -27,7 +31,7 @@ interface Options<K extends AgentKind> {
 }
 
 /** Answers the api's questions until the returned function is called; none is remembered while the agent is away. */
-export async function answerQuestions<K extends AgentKind>(options: Options<K>): Promise<() => void> {
+export async function answerQuestions<K extends Answerer>(options: Options<K>): Promise<() => void> {
   const { kind, host, prefix, log } = options;
   const replies = openRedis(options.redisUrl);
   const questions = openRedis(options.redisUrl);
@@ -38,7 +42,7 @@ export async function answerQuestions<K extends AgentKind>(options: Options<K>):
 
   async function answer(text: string): Promise<void> {
     const { id, name, input, replyTo } = questionEnvelope.parse(JSON.parse(text));
-    const told = await carryOut(options.answers, name, input)
+    const told = await carryOut({ ...options.answers, [`${kind}.log-levels`]: setAndTell }, name, input)
       .then(packed)
       .then(
         (answer) => ({ id, ...answer }),
@@ -52,6 +56,11 @@ export async function answerQuestions<K extends AgentKind>(options: Options<K>):
     questions.disconnect();
     replies.disconnect();
   };
+}
+
+async function setAndTell({ prefix, level }: QuestionInput<Common>): Promise<QuestionOutput<Common>> {
+  if (level !== null) setLogLevels(prefix, level);
+  return logLevels(prefix);
 }
 
 async function carryOut(answers: object, name: string, input: unknown): Promise<unknown> {
