@@ -173,6 +173,12 @@ describe('the older actions on volumes', () => {
       `Detach volume from instance ${hosts.server} using the Compute API`,
     );
     assert.equal((await act(volume, 'os-terminate_connection', { connector: null })).status, 409);
+    await refused(
+      volume,
+      'os-initialize_connection',
+      { connector: { initiator: 'iqn.2010-10.org.blockyard:host:comp1', host: 'comp1' } },
+      /is attached to a server/,
+    );
   });
 
   it('a connection: reserved, let in, noted, let go, shut out', async () => {

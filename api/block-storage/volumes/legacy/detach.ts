@@ -34,8 +34,8 @@ export async function detachVolume(
     .where('id', '=', volume.id)
     .where('status', 'in', ['detaching', 'in-use'])
     .where('operation_id', 'is', null)
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('attachments').select('id').where('volume_id', '=', volume.id))),
+    .where((eb) =>
+      eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', volume.id))),
     )
     .execute();
   return { status: 202 };

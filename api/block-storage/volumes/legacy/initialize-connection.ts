@@ -73,7 +73,7 @@ async function begin(
   const { app, caller } = context;
   const locked = await trx
     .selectFrom('volumes')
-    .select(['status', 'readonly'])
+    .select(['status', 'readonly', 'multiattach'])
     .where('id', '=', volume.id)
     .forUpdate()
     .executeTakeFirst();
@@ -84,15 +84,21 @@ async function begin(
   }
   const all = await trx
     .selectFrom('attachments')
-    .select(['id', 'status', 'initiator', 'host', 'mountpoint'])
+    .select(['id', 'status', 'managed', 'initiator', 'host', 'mountpoint'])
     .where('volume_id', '=', volume.id)
-    .where('managed', '=', 0)
     .orderBy('created_at')
     .execute();
-  const there = all.find((row) => row.initiator === connector.initiator && row.status !== 'detaching');
+  // Whoever gave the name of a guest's own host would get an account beside the guest's.
+  if (all.some(({ managed }) => managed === 1) && locked.multiattach === 0) {
+    throw invalidVolume(
+      `Volume ${volume.id} is attached to a server, and multiple attachments are not enabled.`,
+    );
+  }
+  const clients = all.filter(({ managed }) => managed === 0);
+  const there = clients.find((row) => row.initiator === connector.initiator && row.status !== 'detaching');
   if (there !== undefined) return { attachment: there.id, ...(await underWay(trx, volume, there.id)) };
   // What `os-attach` has written down is whom this is for.
-  const noted = all.find((row) => row.status === 'attached' && row.initiator === null);
+  const noted = clients.find((row) => row.status === 'attached' && row.initiator === null);
   const attachment =
     noted === undefined
       ? await reserved(context, trx, volume, connector, locked.readonly)

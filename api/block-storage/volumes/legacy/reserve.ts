@@ -43,10 +43,11 @@ export async function unreserve({ app }: RequestContext, id: VolumeId): Promise<
     .where('id', '=', id)
     .where('status', '=', 'attaching')
     .where('operation_id', 'is', null)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('attachments')
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('attachments')
             .select('id')
             .where('volume_id', '=', id)
             .where('status', '<>', 'attached'),
@@ -89,8 +90,8 @@ export async function rollDetaching(context: RequestContext, id: string): Promis
 }
 
 function isAttached(id: VolumeId) {
-  return ({ exists, selectFrom }: ExpressionBuilder<Tables, 'volumes'>) =>
-    exists(
-      selectFrom('attachments').select('id').where('volume_id', '=', id).where('status', '=', 'attached'),
+  return (eb: ExpressionBuilder<Tables, 'volumes'>) =>
+    eb.exists(
+      eb.selectFrom('attachments').select('id').where('volume_id', '=', id).where('status', '=', 'attached'),
     );
 }
