@@ -4,21 +4,16 @@ import type { Runner } from '#agent/run.ts';
 import { streamed } from '#agent/stream.ts';
 import { TaskError } from '#schema/tasks.ts';
 
-/** One backup of a disk in a repository. */
-export interface Saved {
-  /** restic's id of it. */
-  readonly id: string;
-  readonly sizeBytes: number;
-}
-
 /** One door to restic: place and password are in its environment, never among its arguments. */
 export interface Restic {
   /** The repository's own id, the same from whichever host; null when there is no repository. */
   identity(repository: string): Promise<string | null>;
   /** Makes the repository unless it is there. */
   init(repository: string): Promise<void>;
-  /** The backups that carry this tag; null when there is no repository. */
-  find(repository: string, tag: string): Promise<Saved[] | null>;
+  /** The backups that carry this tag, by restic's ids; null when there is no repository. */
+  find(repository: string, tag: string): Promise<string[] | null>;
+  /** Bytes of a backup. */
+  sizeOf(repository: string, id: string): Promise<number>;
   /** Saves all that the open file has. @returns how many new pieces that made. */
   save(
     repository: string,
@@ -113,11 +108,6 @@ export function createRestic(
       throw error;
     }
   };
-  const sizeOf = async (repository: string, id: string): Promise<number> => {
-    const lines = (await run(repository, ['ls', '--json', id])).split('\n').filter((line) => line !== '');
-    const found = lines.map((line) => node.safeParse(JSON.parse(line))).find(({ success }) => success);
-    return found?.data?.size ?? 0;
-  };
 
   return {
     identity: (repository) =>
@@ -135,10 +125,13 @@ export function createRestic(
         const found = snapshots.parse(
           JSON.parse(await run(repository, ['snapshots', '--json', '--tag', tag])),
         );
-        const saved: Saved[] = [];
-        for (const { id } of found ?? []) saved.push({ id, sizeBytes: await sizeOf(repository, id) });
-        return saved;
+        return (found ?? []).map(({ id }) => id);
       }),
+    async sizeOf(repository, id) {
+      const lines = (await run(repository, ['ls', '--json', id])).split('\n').filter((line) => line !== '');
+      const found = lines.map((line) => node.safeParse(JSON.parse(line))).find(({ success }) => success);
+      return found?.data?.size ?? 0;
+    },
     async save(repository, tag, { fd }, signal) {
       const args = ['backup', '--json', '--quiet', '--stdin', '--stdin-filename', FILE, '--host', HOST];
       let text = '';

@@ -6,7 +6,7 @@ import { isUuid } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { copyDeadlineMs } from '../backends/deadline.ts';
 import type { BackupConfig } from './config.ts';
-import { createRestic, Locked, type Restic, type Saved } from './restic.ts';
+import { createRestic, Locked, type Restic } from './restic.ts';
 import { SharedLock } from './shared-lock.ts';
 
 /** Where a backup's data are, as tasks say it. */
@@ -23,6 +23,11 @@ export interface Found {
   dataBytes(): Promise<number>;
   /** Its data from the beginning. @throws TaskError `invalid` when they are damaged, or not as many as they should be */
   read(signal: AbortSignal, consume: (data: AsyncIterable<Buffer>) => Promise<void>): Promise<void>;
+}
+
+interface Saved {
+  readonly id: string;
+  readonly sizeBytes: number;
 }
 
 /** All of this host's backups: one repository per volume, so that none is large, and none is locked for another's sake. */
@@ -76,9 +81,12 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
     known ??= await identify(restic, config.place, stateDir);
     return known;
   };
-  /** Of several, none has ever been asked for: a backup that was cut short is made anew. */
-  const wholeOf = (saved: readonly Saved[], sizeBytes: number): Saved | undefined =>
-    saved.find((each) => each.sizeBytes === sizeBytes);
+  const withSizes = async (repository: string, tag: string): Promise<Saved[]> => {
+    const ids = (await restic.find(repository, tag)) ?? [];
+    return Promise.all(
+      ids.map(async (each) => ({ id: each, sizeBytes: await restic.sizeOf(repository, each) })),
+    );
+  };
   const unlocked = async <T>(repository: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
     for (let tries = 0; ; tries += 1) {
       try {
@@ -98,16 +106,18 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       const repository = await repositoryOf(data);
       const lock = lockOf(repository);
       const tag = tagOf(data);
-      const saved = await lock.alone(async () => {
-        const found = await restic.find(repository, tag);
-        if (found === null) await restic.init(repository);
-        return found ?? [];
+      const found = await lock.alone(async () => {
+        const ids = await restic.find(repository, tag);
+        if (ids === null) await restic.init(repository);
+        return ids ?? [];
       });
-      const whole = wholeOf(saved, sizeBytes);
+      // One that was cut short is made anew.
+      const saved = found.length === 0 ? [] : await lock.shared(() => withSizes(repository, tag));
+      const whole = saved.find((each) => each.sizeBytes === sizeBytes);
       if (whole !== undefined) return (await restic.pieces(repository, whole.id)).count;
       const discard = (ids: readonly string[]): Promise<void> =>
         lock.alone(() => unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS)));
-      if (saved.length > 0) await discard(saved.map((each) => each.id));
+      if (found.length > 0) await discard(found);
       await using file = await open(path, 'r');
       const made = await lock.shared(() =>
         unlocked(repository, signal, () =>
@@ -120,12 +130,12 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
         ),
       );
       if (made.sizeBytes === sizeBytes) return made.objects;
-      await discard(((await restic.find(repository, tag)) ?? []).map((each) => each.id));
+      await discard((await restic.find(repository, tag)) ?? []);
       throw new Error(`the disk gave ${made.sizeBytes} bytes, not ${sizeBytes}`);
     },
     async find(data) {
       const repository = await repositoryOf(data);
-      const saved = (await lockOf(repository).shared(() => restic.find(repository, tagOf(data)))) ?? [];
+      const saved = await lockOf(repository).shared(() => withSizes(repository, tagOf(data)));
       const [found] = saved.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
       if (found === undefined) throw new TaskError('not-found', 'the backup’s data are not in the store');
       return {
@@ -140,9 +150,8 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
     async absent(data, signal) {
       const repository = await repositoryOf(data);
       await lockOf(repository).alone(async () => {
-        const saved = await restic.find(repository, tagOf(data));
-        if (saved === null || saved.length === 0) return;
-        const ids = saved.map((each) => each.id);
+        const ids = await restic.find(repository, tagOf(data));
+        if (ids === null || ids.length === 0) return;
         await unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS));
       });
     },

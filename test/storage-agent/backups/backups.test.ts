@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemRunner } from '#agent/run.ts';
+import { contentOfBackup } from '#storage-agent/backups/content.ts';
+import { createRestic } from '#storage-agent/backups/restic.ts';
+import { type BackupStore, openBackupStore } from '#storage-agent/backups/store.ts';
+
+const MIB = 1024 ** 2;
+const SIZE = 40 * MIB;
+const PASSWORD = 'a password that is long enough';
+const { signal } = new AbortController();
+
+/** What restic really does: nothing here stands in for it. */
+describe('a store of backups', function () {
+  this.timeout(300_000);
+  let folder: string;
+  let store: BackupStore;
+  let id: string;
+  let disk: string;
+  const repository = randomUUID();
+  const dataOf = (dataId: string) => ({ store: id, repository, dataId });
+  const openStore = (host: string, at = 'store', password = PASSWORD): BackupStore =>
+    openBackupStore({
+      config: { place: join(folder, at), password },
+      runner: systemRunner,
+      stateDir: join(folder, host),
+    });
+  const restic = () => createRestic(systemRunner, (name) => join(folder, 'store', name), PASSWORD);
+  const NAME = `volume-${repository}`;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'by-backups-'));
+    for (const name of ['store', 'host-a', 'host-b']) await mkdir(join(folder, name));
+    store = openStore('host-a');
+    id = await store.id();
+    disk = await newDisk();
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  const newDisk = async (): Promise<string> => {
+    const path = join(folder, `disk-${randomUUID()}`);
+    await writeFile(path, '');
+    await truncate(path, SIZE);
+    return path;
+  };
+  const write = async (path: string, data: Buffer, at: number): Promise<void> => {
+    await using file = await open(path, 'r+');
+    await file.write(data, 0, data.length, at);
+  };
+  const copyOf = async (path: string): Promise<string> => {
+    const copy = join(folder, `copy-${randomUUID()}`);
+    await cp(path, copy);
+    return copy;
+  };
+  const assertSame = async (one: string, other: string): Promise<void> =>
+    assert.ok((await readFile(one)).equals(await readFile(other)), 'byte for byte the same');
+  const stored = async (): Promise<number> => {
+    const { stdout } = await systemRunner.run('du', ['-s', '-b', join(folder, 'store', NAME, 'data')]);
+    return Number(stdout.split('\t')[0]);
+  };
+  const backUp = (dataId: string) => store.ensure(dataOf(dataId), { path: disk, sizeBytes: SIZE }, signal);
+  const restore = async (dataId: string, zeroed: boolean): Promise<string> => {
+    const path = await newDisk();
+    if (!zeroed) await write(path, randomBytes(SIZE), 0);
+    const content = contentOfBackup(store, dataOf(dataId), signal);
+    await content.open(SIZE, (opened) => opened.writeTo(path, zeroed));
+    return path;
+  };
+  const [full, increment, third] = [randomUUID(), randomUUID(), randomUUID()];
+  let first: string;
+  let second: string;
+
+  it('keeps what changed, once, and leaves what is there', async () => {
+    await write(disk, randomBytes(3 * MIB), 5 * MIB);
+    await write(disk, randomBytes(MIB), SIZE - MIB);
+    first = await copyOf(disk);
+    assert.ok((await backUp(full)) > 1);
+    const before = await stored();
+    assert.ok(before > 4 * MIB && before < 7 * MIB, `${before} bytes for 4 MiB of data`);
+    await backUp(full);
+    assert.equal(await stored(), before);
+    await write(disk, randomBytes(MIB), 20 * MIB);
+    second = await copyOf(disk);
+    await backUp(increment);
+    const added = (await stored()) - before;
+    // Pieces are of a MiB and more: what surrounds the change goes with it.
+    assert.ok(added > MIB && added < 12 * MIB, `${added} bytes for 1 MiB of change`);
+  });
+
+  it('gives each back byte for byte: sparsely where there are zeroes, over other data where there are not', async () => {
+    const sparse = await restore(full, true);
+    await assertSame(sparse, first);
+    assert.ok((await stat(sparse)).blocks * 512 < 5 * MIB);
+    await assertSame(await restore(increment, false), second);
+    await assert.rejects(
+      contentOfBackup(store, dataOf(full), signal).open(SIZE - 1, async () => undefined),
+      /larger than the volume/,
+    );
+  });
+
+  it('is found from another host that has it, and from no host that has another', async () => {
+    const other = openStore('host-b');
+    assert.equal(await other.id(), id);
+    assert.equal((await other.find(dataOf(full))).sizeBytes, SIZE);
+    await assert.rejects(other.find({ ...dataOf(full), store: 'other' }), /in another store/);
+    await assert.rejects(other.find(dataOf(randomUUID())), /not in the store/);
+    await assert.rejects(openStore('host-b', 'store', 'another password than that').id(), /another password/);
+  });
+
+  it('is not taken for another: a folder over which nothing is mounted', async () => {
+    await mkdir(join(folder, 'unmounted'));
+    await assert.rejects(openStore('host-b', 'unmounted').id(), /is it mounted/);
+    assert.deepEqual(await readdir(join(folder, 'unmounted')), []);
+    await assert.rejects(openStore('host-b', 'missing').id(), /not a folder/);
+  });
+
+  it('makes anew what was cut short', async () => {
+    const part = join(folder, 'part');
+    await writeFile(part, '');
+    await truncate(part, 5 * MIB);
+    await using file = await open(part);
+    await restic().save(NAME, `backup-${third}`, { fd: file.fd }, signal);
+    await backUp(third);
+    const ids = await restic().find(NAME, `backup-${third}`);
+    assert.equal(ids?.length, 1);
+    assert.equal(await restic().sizeOf(NAME, ids?.[0] ?? ''), SIZE);
+  });
+
+  it('waits for no lock that somebody dead has left', async () => {
+    const locks = join(folder, 'store', NAME, 'locks');
+    const zero = await open('/dev/zero');
+    const dying = new AbortController();
+    const held = restic()
+      .save(NAME, 'nobody', { fd: zero.fd }, dying.signal)
+      .catch(() => undefined);
+    while ((await readdir(locks)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    dying.abort();
+    await held;
+    await zero.close();
+    assert.equal((await readdir(locks)).length, 1);
+    await store.absent(dataOf(third), signal);
+    assert.deepEqual(await readdir(locks), []);
+  });
+
+  it('gives room back for what goes, and keeps the rest whole', async () => {
+    for (let round = 0; round < 2; round += 1) await store.absent(dataOf(full), signal);
+    await assert.rejects(store.find(dataOf(full)), /not in the store/);
+    await assertSame(await restore(increment, true), second);
+  });
+
+  it('says so when it was tampered with, and still lets go of what is damaged', async () => {
+    const data = join(folder, 'store', NAME, 'data');
+    const packs = await readdir(data, { recursive: true, withFileTypes: true });
+    for (const pack of packs.filter((each) => each.isFile())) {
+      const path = join(pack.parentPath, pack.name);
+      const bytes = await readFile(path);
+      for (let at = 100; at < bytes.length; at += 200_000) bytes[at] = (bytes[at] ?? 0) ^ 0xff;
+      await rm(path);
+      await writeFile(path, bytes);
+    }
+    await assert.rejects(restore(increment, true), /damaged/);
+    await store.absent(dataOf(increment), signal);
+    // 256 folders, and nothing in them.
+    assert.ok((await stored()) < 2 * MIB);
+  });
+});
