@@ -6,7 +6,7 @@ import type { Runner } from '#agent/run.ts';
 import { reach } from '#queues/stopping-points.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { nameOf, volumeName } from '../../names.ts';
-import { type Backend, type Content, GIB, type InUse } from '../backend.ts';
+import { type Backend, type Content, GIB } from '../backend.ts';
 import { errnoOf, withReason } from '../errno.ts';
 import { adoptFile, releaseFile } from './adopt.ts';
 import { copyFile } from './copy.ts';
@@ -61,10 +61,10 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       await syncFolder(folder);
     });
   /** A copy that gets its name when it is whole; what an earlier run has left is overwritten. */
-  const copyTo = async (from: string, name: string, through: string, quiet: () => Promise<void>) => {
+  const copyTo = async (from: string, name: string, through: string, inUse: () => Promise<boolean>) => {
     await remove(through);
     await reach('copy.begun');
-    await told(`copy ${at(from)} ${at(through)}`, () => copyFile(runner, at(from), at(through), quiet));
+    await told(`copy ${at(from)} ${at(through)}`, () => copyFile(runner, at(from), at(through), inUse));
     await reach('copy.whole');
     await rename(at(through), at(name));
     await syncFolder(folder);
@@ -73,9 +73,9 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
     const [name, filling] = [volumeName(volumeId), nameOf('filling', volumeId)];
     switch (content.kind) {
       case 'volume':
-        return copyTo(volumeName(content.volumeId), name, filling, quietly(content.volumeId, content.inUse));
+        return copyTo(volumeName(content.volumeId), name, filling, () => content.inUse(content.volumeId));
       case 'snapshot':
-        return copyTo(nameOf('snapshot', content.snapshotId), name, filling, async () => {});
+        return copyTo(nameOf('snapshot', content.snapshotId), name, filling, async () => false);
       case 'image':
         await content.image.open(sizeBytes, async (opened) => {
           await remove(filling);
@@ -113,7 +113,7 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
     async snapshot(volumeId, snapshotId, inUse) {
       const name = nameOf('snapshot', snapshotId);
       if (await exists(at(name))) return;
-      await copyTo(volumeName(volumeId), name, nameOf('filling', snapshotId), quietly(volumeId, inUse));
+      await copyTo(volumeName(volumeId), name, nameOf('filling', snapshotId), () => inUse(volumeId));
     },
     snapshotAbsent: async (snapshotId) =>
       remove(nameOf('snapshot', snapshotId), nameOf('filling', snapshotId)),
@@ -123,7 +123,7 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       const copy = nameOf('copying', volumeId);
       await remove(copy);
       try {
-        await copyFile(runner, pathOf(volumeId), at(copy), quietly(volumeId, inUse));
+        await copyFile(runner, pathOf(volumeId), at(copy), () => inUse(volumeId));
         return await show(at(copy), work);
       } finally {
         await remove(copy);
@@ -155,15 +155,4 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
 /** No program is started for these, and the timeline tells of them all the same. */
 function told<T>(command: string, work: () => Promise<T>): Promise<T> {
   return recorded({ program: 'file', command: () => `file: ${command}` }, work);
-}
-
-/** A copy made while somebody writes is worth nothing. */
-function quietly(volumeId: string, inUse: InUse): () => Promise<void> {
-  return async () => {
-    if (await inUse(volumeId))
-      throw new TaskError(
-        'refused',
-        'the volume is in use: on files it can be copied only while nobody may write to it (XFS and Btrfs have no such limit)',
-      );
-  };
 }

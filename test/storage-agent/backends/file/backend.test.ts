@@ -120,8 +120,9 @@ describe('file backend', () => {
       assert.deepEqual((await names()).toSorted(), [`volume-${clone}`, `volume-${copy}`].toSorted());
     });
 
-    it('are refused while somebody may write, where the file system shares no blocks', async function () {
-      const volume = randomUUID();
+    it('of what is in use are what was there at one moment, or refused', async function () {
+      this.timeout(60_000);
+      const [volume, snapshot] = [randomUUID(), randomUUID()];
       await backend.ensure(volume, MIB);
       const shares = await copyFile(
         backend.devicePath(volume),
@@ -132,25 +133,29 @@ describe('file backend', () => {
         () => false,
       );
       if (shares) this.skip();
-      const refused = { code: 'refused', message: /in use/ };
-      await assert.rejects(backend.snapshot(volume, randomUUID(), busy), refused);
-      await assert.rejects(
-        backend.ensure(randomUUID(), MIB, { kind: 'volume', volumeId: volume, inUse: busy }),
-        refused,
-      );
-      // Somebody logs in while it is copied.
-      let asked = 0;
-      const soon = async (): Promise<boolean> => {
-        asked += 1;
-        return asked > 1;
-      };
+      await put(volume, 'before');
+      await backend.snapshot(volume, snapshot, busy);
+      const shown = await readFile(join(folder, 'volumes', `snapshot-${snapshot}`));
+      assert.equal(shown.toString('latin1', 0, 6), 'before');
+      // Somebody writes whenever it is copied, for the first so many times.
+      const written = async (times: number): Promise<Backend> =>
+        createFileBackend(join(folder, 'volumes'), {
+          async run(program, args, options) {
+            const result = await systemRunner.run(program, args, options);
+            if (times-- > 0) await put(volume, `${times}`.padStart(6, '0'));
+            return result;
+          },
+        });
+      const copy = (of: Backend, inUse: typeof busy, to: string) =>
+        of.ensure(to, MIB, { kind: 'volume', volumeId: volume, inUse });
       const late = randomUUID();
-      await assert.rejects(
-        backend.ensure(late, MIB, { kind: 'volume', volumeId: volume, inUse: soon }),
-        refused,
-      );
+      const refused = { code: 'refused', message: /in use/ };
+      await assert.rejects(copy(await written(100), busy, late), refused);
+      // Who was not there at first came while it was copied.
+      await assert.rejects(copy(await written(100), idle, late), refused);
       assert.equal(await backend.activate(late), false);
-      await backend.absent(late);
+      await copy(await written(2), busy, late);
+      assert.equal(await start(late), '000000');
     });
 
     it('need their source', async () => {
