@@ -107,7 +107,10 @@ async function reserve(
     );
     if (same !== undefined) return;
   }
+  // Cinder's words; what is being written anew can be reserved once it is whole.
+  const legal =
+    volume.multiattach === 1 ? ['available', 'in-use', 'downloading'] : ['available', 'downloading'];
   throw invalidVolume(
-    `Volume ${volume.id} status must be available to reserve, but the current status is ${status}.`,
+    `Volume ${volume.id} status must be ${legal.join(' or ')} to reserve, but the current status is ${status}.`,
   );
 }

@@ -23,9 +23,6 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
   // Cinder looks for that, too.
   if (wanted.volume_id === null) throw notFound('Volume', 'None');
   const volume = await findVolume(context, wanted.volume_id);
-  if (volume.pool === null) {
-    throw invalidVolume('The snapshot cannot be created because volume has not been scheduled to any host.');
-  }
   if (volume.status === 'maintenance') {
     throw invalidVolume('The snapshot cannot be created when the volume is in maintenance mode.');
   }

@@ -67,7 +67,10 @@ describe('attachments of clients that connect by themselves', () => {
     const first = await create({ volume_uuid: volume });
     const second = await create({ volume_uuid: volume });
     assert.equal(second.status, 400);
-    assert.match(second.body.badRequest.message, /status must be available to reserve/);
+    assert.match(
+      second.body.badRequest.message,
+      /status must be available or downloading to reserve, but the current status is reserved\.$/,
+    );
     assert.equal((await api.call('DELETE', `/attachments/${first.body.attachment.id}`)).status, 200);
     await volumeBecomes(api, volume, 'available');
   });
