@@ -10,6 +10,7 @@ import { startStack } from '#stack/environment.ts';
 import { servicesUp } from '#stack/readiness.ts';
 import type { Bench } from './bench.ts';
 import { Client } from './client.ts';
+import { heartbeatSuite } from './scale/heartbeats.ts';
 import { scaleSuite } from './scale/suite.ts';
 import { attachSuite } from './suites/attach.ts';
 import { createDeleteSuite } from './suites/create-delete.ts';
@@ -72,6 +73,11 @@ async function main(): Promise<void> {
     const size = { volumes: Number(options.volumes ?? 100_000), projects: Number(options.projects) };
     await using db = openDatabase(stack.env['DATABASE_URL'] ?? '');
     printTable(`${size.volumes} volumes in ${size.projects} projects`, await scaleSuite(bench, db, size));
+    client.close();
+    return;
+  }
+  if (options.only === 'heartbeats') {
+    printTable('Heartbeats of 1,000 storage back ends', await heartbeatSuite(bench));
     client.close();
     return;
   }

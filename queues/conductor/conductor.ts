@@ -23,6 +23,7 @@ import { newestReports, takeReport } from './reports.ts';
 import { createReseal } from './reseal.ts';
 import { restoreExports } from './restore.ts';
 import { ServerClaims } from './server-claims.ts';
+import { StorageReports } from './storage-reports.ts';
 import { endedByOthers, freeOrphans, purge, type SweeperDeps, sayAlive, unattended } from './sweeper.ts';
 
 export interface ConductorOptions {
@@ -148,8 +149,10 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
       await commands.publish(evictionsChannel(prefix, host), JSON.stringify(answer));
   };
   const claims = new ServerClaims(clock);
+  const storageReports = new StorageReports({ db, clock, exportsLost });
+  const storage = storageReports.take.bind(storageReports);
   const report = (text: string, agent: string): Promise<void> =>
-    takeReport({ db, clock, exportsLost, present, claims, log }, text, agent).catch((error: Error) =>
+    takeReport({ db, clock, storage, present, claims, log }, text, agent).catch((error: Error) =>
       log(`report of ${agent}: ${error.message}`),
     );
 
@@ -164,10 +167,9 @@ export async function startConductor(options: ConductorOptions): Promise<Conduct
   });
   const stopAnswering = await answerQuestions({ ...options, kind: 'conductor', answers: {} });
   await sweep();
-  for (const { text, agent } of await newestReports(commands, prefix)) {
-    liveness.heard(agent);
-    await report(text, agent);
-  }
+  const newest = await newestReports(commands, prefix);
+  for (const { agent } of newest) liveness.heard(agent);
+  await Promise.all(newest.map(({ text, agent }) => report(text, agent)));
 
   const worker = new Worker(
     OPERATIONS_QUEUE,

@@ -1,6 +1,6 @@
 import type { App } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
-import type { BackupDetails } from '#queues/conductor/reports.ts';
+import type { BackupDetails } from '#queues/conductor/storage-reports.ts';
 import type { HostName } from '#schema/ids.ts';
 import { isUp } from '../services/handlers.ts';
 

@@ -43,7 +43,7 @@ describe('what a host may say of itself', function () {
         db: yard.db,
         clock,
         claims,
-        exportsLost: () => assert.fail('no storage host reports'),
+        storage: () => assert.fail('no storage host reports'),
         present: async () => undefined,
         log: (line) => said.push(line),
       },
