@@ -227,10 +227,10 @@ export const BLOCK_STORAGE_POLICY: Policy = {
   'volume_extension:volume_type_encryption:create': ['admin', 'POST /types/{type_id}/encryption'],
   'volume_extension:volume_type_encryption:update': ['admin', 'PUT /types/{type_id}/encryption/{key}'],
   'volume_extension:volume_type_encryption:delete': ['admin', 'DELETE /types/{type_id}/encryption/{key}'],
-  'volume_extension:default_get': ['admin', 'GET /default-types/{project_id}'],
+  'volume_extension:default_get': ['admin', 'GET /default-types/{project}'],
   'volume_extension:default_get_all': ['admin', 'GET /default-types'],
-  'volume_extension:default_set_or_update': ['admin', 'PUT /default-types/{project_id}'],
-  'volume_extension:default_unset': ['admin', 'DELETE /default-types/{project_id}'],
+  'volume_extension:default_set_or_update': ['admin', 'PUT /default-types/{project}'],
+  'volume_extension:default_unset': ['admin', 'DELETE /default-types/{project}'],
 
   // QoS
   'volume_extension:qos_specs_manage:get': ['admin', 'GET /qos-specs/{id}'],

@@ -10,7 +10,7 @@ import { noType, readTypeByNameOrId } from './rows.ts';
 
 const SINCE = 62;
 
-const params = z.strictObject({ project_id: text255 });
+const params = z.strictObject({ project: text255 });
 const setBody = z.strictObject({
   default_type: z.strictObject({ volume_type: text255.min(1, { error: 'is too short' }) }),
 });
@@ -71,11 +71,11 @@ export const defaultTypeRoutes: readonly Route[] = [
   route({
     ...admin,
     method: 'GET',
-    path: '/default-types/{project_id}',
+    path: '/default-types/{project}',
     summary: "Show a project's default type",
     params,
     replies: { 200: showReply },
-    handle: async (context, { params: { project_id: project } }) => ({
+    handle: async (context, { params: { project } }) => ({
       status: 200,
       body: { default_type: await show(context, project as ProjectId) },
     }),
@@ -83,12 +83,12 @@ export const defaultTypeRoutes: readonly Route[] = [
   route({
     ...admin,
     method: 'PUT',
-    path: '/default-types/{project_id}',
+    path: '/default-types/{project}',
     summary: "Set a project's default type",
     params,
     body: setBody,
     replies: { 200: showReply },
-    handle: async (context, { params: { project_id: project }, body }) => ({
+    handle: async (context, { params: { project }, body }) => ({
       status: 200,
       body: { default_type: await set(context, project as ProjectId, body.default_type.volume_type) },
     }),
@@ -96,11 +96,11 @@ export const defaultTypeRoutes: readonly Route[] = [
   route({
     ...admin,
     method: 'DELETE',
-    path: '/default-types/{project_id}',
+    path: '/default-types/{project}',
     summary: "Unset a project's default type",
     params,
     replies: { 204: null },
-    handle: async ({ app }, { params: { project_id: project } }) => {
+    handle: async ({ app }, { params: { project } }) => {
       await app.db
         .deleteFrom('default_volume_types')
         .where('project_id', '=', project as ProjectId)

@@ -94,7 +94,7 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   }),
   'volume POST /types/{type_id}/encryption': () => ({ encryption }),
   'volume PUT /types/{type_id}/encryption/{key}': () => ({ encryption }),
-  'volume PUT /default-types/{project_id}': ({ type }) => ({ default_type: { volume_type: type } }),
+  'volume PUT /default-types/{project}': ({ type }) => ({ default_type: { volume_type: type } }),
   'volume POST /os-volume-transfer': ({ volume }) => ({ transfer: { volume_id: volume, name: 'n' } }),
   'volume POST /volume-transfers': ({ volume }) => ({ transfer: { volume_id: volume, no_snapshots: true } }),
   'volume POST /os-volume-transfer/{id}/accept': () => ({ accept: { auth_key: 'none' } }),

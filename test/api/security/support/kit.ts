@@ -51,7 +51,6 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
   group_snapshots: 'group_snapshot',
   group_types: 'group_type',
   group_type_id: 'group_type',
-  project_id: 'project',
   project: 'project',
   projects: 'project',
   member_id: 'member',
