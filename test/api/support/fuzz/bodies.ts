@@ -145,7 +145,8 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   'os-extend': fc.record({ 'os-extend': some({ new_size: number }, 'new_size') }),
   'os-reset_status': fc.record({
     'os-reset_status': some({
-      status: mostly(3, fc.constantFrom<unknown>('available', 'error', 'in-use'), json),
+      status: mostly(3, fc.constantFrom<unknown>('available', 'error', 'in-use', 'maintenance'), json),
+      attach_status: mostly(3, fc.constantFrom<unknown>('detached', 'attached', null), json),
     }),
   }),
   'os-force_delete': fc.constant({ 'os-force_delete': {} }),
@@ -153,6 +154,49 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     'os-force_detach': some({
       attachment_id: mostly(6, fc.constantFrom<unknown>('@attachment', null), name),
     }),
+  }),
+  'os-attach': fc.record({
+    'os-attach': some(
+      {
+        host_name: name,
+        instance_uuid: mostly(6, fc.constantFrom<unknown>('@server', '@own'), name),
+        mountpoint: name,
+        mode: mostly(6, fc.constantFrom<unknown>('ro', 'rw'), name),
+      },
+      'mountpoint',
+    ),
+  }),
+  'os-detach': fc.record({
+    'os-detach': some({
+      attachment_id: mostly(6, fc.constantFrom<unknown>('@attachment', null), name),
+    }),
+  }),
+  'os-reserve': fc.constant({ 'os-reserve': null }),
+  'os-unreserve': fc.constant({ 'os-unreserve': {} }),
+  'os-begin_detaching': fc.constant({ 'os-begin_detaching': null }),
+  'os-roll_detaching': fc.constant({ 'os-roll_detaching': null }),
+  'os-initialize_connection': fc.record({
+    'os-initialize_connection': fc.record({
+      connector: some({ host: name, initiator: fc.constantFrom<unknown>('x', 5, null) }),
+    }),
+  }),
+  'os-terminate_connection': fc.record({
+    'os-terminate_connection': fc.record({
+      connector: fc.oneof(some({ host: name, initiator: name }), fc.constantFrom<unknown>(null, 'x')),
+    }),
+  }),
+  'os-update_readonly_flag': fc.record({ 'os-update_readonly_flag': fc.record({ readonly: flag }) }),
+  'os-extend_volume_completion': fc.record({
+    'os-extend_volume_completion': some({ error: flag }),
+  }),
+  'os-update_snapshot_status': fc.record({
+    'os-update_snapshot_status': some(
+      {
+        status: mostly(3, fc.constantFrom<unknown>('creating', 'available', 'error'), name),
+        progress: mostly(3, fc.constantFrom<unknown>('80%', '101%', ''), name),
+      },
+      'status',
+    ),
   }),
   'os-unmanage': fc.record({ 'os-unmanage': fc.constantFrom({}, null) }),
   'POST /manageable_volumes': fc.record({ volume: managed }),
