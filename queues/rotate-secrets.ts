@@ -1,5 +1,5 @@
 import type { Kysely, UpdateResult } from 'kysely';
-import type { AttachmentId, EncryptionKeyId, VolumeId } from '#schema/ids.ts';
+import type { AttachmentId, EncryptionKeyId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -8,16 +8,16 @@ export interface Rotation {
   readonly rotated: number;
   /** How many the first key had sealed already. */
   readonly current: number;
-  /** Volumes with a secret that none of the keys opens. */
-  readonly unreadable: readonly VolumeId[];
+  /** Volumes and backups with a secret that none of the keys opens. */
+  readonly unreadable: readonly string[];
 }
 
 const AT_ONCE = 500;
 
-/** Where a sealed secret stands: which row, and the volume that it is sealed for. */
+/** Where a sealed secret stands: which row, and the volume or backup that it is sealed for. */
 interface Place {
   readonly id: string;
-  readonly volumeId: VolumeId;
+  readonly context: string | null;
   readonly secret: string | null;
 }
 
@@ -34,32 +34,33 @@ interface Kind {
  */
 export async function rotateSecrets(db: Kysely<Tables>, secrets: Secrets): Promise<Rotation> {
   let [rotated, current] = [0, 0];
-  const unreadable: VolumeId[] = [];
+  const unreadable: string[] = [];
   for (const kind of [accounts(db), passphrases(db)]) {
     for await (const place of all(kind)) {
-      const { volumeId, secret } = place;
-      if (secret === null) continue;
+      const { context, secret } = place;
+      // A volume may go while we look at its key.
+      if (secret === null || context === null) continue;
       if (secrets.isCurrent(secret)) {
         current += 1;
         continue;
       }
       let plain: string;
       try {
-        plain = secrets.decrypt(secret, volumeId);
+        plain = secrets.decrypt(secret, context);
       } catch {
-        unreadable.push(volumeId);
+        unreadable.push(context);
         continue;
       }
-      const { numUpdatedRows } = await kind.write(place, secrets.encrypt(plain, volumeId));
+      const { numUpdatedRows } = await kind.write(place, secrets.encrypt(plain, context));
       rotated += Number(numUpdatedRows);
     }
   }
   return { rotated, current, unreadable };
 }
 
-async function* all({ read }: Kind): AsyncGenerator<Place> {
+async function* all(kind: Kind): AsyncGenerator<Place> {
   for (let after = ''; ; ) {
-    const places = await read(after);
+    const places = await kind.read(after);
     yield* places;
     const last = places.at(-1);
     if (last === undefined) return;
@@ -73,7 +74,7 @@ function accounts(db: Kysely<Tables>): Kind {
     read: (after) =>
       db
         .selectFrom('attachments')
-        .select(['id', 'volume_id as volumeId', 'chap_secret as secret'])
+        .select(['id', 'volume_id as context', 'chap_secret as secret'])
         .where('id', '>', after as AttachmentId)
         .orderBy('id')
         .limit(AT_ONCE)
@@ -94,8 +95,13 @@ function passphrases(db: Kysely<Tables>): Kind {
     read: (after) =>
       db
         .selectFrom('encryption_keys')
-        .innerJoin('volumes', 'volumes.encryption_key_id', 'encryption_keys.id')
-        .select(['encryption_keys.id', 'volumes.id as volumeId', 'secret'])
+        .leftJoin('volumes', 'volumes.encryption_key_id', 'encryption_keys.id')
+        .leftJoin('backups', 'backups.encryption_key_id', 'encryption_keys.id')
+        .select(({ fn }) => [
+          'encryption_keys.id',
+          fn.coalesce('volumes.id', 'backups.id').as('context'),
+          'secret',
+        ])
         .where('encryption_keys.id', '>', after as EncryptionKeyId)
         .orderBy('encryption_keys.id')
         .limit(AT_ONCE)

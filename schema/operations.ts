@@ -118,6 +118,8 @@ export interface BackedUpVolume {
   readonly bootable: boolean;
   readonly metadata: Readonly<Record<string, string>>;
   readonly imageMetadata: Readonly<Record<string, string>> | null;
+  /** Of an encrypted one: what is made of the backup must be of such a type. */
+  readonly encryptedType?: VolumeTypeId | null;
 }
 
 /** Operations that hold a backup, not its volume. */

@@ -294,7 +294,7 @@ export interface BackupsTable {
   /** The moment that the data are of. */
   data_timestamp: Time;
   restore_volume_id: VolumeId | null;
-  encryption_key_id: string | null;
+  encryption_key_id: EncryptionKeyId | null;
   /** As volumes have it: of the operations that hold the backup. */
   seq: Generated<number>;
   operation_id: OperationId | null;

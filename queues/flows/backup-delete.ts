@@ -1,3 +1,4 @@
+import { dropKey } from '../key-manager/drop-key.ts';
 import { settleBackup } from './backups.ts';
 import { flow } from './flow.ts';
 
@@ -30,7 +31,10 @@ export const backupDelete = flow('backup.delete')
     undo: { none: 'forward only: what has been removed does not come back' },
   })
   .ends({
-    done: (tx, { facts: { backup } }) => tx.later(tx.q.deleteFrom('backups').where('id', '=', backup.id)),
+    done(tx, { facts: { backup } }) {
+      tx.later(tx.q.deleteFrom('backups').where('id', '=', backup.id));
+      dropKey(tx, backup);
+    },
     undone: (tx, run) => settleBackup(tx, run, 'error_deleting', { fail_reason: run.error }),
     stuck: (tx, run) => settleBackup(tx, run, 'error_deleting', { fail_reason: run.error }),
   });

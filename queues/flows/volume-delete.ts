@@ -1,4 +1,5 @@
 import { TaskError } from '#schema/tasks.ts';
+import { dropKey } from '../key-manager/drop-key.ts';
 import { release } from '../placement/place.ts';
 import { storedOn } from './exports.ts';
 import { flow } from './flow.ts';
@@ -30,10 +31,7 @@ export const volumeDelete = flow('volume.delete')
       holdGroup(tx, input.groupId);
       tx.later(tx.q.deleteFrom('attachments').where('volume_id', '=', volume.id));
       tx.later(tx.q.deleteFrom('volumes').where('id', '=', volume.id));
-      // What is left of its data anywhere is worth nothing without it.
-      if (volume.encryption_key_id !== null) {
-        tx.later(tx.q.deleteFrom('encryption_keys').where('id', '=', volume.encryption_key_id));
-      }
+      dropKey(tx, volume);
       if (volume.pool !== null) release(tx, volume.pool, volume.size_gib, 1);
       dropEmptyGroup(tx, input.groupId);
     },

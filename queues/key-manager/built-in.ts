@@ -14,29 +14,29 @@ interface Parts {
   readonly clock: Clock;
 }
 
-/** Keys in MySQL, sealed with the master key like CHAP secrets: with the volume's id as context. */
+/** Keys in MySQL, sealed with the master key like CHAP secrets: with the id of what they open as context. */
 export function createBuiltInKeyManager({ db, secrets, clock }: Parts): KeyManager {
   return {
-    create(tx, { id, projectId, volumeId, cipher, keyBits }) {
+    create(tx, { id, projectId, opens, cipher, keyBits }) {
       const passphrase = randomBytes(PASSPHRASE_BYTES).toString('hex');
       tx.later(
         tx.q.insertInto('encryption_keys').values({
           id,
           project_id: projectId,
-          secret: secrets.encrypt(passphrase, volumeId),
+          secret: secrets.encrypt(passphrase, opens),
           cipher,
           key_bits: keyBits,
           created_at: sqlTime(clock.now()),
         }),
       );
     },
-    async copy(from, { id, projectId, volumeId }) {
+    async copy(from, { id, projectId, opens }) {
       const { secret, cipher, key_bits } = await db
         .selectFrom('encryption_keys')
         .select(['secret', 'cipher', 'key_bits'])
         .where('id', '=', from.id)
         .executeTakeFirstOrThrow();
-      const sealed = secrets.encrypt(secrets.decrypt(secret, from.volumeId), volumeId);
+      const sealed = secrets.encrypt(secrets.decrypt(secret, from.opens), opens);
       return (tx) =>
         tx.later(
           tx.q.insertInto('encryption_keys').values({

@@ -1,4 +1,4 @@
-import type { EncryptionKeyId, ProjectId, VolumeId } from '#schema/ids.ts';
+import type { BackupId, EncryptionKeyId, ProjectId, VolumeId } from '#schema/ids.ts';
 import type { LuksCipher } from '#schema/luks.ts';
 import type { Tx } from '../transaction.ts';
 
@@ -6,19 +6,20 @@ import type { Tx } from '../transaction.ts';
 export interface NewKey {
   readonly id: EncryptionKeyId;
   readonly projectId: ProjectId;
-  readonly volumeId: VolumeId;
+  /** The volume or backup that it is for. */
+  readonly opens: VolumeId | BackupId;
   readonly cipher: LuksCipher;
   readonly keyBits: number;
 }
 
-/** A key that there is, and the volume that it opens. */
+/** A key that there is, and what it opens. */
 export interface KnownKey {
   readonly id: EncryptionKeyId;
-  readonly volumeId: VolumeId;
+  readonly opens: VolumeId | BackupId;
 }
 
 /**
- * Keeps what opens encrypted volumes. A key is for one volume: the volume's copies have the same passphrase in keys of their own,
+ * Keeps what opens encrypted volumes. A key is for one volume: its copies and backups have the same passphrase in keys of their own,
  * so that each goes with what it opens.
  */
 export interface KeyManager {

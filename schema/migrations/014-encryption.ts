@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import { addColumns, ID, OPTIONS, TEXT, WORD } from './columns.ts';
+import { addColumns, addKeys, ID, OPTIONS, TEXT, WORD } from './columns.ts';
 
 const KEYS = `CREATE TABLE IF NOT EXISTS encryption_keys (
   id ${ID} NOT NULL PRIMARY KEY,
@@ -12,7 +12,8 @@ const KEYS = `CREATE TABLE IF NOT EXISTS encryption_keys (
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql.raw(KEYS).execute(db);
-  await addColumns(db, 'volumes', {
-    encryption_key_id: `${ID} NULL, ADD KEY by_encryption_key (encryption_key_id)`,
-  });
+  await addColumns(db, 'volumes', { encryption_key_id: `${ID} NULL` });
+  for (const table of ['volumes', 'backups']) {
+    await addKeys(db, table, { by_encryption_key: '(encryption_key_id)' });
+  }
 }

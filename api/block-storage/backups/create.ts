@@ -10,6 +10,7 @@ import type { VolumeStatus } from '#schema/states.ts';
 import { charged } from '../quotas/charge.ts';
 import { checkStorage } from '../services/down.ts';
 import { findSnapshot, type SnapshotRow } from '../snapshots/rows.ts';
+import { keyForCopy } from '../volumes/encryption.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { findBackupHost, noBackupService } from './hosts.ts';
 import { findParent } from './parent.ts';
@@ -35,6 +36,7 @@ export async function createBackup(context: RequestContext, wanted: NewBackup): 
   if (host === undefined || (wanted.availability_zone ?? host.zone) !== host.zone) throw noBackupService(503);
   const now = sqlTime(app.clock.now());
   const id = asId<BackupId>(app.ids.uuid());
+  const key = await keyForCopy(context, volume, id);
   const row: BackupRow = {
     id,
     project_id: caller.projectId,
@@ -58,7 +60,7 @@ export async function createBackup(context: RequestContext, wanted: NewBackup): 
     volume_details: JSON.stringify(detailsOf(volume)),
     data_timestamp: snapshot?.created_at ?? now,
     restore_volume_id: null,
-    encryption_key_id: null,
+    encryption_key_id: key?.id ?? null,
     seq: 0,
     operation_id: null,
     created_at: now,
@@ -70,6 +72,7 @@ export async function createBackup(context: RequestContext, wanted: NewBackup): 
     hold(tx, now, volume, snapshot, from);
     if (parent !== undefined) holdParent(tx, parent);
     const { dependents: _, ...values } = row;
+    key?.write(tx);
     tx.later(tx.q.insertInto('backups').values(values));
     return app.operations.begin(tx, {
       kind: 'backup.create',
@@ -163,10 +166,17 @@ function holdParent(tx: Tx, { id }: Pick<BackupRow, 'id'>): void {
   );
 }
 
-function detailsOf({ bootable, metadata, image_metadata }: VolumeRow): BackedUpVolume {
+function detailsOf({
+  bootable,
+  metadata,
+  image_metadata,
+  encryption_key_id,
+  volume_type_id,
+}: VolumeRow): BackedUpVolume {
   return {
     bootable: bootable === 1,
     metadata: JSON.parse(metadata) as Record<string, string>,
     imageMetadata: image_metadata === null ? null : (JSON.parse(image_metadata) as Record<string, string>),
+    ...(encryption_key_id !== null && { encryptedType: volume_type_id }),
   };
 }

@@ -8,6 +8,7 @@ import { poolParts } from '#schema/pools.ts';
 import { charged } from '../quotas/charge.ts';
 import { checkStorage } from '../services/down.ts';
 import { prepareVolume } from '../volumes/create.ts';
+import { refuseEncrypted } from '../volumes/encryption.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { FROM_BACKUP_SINCE } from '../volumes/source.ts';
 import { holdForRestore } from './hold.ts';
@@ -57,6 +58,9 @@ async function restoreOver(
 ): Promise<VolumeRow> {
   const { app, caller } = context;
   if (volume.status !== 'available' || volume.pool === null) throw volumeMustBeAvailable();
+  // Whose key would it be if the restore came to nothing halfway?
+  for (const each of [volume, backup])
+    refuseEncrypted(each, 'restored over a volume: restore it to a new one');
   if (backup.size_gib > volume.size_gib) {
     throw invalidVolume(
       `volume size ${volume.size_gib} is too small to restore backup of size ${backup.size_gib}.`,

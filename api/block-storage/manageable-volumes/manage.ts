@@ -5,6 +5,7 @@ import { sqlTime } from '#schema/clock.ts';
 import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
 import { charged } from '../quotas/charge.ts';
 import { volumeCharge } from '../quotas/charges.ts';
+import { encryptionOf } from '../types/volume-encryption.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { detailView } from '../volumes/view.ts';
 import type { Asked } from './schema.ts';
@@ -19,6 +20,8 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
   if ((asked.availability_zone ?? pool.availabilityZone) !== pool.availabilityZone)
     throw invalidInput(`Pool ${pool.name} is in availability zone ${pool.availabilityZone}.`);
   const type = await findType(context, asked.volume_type, pool.backendName);
+  if (type !== undefined && (await encryptionOf(app.db, type.id)) !== null)
+    throw invalidInput(`Volumes of type ${type.name} are encrypted: what is there already cannot be one.`);
   const item = choose(await listStored(context, pool.name), asked.ref);
   const row: VolumeRow = {
     id: asId<VolumeId>(app.ids.uuid()),

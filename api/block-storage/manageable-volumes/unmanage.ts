@@ -4,12 +4,14 @@ import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { volumeStatusesBefore } from '#schema/states.ts';
+import { refuseEncrypted } from '../volumes/encryption.ts';
 import { findVolume } from '../volumes/rows.ts';
 
 /** Forgets a volume that nobody uses; its data stay, as `unmanaged-<id>`. */
 export async function unmanageVolume(context: RequestContext, id: string): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
+  refuseEncrypted(volume, 'unmanaged');
   const statuses = volumeStatusesBefore('unmanaging');
   const operation = await transaction(app.db, async (tx) => {
     // The lock comes first: what the conditions look at can't change behind their back.

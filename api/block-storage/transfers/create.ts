@@ -4,6 +4,7 @@ import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type TransferId } from '#schema/ids.ts';
+import { refuseEncrypted } from '../volumes/encryption.ts';
 import { findVolume } from '../volumes/rows.ts';
 import { newKey } from './key.ts';
 import type { TransferRow } from './rows.ts';
@@ -14,6 +15,7 @@ import { detailView } from './view.ts';
 export async function createTransfer(context: RequestContext, wanted: NewTransfer): Promise<Reply> {
   const { app } = context;
   const volume = await findVolume(context, wanted.volume_id);
+  refuseEncrypted(volume, 'transferred');
   if (volume.group_id !== null) throw invalidVolume(`Volume ${volume.id} must not be part of a group.`);
   const noSnapshots = wanted.no_snapshots === true;
   if (!noSnapshots) await checkSnapshots(context, volume.id);

@@ -1,10 +1,16 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
+import type { KnownKey } from '#queues/key-manager/key-manager.ts';
 import type { Tx } from '#queues/transaction.ts';
-import { asId, type EncryptionKeyId, type VolumeId } from '#schema/ids.ts';
+import { asId, type BackupId, type EncryptionKeyId, type VolumeId } from '#schema/ids.ts';
 import type { VolumeEncryption } from '../types/volume-encryption.ts';
-import type { VolumeRow } from './rows.ts';
 import type { Source } from './source.ts';
+
+/** What has a key. */
+interface Owner {
+  readonly id: VolumeId | BackupId;
+  readonly encryption_key_id: EncryptionKeyId | null;
+}
 
 /** The key of a volume that is to be encrypted. */
 export interface VolumeKey {
@@ -24,7 +30,7 @@ export async function keyFor(
   source: Source | undefined,
 ): Promise<VolumeKey | null> {
   const copied = source !== undefined && source.input.source?.kind !== 'image';
-  const from = source?.origin?.encryption_key_id ?? null;
+  const from = source?.key ?? null;
   if (copied && (encryption !== null) !== (from !== null)) {
     throw invalidInput(
       'Invalid volume_type provided (requested type is not compatible; either match source volume, or omit type argument).',
@@ -32,15 +38,30 @@ export async function keyFor(
   }
   if (encryption === null) return null;
   const id = asId<EncryptionKeyId>(app.ids.uuid());
-  const owner = { id, projectId: caller.projectId, volumeId };
-  if (from !== null && source?.origin !== undefined) {
-    return { id, write: await app.keys.copy({ id: from, volumeId: source.origin.id }, owner) };
-  }
+  const owner = { id, projectId: caller.projectId, opens: volumeId };
+  if (from !== null) return { id, write: await app.keys.copy(from, owner) };
   return { id, write: (tx) => app.keys.create(tx, { ...owner, ...encryption }) };
 }
 
+/** The key of a volume or a backup. */
+export function keyOf({ id, encryption_key_id }: Owner): KnownKey | null {
+  return encryption_key_id === null ? null : { id: encryption_key_id, opens: id };
+}
+
+/** A key for a copy of an encrypted volume's data; null when the volume is not encrypted. */
+export async function keyForCopy(
+  { app, caller }: RequestContext,
+  of: Owner,
+  copy: Owner['id'],
+): Promise<VolumeKey | null> {
+  const from = keyOf(of);
+  if (from === null) return null;
+  const id = asId<EncryptionKeyId>(app.ids.uuid());
+  return { id, write: await app.keys.copy(from, { id, projectId: caller.projectId, opens: copy }) };
+}
+
 /** @throws ApiError 400 for an encrypted volume: what was asked would leave data that nobody can read. */
-export function refuseEncrypted(volume: Pick<VolumeRow, 'id' | 'encryption_key_id'>, what: string): void {
+export function refuseEncrypted(volume: Owner, what: string): void {
   if (volume.encryption_key_id === null) return;
-  throw badRequest(`Invalid volume: Volume ${volume.id} is encrypted and cannot be ${what}.`);
+  throw badRequest(`Invalid volume: ${volume.id} is encrypted and cannot be ${what}.`);
 }

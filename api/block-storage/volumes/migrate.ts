@@ -60,7 +60,7 @@ export async function migrateVolume(context: RequestContext, id: string, asked: 
 }
 
 /** Nothing depends on where it lies: neither attachments nor snapshots, nor a volume that is being made of it. */
-export function unneeded(eb: ExpressionBuilder<Tables, 'volumes'>, id: VolumeId) {
+function unneeded(eb: ExpressionBuilder<Tables, 'volumes'>, id: VolumeId) {
   return eb.and([
     eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', id))),
     eb.not(eb.exists(eb.selectFrom('snapshots').select('id').where('volume_id', '=', id))),

@@ -9,6 +9,7 @@ import { IOTUNE_KEYS, type Iotune } from '#schema/iotune.ts';
 import { charged, hold } from '../quotas/charge.ts';
 import type { Charge } from '../quotas/charges.ts';
 import { mayUse, noType, readType, readTypeByNameOrId, type TypeRow } from '../types/rows.ts';
+import { encryptionOf } from '../types/volume-encryption.ts';
 import { mover } from './migrate.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 
@@ -34,6 +35,9 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
       'Retype needs volume to be in available or in-use state, not be part of an active migration or a consistency group, requested type has to be different that the one from the volume, and for in-use volumes front-end qos specs cannot change.',
     );
   if (volume.volume_type_id === type.id || volume.group_id !== null || volume.pool === null) throw refused();
+  // What lies there stays as it is, and its key fits nothing else.
+  if (volume.encryption_key_id !== null || (await encryptionOf(app.db, type.id)) !== null)
+    throw invalidInput('Invalid volume_type passed, retypes affecting encryption are not supported.');
   const limits = await limitsOf(context, volume, type);
   if (limits.changed && (await hasStrangers(context, volume))) throw refused();
   const charge: Charge = {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { type ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { ImageRecord } from '#api/image/catalog/catalog.ts';
+import type { KnownKey } from '#queues/key-manager/key-manager.ts';
 import type { Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { isUuid } from '#schema/ids.ts';
@@ -11,6 +12,7 @@ import { holdForRestore } from '../backups/hold.ts';
 import { dataOf, findBackup, invalidBackup } from '../backups/rows.ts';
 import { checkStorage } from '../services/down.ts';
 import { findSnapshot, volumeOf } from '../snapshots/rows.ts';
+import { keyOf } from './encryption.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 
@@ -24,6 +26,8 @@ export interface Source {
   readonly origin: VolumeRow | undefined;
   /** The type, by id or name, of a volume for which none was asked. */
   readonly type: string | null;
+  /** What opens it; null for one that is not encrypted. */
+  readonly key: KnownKey | null;
   readonly columns: Pick<VolumeRow, 'source_volume_id' | 'snapshot_id' | 'bootable' | 'image_metadata'> &
     Partial<Pick<VolumeRow, 'metadata'>>;
   readonly input: OperationInputs['volume.create'];
@@ -141,7 +145,8 @@ async function fromBackup(context: RequestContext, id: string, wanted: NewVolume
     leastGib: backup.size_gib,
     defaultGib: backup.size_gib,
     origin: undefined,
-    type: null,
+    type: details.encryptedType ?? null,
+    key: keyOf(backup),
     columns: {
       source_volume_id: null,
       snapshot_id: null,
@@ -160,7 +165,13 @@ async function fromBackup(context: RequestContext, id: string, wanted: NewVolume
 }
 
 function inherited(origin: VolumeRow, sizeGib: number) {
-  return { leastGib: sizeGib, defaultGib: sizeGib, origin, type: origin.volume_type_id } as const;
+  return {
+    leastGib: sizeGib,
+    defaultGib: sizeGib,
+    origin,
+    type: origin.volume_type_id,
+    key: keyOf(origin),
+  } as const;
 }
 
 function columnsOf({ bootable, image_metadata }: VolumeRow): Source['columns'] {
@@ -193,6 +204,7 @@ async function fromImage(context: RequestContext, reference: string): Promise<So
     defaultGib: undefined,
     origin: undefined,
     type: image.properties['cinder_img_volume_type'] ?? null,
+    key: null,
     columns: {
       source_volume_id: null,
       snapshot_id: null,

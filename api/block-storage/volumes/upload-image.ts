@@ -10,6 +10,7 @@ import { sqlTime } from '#schema/clock.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { DISK_FORMATS } from '#schema/tasks.ts';
 import { checkStorage } from '../services/down.ts';
+import { refuseEncrypted } from './encryption.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 
 const ACTION = 'os-volume_upload_image';
@@ -76,6 +77,7 @@ async function uploadToImage(
 ): Promise<Reply> {
   const { app, caller, microversion } = context;
   const volume = await findVolume(context, id);
+  refuseEncrypted(volume, 'uploaded');
   const from: VolumeStatus[] = asked.force === true ? ['available', 'in-use'] : ['available'];
   if (!from.includes(volume.status)) throw wrongStatus(volume, from);
   await checkStorage(app, volume);
