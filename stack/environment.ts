@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -7,7 +8,7 @@ import { agentRedisUrl, newPassword, putAgentUser } from '#queues/redis-users.ts
 import { agentKeys } from '#queues/secrets.ts';
 import type { HostName } from '#schema/ids.ts';
 import type { AgentKind } from '#schema/tasks.ts';
-import { bootstrap, type Login } from './identity.ts';
+import { type Login, startIdentity } from './identity.ts';
 import { type RunningProcfile, startProcfile } from './procfile.ts';
 import { answers } from './readiness.ts';
 import { claimRunDir } from './run-dir.ts';
@@ -26,7 +27,7 @@ export interface StackOptions {
   /** Port of the API that is taken if free. Default: any free one. */
   readonly port?: number;
   /** Default `tokens`. */
-  readonly auth?: 'none' | 'tokens' | 'builtin';
+  readonly auth?: 'none' | 'tokens' | 'builtin' | 'keystone';
   /** Default `tgt`. */
   readonly target?: 'tgt' | 'none';
   /** Default `libvirt`. */
@@ -55,8 +56,10 @@ export interface Stack extends AsyncDisposable {
   readonly adminToken: string;
   /** The project that the admin's token belongs to. */
   readonly project: string;
-  /** Who can log in at `<apiUrl>/identity/v3` with `auth: 'builtin'`; the project is the same. */
+  /** Who can log in with `auth: 'builtin'` (the project is the same) or `'keystone'`. */
   readonly admin: Login;
+  /** Where: the root of Keystone's API v3, the api's own unless there is a Keystone. */
+  readonly identityUrl: string;
   readonly processes: RunningProcfile['processes'];
   readonly servers: Servers;
   /** Ends processes, guests and servers. Data stays in the run directory. */
@@ -67,7 +70,12 @@ const PROJECT = 'b10c0000000000000000000000000001';
 const CACHE = resolve('.data/cache');
 
 /** What agents are not given: a hypervisor holds no password of the database and no one's token. */
-const NOT_FOR_AGENTS = ['DATABASE_URL', 'BLOCKYARD_TOKENS_FILE', 'BLOCKYARD_SECRET_KEY'];
+const NOT_FOR_AGENTS = [
+  'DATABASE_URL',
+  'BLOCKYARD_TOKENS_FILE',
+  'BLOCKYARD_SECRET_KEY',
+  'BLOCKYARD_KEYSTONE_PASSWORD',
+];
 
 /**
  * Starts everything on this machine. Servers that `DATABASE_URL`, `REDIS_URL`, `BLOCKYARD_LIBVIRT_URI` or
@@ -93,9 +101,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     undo.push(() => servers.stop());
     await saveState(runDir, { ...state, iscsiPort: servers.iscsiPort });
-    const env = await environment(options, runDir, state, servers);
+    const withoutIdentity = await environment(options, runDir, state, servers);
     const admin: Login = { user: 'admin', password: state.adminToken, project: 'admin', domain: 'Default' };
-    if (env['BLOCKYARD_AUTH'] === 'builtin') await bootstrap(env, admin, PROJECT);
+    const identity = await startIdentity(join(runDir, 'keystone'), withoutIdentity, admin, PROJECT);
+    undo.push(() => identity.stop());
+    const env = { ...withoutIdentity, ...identity.env };
     const agents = {
       storage: await agentEnv('storage', env, servers),
       compute: await agentEnv('compute', env, servers),
@@ -117,6 +127,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       adminToken: state.adminToken,
       project: PROJECT,
       admin,
+      identityUrl: env['BLOCKYARD_KEYSTONE_URL'] ?? `http://${env['BLOCKYARD_LISTEN']}/identity/v3`,
       processes: procfile.processes,
       servers,
       stop,
@@ -147,6 +158,8 @@ async function environment(
   await writeFile(tokensFile, `${JSON.stringify([admin], undefined, 2)}\n`, { mode: 0o600 });
   const volumes = join(runDir, 'volumes');
   await mkdir(volumes, { recursive: true });
+  const backups = options.env?.['BLOCKYARD_BACKUP_REPOSITORY'] ?? join(runDir, 'backups');
+  await mkdir(backups, { recursive: true });
   const given = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => name.startsWith('BLOCKYARD_')),
   );
@@ -161,6 +174,8 @@ async function environment(
     BLOCKYARD_QUEUE_PREFIX: 'blockyard',
     BLOCKYARD_STATE_DIR: join(runDir, 'state'),
     BLOCKYARD_BACKENDS: `file:name=files,path=${volumes}`,
+    BLOCKYARD_BACKUP_REPOSITORY: backups,
+    BLOCKYARD_BACKUP_PASSWORD: createHmac('sha256', state.secretKey).update('backups').digest('hex'),
     // Read also where nothing is exported.
     BLOCKYARD_ISCSI_PORTAL: '127.0.0.1:3260',
     BLOCKYARD_TARGET: options.target ?? 'tgt',

@@ -25,8 +25,13 @@ export interface Hosts extends AsyncDisposable {
   fallSilent(): void;
 }
 
+interface HostsOptions {
+  /** The storage host has a store of backups, of this id. */
+  readonly store?: string;
+}
+
 /** A real conductor and two real agents on the API's queues; the host behind the agents is modelled in memory. */
-export async function startHosts(api: TestApi): Promise<Hosts> {
+export async function startHosts(api: TestApi, { store }: HostsOptions = {}): Promise<Hosts> {
   const stateDir = await mkdtemp(join(tmpdir(), 'blockyard-api-'));
   const model = new ModelHost();
   const [server, orphan] = [randomUUID(), randomUUID()];
@@ -62,9 +67,10 @@ export async function startHosts(api: TestApi): Promise<Hosts> {
           reservedPercentage: 0,
           maxOverSubscriptionRatio: 1,
           thin: false,
-          capabilities: {},
+          capabilities: store === undefined ? {} : { backup_store: store },
         },
       ],
+      ...(store !== undefined && { backups: { store } }),
     }),
   });
   const domain = { status: 'ACTIVE', vcpus: 1, memoryMib: 512 };
@@ -108,7 +114,7 @@ export async function startHosts(api: TestApi): Promise<Hosts> {
   });
   await eventually(async () => {
     const services = await api.db.selectFrom('services').select('binary').execute();
-    assert.equal(services.length, 3);
+    assert.equal(services.length, store === undefined ? 3 : 4);
   });
   return {
     model,
