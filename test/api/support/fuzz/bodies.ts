@@ -1,5 +1,8 @@
 import * as fc from 'fast-check';
 import type { Route } from '#api/http/route.ts';
+import { bodyOf } from '../../security/support/bodies.ts';
+import type { Kit } from '../../security/support/kit.ts';
+import { ALL_TARGETS } from '../../security/support/surface.ts';
 import { OTHER_PROJECT, PROJECT } from '../api.ts';
 import { json, mostly, text, word } from './values.ts';
 
@@ -306,11 +309,38 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   }),
 };
 
+/** The body that the security tests have for the route, of what the seed has put there. */
+function goodBody(route: Route): unknown {
+  const target = ALL_TARGETS.find((each) => each.route === route);
+  if (target === undefined) throw new Error(`no body for ${route.method} ${route.path}`);
+  const own = new Proxy({} as Kit, { get: (_, noun) => MARKS[String(noun)] ?? `@${String(noun)}` });
+  return bodyOf(target, own);
+}
+
+/** Kinds of which the seed has several. */
+const MARKS: Readonly<Record<string, string>> = {
+  volume: '@volume0',
+  snapshot: '@snapshot0',
+  image: '@image0',
+};
+
+/** That value, or it with one part of it replaced. */
+function nearTo(good: unknown): fc.Arbitrary<unknown> {
+  if (typeof good !== 'object' || good === null) return mostly(6, fc.constant(good), json);
+  const keys = Object.keys(good);
+  if (keys.length === 0) return mostly(6, fc.constant(good), json);
+  const changed = fc
+    .constantFrom(...keys)
+    .chain((key) =>
+      nearTo((good as Readonly<Record<string, unknown>>)[key]).map((value) => ({ ...good, [key]: value })),
+    );
+  return fc.oneof({ weight: 2, arbitrary: fc.constant(good) }, { weight: 3, arbitrary: changed });
+}
+
 /** The text of a body for this route; null when it takes none. */
 export function bodyFor(route: Route): fc.Arbitrary<string | null> {
   if (route.body === undefined) return fc.constant(null);
-  const likely = LIKELY[route.action ?? `${route.method} ${route.path}`];
-  if (likely === undefined) throw new Error(`no body for ${route.method} ${route.path}`);
+  const likely = LIKELY[route.action ?? `${route.method} ${route.path}`] ?? nearTo(goodBody(route));
   const extended = fc
     .tuple(likely, word, json)
     .map(([right, key, value]) => ({ ...(right as object), [key]: value }));

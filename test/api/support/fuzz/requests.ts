@@ -36,6 +36,9 @@ const IDS: Readonly<Record<string, readonly string[]>> = {
   project: [PROJECT],
 };
 
+/** Of what the seed has none, this is as right as any. */
+const NOTHING = '00000000-0000-4000-8000-000000000000';
+
 export interface Drawn {
   readonly target: number;
   readonly path: string;
@@ -50,7 +53,7 @@ function pathOf(route: Route): fc.Arbitrary<string> {
   const root = parts[0] ?? '';
   const drawn = parts.map((part) => {
     if (!part.startsWith('{')) return fc.constant(part);
-    const right = IDS[part.slice(1, -1)] ?? IDS[root] ?? [];
+    const right = IDS[part.slice(1, -1)] ?? IDS[root] ?? [NOTHING];
     return mostly(5, fc.constantFrom(...right), text.map(encodeOdd));
   });
   return fc.tuple(...drawn).map((segments) => `/${segments.join('/')}`);
