@@ -14,6 +14,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       return (argv) => agentCommand(argv, process, process.env);
     },
   },
+  clouds: {
+    summary: 'print clouds.yaml for the openstack command line',
+    load: async () => {
+      const { cloudsCommand } = await import('./commands/clouds/command.ts');
+      return (argv) => cloudsCommand(argv, process, process.env);
+    },
+  },
   'domain-xml': {
     summary: 'add a volume to a libvirt domain XML document, or take it out',
     load: async () => {
@@ -33,6 +40,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => {
       const { driftCommand } = await import('./commands/drift/command.ts');
       return (argv) => driftCommand(argv, process, process.env);
+    },
+  },
+  identity: {
+    summary: 'make the first administrator of the built-in identity service',
+    load: async () => {
+      const { identityCommand } = await import('./commands/identity/command.ts');
+      return (argv) => identityCommand(argv, process, process.env);
     },
   },
   operations: {

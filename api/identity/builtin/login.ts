@@ -106,7 +106,7 @@ async function resolveScope(
   return row === undefined ? undefined : ['project', row.id satisfies ProjectId];
 }
 
-export async function findDomainId(
+async function findDomainId(
   db: Kysely<Tables>,
   { id, name }: { readonly id?: string | undefined; readonly name?: string | undefined },
 ): Promise<string | undefined> {

@@ -15,7 +15,7 @@ export interface IdentitySettings {
   readonly lockoutMs: number;
 }
 
-export const DEFAULT_IDENTITY_SETTINGS: IdentitySettings = {
+const DEFAULT_IDENTITY_SETTINGS: IdentitySettings = {
   tokenMs: 8 * 3_600_000,
   attempts: 10,
   lockoutMs: 5 * 60_000,

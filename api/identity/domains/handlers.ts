@@ -18,7 +18,7 @@ interface Domain {
 }
 
 /** Keystone's own, which cannot go. */
-export const DEFAULT_DOMAIN = 'default';
+const DEFAULT_DOMAIN = 'default';
 
 const view = ({ selfUrl }: RequestContext, row: Row) => ({
   id: row.id,

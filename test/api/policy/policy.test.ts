@@ -1,7 +1,7 @@
 /** Every route, asked for by everybody, against the table of rules. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { operationOf } from '#api/policy/decide.ts';
+import { anonymous, operationOf } from '#api/policy/decide.ts';
 import { POLICIES } from '#api/policy/policies.ts';
 import type { Who } from '#api/policy/rule.ts';
 import { decisions } from '#api/routes.ts';
@@ -128,7 +128,7 @@ describe('policy', () => {
     const routes = new Set(ALL_TARGETS.map(({ service, route }) => `${service} ${operationOf(route)}`));
     const named = (Object.keys(POLICIES) as Service[]).flatMap((service) =>
       Object.values(POLICIES[service].policy).flatMap(([, ...operations]) =>
-        operations.map((operation) => `${service} ${operation.replaceAll(/\{[^}]*\}/g, '{}')}`),
+        operations.map((operation) => `${service} ${anonymous(operation)}`),
       ),
     );
     assert.deepEqual([...named].toSorted(), [...routes].toSorted());
