@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Kit } from './kit.ts';
+import { BACKUP_SERVICE } from '#api/block-storage/backups/record.ts';
+import { type Kit, STORE } from './kit.ts';
 import type { Target } from './surface.ts';
 
 const connector = { initiator: 'iqn.2010-10.org.blockyard:guest', host: 'guest', ip: '127.0.0.1' };
@@ -40,6 +41,14 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /volumes/{id}/action os-unmanage': () => ({ 'os-unmanage': {} }),
   'volume POST /manageable_volumes': () => ({ volume: managed }),
   'volume POST /os-volume-manage': () => ({ volume: managed }),
+  'volume POST /backups': ({ volume }) => ({ backup: { volume_id: volume, name: 'n', metadata } }),
+  'volume PUT /backups/{id}': () => ({ backup: { name: 'renamed', metadata } }),
+  'volume POST /backups/{id}/restore': ({ volume }) => ({ restore: { volume_id: volume, name: 'n' } }),
+  'volume POST /backups/{id}/action os-reset_status': () => ({ 'os-reset_status': { status: 'error' } }),
+  'volume POST /backups/{id}/action os-force_delete': () => ({ 'os-force_delete': {} }),
+  'volume POST /backups/import_record': ({ volume }) => ({
+    'backup-record': { backup_service: BACKUP_SERVICE, backup_url: recordOf(volume) },
+  }),
   'volume POST /volumes/{id}/action revert': ({ snapshot }) => ({ revert: { snapshot_id: snapshot } }),
   'volume POST /volumes/{id}/action os-retype': ({ type }) => ({
     'os-retype': { new_type: type, migration_policy: 'never' },
@@ -162,11 +171,27 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'image PUT /images/{id}/file': () => 'data',
 };
 
+/** Another's id in there names data, not one of its things: who may import is an administrator. */
+function recordOf(volume: string): string {
+  const service_metadata = JSON.stringify({
+    store: STORE,
+    repository: volume,
+    data_id: volume,
+    volume: { bootable: false, metadata: {}, imageMetadata: null },
+  });
+  const record = { id: randomUUID(), size: 1, volume_id: volume, service_metadata };
+  return Buffer.from(JSON.stringify(record)).toString('base64');
+}
+
 /** Other shapes of a body, in which an id means something else. */
 const VARIANTS: Readonly<Record<string, (own: Kit) => readonly unknown[]>> = {
   'volume POST /groups/action create-from-src': ({ group_snapshot }) => [
     { 'create-from-src': { name: 'n', group_snapshot_id: group_snapshot } },
   ],
+  'volume POST /backups': ({ volume, snapshot }) => [
+    { backup: { volume_id: volume, snapshot_id: snapshot } },
+  ],
+  'volume POST /volumes': ({ backup }) => [{ volume: { size: 1, backup_id: backup } }],
   'compute POST /servers': (own) =>
     (['image', 'snapshot'] as const).map((source_type) => ({
       server: {

@@ -6,6 +6,7 @@ import { OTHER_PROJECT, PROJECT, type TestApi, TOKENS } from '#test/api/support/
 export const NOUNS = [
   'volume',
   'snapshot',
+  'backup',
   'attachment',
   'operation',
   'message',
@@ -33,6 +34,7 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
   volume_id: 'plugged',
   snapshots: 'snapshot',
   snapshot_id: 'snapshot',
+  backups: 'backup',
   attachments: 'attachment',
   attachment_id: 'attachment',
   operations: 'operation',
@@ -99,7 +101,7 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   source_group_id: ['group'],
   group_snapshot_id: ['group_snapshot'],
   secondary_backend_id: [],
-  backup_id: [],
+  backup_id: ['backup'],
   // A new image's own, and the project that it is to be of.
   id: [],
   owner: ['project'],
@@ -121,6 +123,7 @@ export function withinPart(part: string): string {
 export type Owner = 'member' | 'stranger';
 const PROJECT_OF: Readonly<Record<Owner, string>> = { member: PROJECT, stranger: OTHER_PROJECT };
 const HOUR_AHEAD = '2100-01-01 00:00:00';
+export const STORE = 'a-store';
 
 /** Makes one of everything for a project; what belongs to nobody is what only admins see. */
 export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
@@ -154,6 +157,7 @@ export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
   return {
     volume,
     snapshot,
+    backup: await makeBackup(api, owner, volume),
     attachment: attachment.body.attachment.id,
     operation,
     message: operation,
@@ -190,6 +194,56 @@ async function makeSnapshot(api: TestApi, as: Owner, volume: string): Promise<st
     .where('id', '=', asId<SnapshotId>(id))
     .execute();
   await settle(api, volume);
+  return id;
+}
+
+async function makeBackup(api: TestApi, owner: Owner, volume: string): Promise<string> {
+  const id = randomUUID();
+  await api.db
+    .insertInto('backups')
+    .values({
+      id: asId(id),
+      project_id: asId(PROJECT_OF[owner]),
+      user_id: asId('u'),
+      volume_id: asId(volume),
+      snapshot_id: null,
+      parent_id: null,
+      name: `backup of ${owner}`,
+      description: null,
+      size_gib: 1,
+      status: 'available',
+      availability_zone: null,
+      container: null,
+      host: asId('stor1'),
+      store: STORE,
+      repository: volume,
+      data_id: id,
+      fail_reason: null,
+      metadata: '{}',
+      volume_details: '{}',
+      data_timestamp: HOUR_AHEAD,
+      restore_volume_id: null,
+      encryption_key_id: null,
+      operation_id: null,
+      created_at: HOUR_AHEAD,
+      updated_at: null,
+    })
+    .execute();
+  await api.db
+    .replaceInto('services')
+    .values({
+      binary: 'blockyard-backup',
+      host: 'stor1',
+      agent: asId('stor1'),
+      availability_zone: 'nova',
+      disabled_reason: null,
+      version: 'test',
+      boot_id: 'boot',
+      details: JSON.stringify({ store: STORE }),
+      last_seen_at: HOUR_AHEAD,
+      updated_at: null,
+    })
+    .execute();
   return id;
 }
 
