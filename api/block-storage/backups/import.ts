@@ -4,6 +4,7 @@ import { isDuplicate } from '#api/http/sql-errors.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type BackupId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
 import { charged } from '../quotas/charge.ts';
+import { refuseEncrypted } from '../volumes/encryption.ts';
 import { findBackupHost, noBackupService } from './hosts.ts';
 import { BACKUP_SERVICE, type BackupRecord, decodeRecord, encodeRecord } from './record.ts';
 import { type BackupRow, backupCharge, dataOf, findBackup, invalidBackup } from './rows.ts';
@@ -11,6 +12,7 @@ import { summaryView } from './view.ts';
 
 export async function exportRecord(context: RequestContext, id: string): Promise<Reply> {
   const backup = await findBackup(context, id);
+  refuseEncrypted(backup, 'exported: its key stays here');
   if (backup.status !== 'available') {
     throw invalidBackup(`Backup status must be available and not ${backup.status}.`);
   }

@@ -7,8 +7,17 @@ import type { Tables } from '#schema/tables.ts';
 /** How volumes of a type are encrypted. */
 export type VolumeEncryption = Pick<Luks, 'cipher' | 'keyBits'>;
 
-/** What Cinder's clients send for LUKS: a word, or the class in Nova of old. */
-const LUKS_1 = new Set(['luks', 'nova.volume.encryptors.luks.LuksEncryptor', 'LuksEncryptor']);
+/**
+ * What Cinder's clients send for LUKS: a word, or the class in Nova of old. Who asks for version 2 gets version 1, which is what QEMU
+ * has: ciphers and keys are the same, and a passphrase of 256 random bits needs no better key derivation.
+ */
+const LUKS = new Set([
+  'luks',
+  'luks2',
+  'nova.volume.encryptors.luks.LuksEncryptor',
+  'nova.volume.encryptors.luks.Luks2Encryptor',
+  'LuksEncryptor',
+]);
 const DEFAULT_CIPHER: LuksCipher = 'aes-xts-plain64';
 const DEFAULT_KEY_BITS = 256;
 
@@ -23,7 +32,7 @@ export async function encryptionOf(db: Kysely<Tables>, type: VolumeTypeId): Prom
     .where('volume_type_id', '=', type)
     .executeTakeFirst();
   if (record === undefined) return null;
-  if (!LUKS_1.has(record.provider))
+  if (!LUKS.has(record.provider))
     throw badRequest(`The type's encryption provider ${record.provider} is not supported: luks is.`);
   const cipher = Object.keys(LUKS_CIPHERS).find((known) => known === (record.cipher ?? DEFAULT_CIPHER));
   const keyBits = record.key_size ?? DEFAULT_KEY_BITS;

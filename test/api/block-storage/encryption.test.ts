@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { rotateSecrets } from '#queues/rotate-secrets.ts';
+import { createSecrets } from '#queues/secrets.ts';
+import { SECRET_KEY, startApi, type TestApi } from '../support/api.ts';
+import { type Hosts, startHosts } from '../support/hosts.ts';
+
+const NEW_KEY = 'cd'.repeat(32);
+
+describe('encrypted volumes', function () {
+  this.timeout(60_000);
+  let api: TestApi;
+  let hosts: Hosts;
+  before(async () => {
+    api = await startApi();
+    hosts = await startHosts(api);
+    for (const name of ['secret', 'plain', 'bare']) {
+      const { body } = await api.call('POST', '/types', { as: 'admin', body: { volume_type: { name } } });
+      if (name === 'plain') continue;
+      const provider = name === 'secret' ? 'luks2' : 'plain';
+      await api.call('POST', `/types/${body.volume_type.id}/encryption`, {
+        as: 'admin',
+        body: { encryption: { provider, control_location: 'front-end' } },
+      });
+    }
+  });
+  after(async () => {
+    await hosts[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+
+  const create = (volume: object) =>
+    api.call('POST', '/volumes', { body: { volume: { size: 1, ...volume } } });
+  const keys = () => api.db.selectFrom('encryption_keys').selectAll().execute();
+
+  async function made(
+    volume: object,
+  ): Promise<{ id: string; encryption_key_id?: string; encrypted: boolean }> {
+    const { status, body } = await create(volume);
+    assert.equal(status, 202, JSON.stringify(body));
+    return is(body.volume.id, 'available');
+  }
+
+  async function is(id: string, wanted: string) {
+    for (;;) {
+      const { body } = await api.call('GET', `/volumes/${id}`);
+      if (body.volume.status === wanted) return body.volume;
+      assert.notEqual(body.volume.status, 'error');
+    }
+  }
+
+  it('are those of a type that asks for it; each has a key, which is sealed and goes with it', async () => {
+    const plain = await made({ volume_type: 'plain' });
+    assert.deepEqual([plain.encrypted, 'encryption_key_id' in plain], [false, false]);
+    const volume = await made({ volume_type: 'secret' });
+    assert.equal(volume.encrypted, true);
+    const [key] = await keys();
+    assert.equal(key?.id, volume.encryption_key_id);
+    assert.deepEqual([key?.cipher, key?.key_bits], ['aes-xts-plain64', 256]);
+    assert.match(createSecrets(SECRET_KEY).decrypt(key?.secret ?? '', volume.id), /^[0-9a-f]{64}$/);
+
+    const { body } = await api.call('POST', '/snapshots', { body: { snapshot: { volume_id: volume.id } } });
+    const snapshot: string = body.snapshot.id;
+    for (;;) {
+      const shown = await api.call('GET', `/snapshots/${snapshot}`);
+      if (shown.body.snapshot.status === 'available') break;
+    }
+    // Copies have the passphrase, for their data have it, in keys of their own.
+    const copies = [await made({ source_volid: volume.id }), await made({ snapshot_id: snapshot })];
+    const all = await keys();
+    assert.equal(all.length, 3);
+    const opened = [volume, ...copies].map(({ id, encryption_key_id }) =>
+      createSecrets(SECRET_KEY).decrypt(all.find((each) => each.id === encryption_key_id)?.secret ?? '', id),
+    );
+    assert.equal(new Set(opened).size, 1);
+
+    const rotated = await rotateSecrets(api.db, createSecrets(`${NEW_KEY},${SECRET_KEY}`));
+    assert.deepEqual([rotated.rotated, rotated.unreadable], [3, []]);
+    for (const { secret } of await keys()) assert.equal(createSecrets(NEW_KEY).isCurrent(secret), true);
+    await rotateSecrets(api.db, createSecrets(`${SECRET_KEY},${NEW_KEY}`));
+
+    await api.call('DELETE', `/snapshots/${snapshot}`);
+    for (const { id } of copies) await api.call('DELETE', `/volumes/${id}`);
+    while ((await api.call('GET', `/snapshots/${snapshot}`)).status === 200);
+    await api.call('DELETE', `/volumes/${volume.id}`);
+    for (const { id } of [volume, ...copies])
+      while ((await api.call('GET', `/volumes/${id}`)).status === 200);
+    assert.deepEqual(await keys(), []);
+  });
+
+  it('are never made without encryption, nor by half', async () => {
+    assert.equal((await create({ volume_type: 'bare' })).status, 400);
+    const [plain, secret] = [await made({ volume_type: 'plain' }), await made({ volume_type: 'secret' })];
+    for (const mixed of [
+      { source_volid: plain.id, volume_type: 'secret' },
+      { source_volid: secret.id, volume_type: 'plain' },
+    ]) {
+      const { status, body } = await create(mixed);
+      assert.equal(status, 400);
+      assert.match(body.badRequest.message, /requested type is not compatible/);
+    }
+    for (const [volume, type] of [
+      [plain, 'secret'],
+      [secret, 'plain'],
+    ] as const) {
+      const retype = { 'os-retype': { new_type: type, migration_policy: 'on-demand' } };
+      const { status } = await api.call('POST', `/volumes/${volume.id}/action`, {
+        as: 'admin',
+        body: retype,
+      });
+      assert.equal(status, 400);
+    }
+  });
+
+  it('are not let go of without their keys', async () => {
+    const { id } = await made({ volume_type: 'secret' });
+    for (const action of [{ 'os-volume_upload_image': { image_name: 'x' } }, { 'os-unmanage': null }]) {
+      const { status, body } = await api.call('POST', `/volumes/${id}/action`, { as: 'admin', body: action });
+      assert.equal(status, 400, JSON.stringify(body));
+      assert.match(body.badRequest.message, /is encrypted and cannot be/);
+    }
+    const transfer = await api.call('POST', '/os-volume-transfer', { body: { transfer: { volume_id: id } } });
+    assert.equal(transfer.status, 400);
+    assert.equal((await is(id, 'available')).encrypted, true);
+  });
+});
