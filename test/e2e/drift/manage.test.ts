@@ -43,7 +43,7 @@ describe('manage and unmanage', function () {
     const before = await sums();
     const { status, body } = await manage('theirs', { name: 'ours', bootable: true, metadata: { a: 'b' } });
     assert.equal(status, 202, JSON.stringify(body));
-    assert.deepEqual([body.volume.size, body.volume.status], [2, 'managing']);
+    assert.deepEqual([body.volume.size, body.volume.status], [2, 'creating']);
     const id: string = body.volume.id;
     await rig.volumeIs(id, 'available');
     const { volume } = (await rig.v3('GET', `/volumes/${id}`)).body;
@@ -81,7 +81,7 @@ describe('manage and unmanage', function () {
     await file('busy', GIB);
     await using held = await open(rig.file('busy'), 'r+');
     const { body } = await manage('busy');
-    await rig.volumeIs(body.volume.id, 'error_managing');
+    await rig.volumeIs(body.volume.id, 'error');
     const operations = (await rig.v3('GET', `/operations?volume_id=${body.volume.id}`)).body.operations;
     assert.match(operations[0].error, /process \d+ has busy open/);
     assert.ok(existsSync(rig.file('busy')));
