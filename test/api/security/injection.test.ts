@@ -100,7 +100,9 @@ function checkTask(name: string, input: unknown): void {
 function texts(value: unknown, place: Place = []): { place: Place; value: string; key: boolean }[] {
   if (typeof value === 'string') return [{ place, value, key: false }];
   if (typeof value !== 'object' || value === null) return [];
-  const isMap = ['metadata', 'extra_specs', 'meta', 'qos_specs'].includes(String(place.at(-1)));
+  const isMap = ['metadata', 'extra_specs', 'group_specs', 'meta', 'qos_specs'].includes(
+    String(place.at(-1)),
+  );
   return Object.entries(value).flatMap(([name, inner]) => {
     const here = [...place, Array.isArray(value) ? Number(name) : name];
     return [...(isMap ? [{ place: here, value: name, key: true }] : []), ...texts(inner, here)];

@@ -171,8 +171,9 @@ describe('another project’s ids', () => {
   }
 });
 
-function usesOperators({ parts }: Target): boolean {
-  return OF_OPERATORS.has(parts[0] ?? '');
+function usesOperators({ key, parts }: Target): boolean {
+  // The group type that a kit has is operators' own.
+  return OF_OPERATORS.has(parts[0] ?? '') || key === 'volume POST /groups';
 }
 
 /**

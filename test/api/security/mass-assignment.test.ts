@@ -71,6 +71,7 @@ const FREE_COLUMNS = new Set([
   'image_metadata',
   'properties',
   'extra_specs',
+  'group_specs',
   'specs',
   'connector',
   'capabilities',
