@@ -277,6 +277,8 @@ export const BLOCK_STORAGE_POLICY: Policy = {
     'PUT /os-services/enable',
     'PUT /os-services/disable',
     'PUT /os-services/disable-log-reason',
+    'PUT /os-services/get-log',
+    'PUT /os-services/set-log',
   ],
   'volume:freeze_host': ['admin', 'PUT /os-services/freeze'],
   'volume:thaw_host': ['admin', 'PUT /os-services/thaw'],

@@ -33,6 +33,7 @@ const KEYS = {
     by_status: '(status, created_at, id)',
     by_type_age: '(volume_type_id, created_at, id)',
   },
+  servers: { by_age: '(created_at, id)' },
   services: { by_agent: '(`binary`, agent)' },
   snapshots: { by_usage: '(project_id, volume_id, size_gib)' },
 } as const;

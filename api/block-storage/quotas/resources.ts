@@ -12,7 +12,6 @@ export type Resource = (typeof RESOURCES)[number];
 
 /** Those that each volume type may have limits of its own for: `volumes_<type>`. */
 export const TYPED_RESOURCES = ['volumes', 'gigabytes', 'snapshots'] as const satisfies readonly Resource[];
-export type TypedResource = (typeof TYPED_RESOURCES)[number];
 
 /** Cinder's word for no limit. */
 export const UNLIMITED = -1;

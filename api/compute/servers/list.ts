@@ -1,7 +1,8 @@
-import type { RequestContext } from '#api/http/context.ts';
-import { pageOf } from '#api/http/paged.ts';
+import type { Caller, RequestContext } from '#api/http/context.ts';
+import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
+import { readListing } from '#api/http/listing.ts';
 import type { Reply } from '#api/http/route.ts';
-import { findServer, noServer, readServers, type ServerRow } from './rows.ts';
+import { findServer, type ServerRow } from './rows.ts';
 import { detailView, type ServerVolume } from './view.ts';
 
 const SORT_COLUMNS = {
@@ -12,7 +13,9 @@ const SORT_COLUMNS = {
   updated_at: 'updated_at',
   host: 'host',
   vm_state: 'status',
-} as const;
+} as const satisfies Record<string, keyof ServerRow>;
+
+type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 
 export const FILTERS = ['name', 'status', 'host', 'all_tenants'] as const;
 
@@ -23,25 +26,46 @@ export async function listServers(
 ): Promise<{ rows: ServerRow[]; ending: object }> {
   const asked = query['all_tenants'] ?? query['all_projects'];
   const everywhere = context.caller.isAdmin && asked !== undefined && !/^(0|f|false|off|n|no)$/i.test(asked);
-  const all = await readServers(context, everywhere);
-  const wanted = all.filter(
-    (row) =>
-      (query['name'] === undefined || nameMatches(row.name, query['name'])) &&
-      (query['status'] === undefined || row.status === query['status'].toUpperCase()) &&
-      (query['host'] === undefined || !context.caller.isAdmin || row.host === query['host']),
-  );
-  const page = pageOf(context, query, wanted, SORT_COLUMNS, collection, noServer);
-  return { rows: page.rows, ending: page.links.length > 0 ? { servers_links: page.links } : {} };
+  const conditions = [EXISTING, ...inScope(context.caller, everywhere), ...filters(context.caller, query)];
+  const { rows, links } = await readListing<Column, ServerRow>(context, query, {
+    select: 'SELECT s.* FROM servers s',
+    table: 's',
+    sort: SORT_COLUMNS,
+    conditions,
+    collection,
+    marker: (id) => findServer(context, id),
+  });
+  return { rows, ending: links.length > 0 ? { servers_links: links } : {} };
 }
 
+const EXISTING: Condition = { sql: "s.status <> 'DELETED'", values: [] };
+
+/** The project's; an administrator's list has those of no project besides, and all on demand. */
+function inScope({ isAdmin, projectId }: Caller, everywhere: boolean): Condition[] {
+  if (everywhere) return [];
+  const own = 's.project_id = ?';
+  return [{ sql: isAdmin ? `(${own} OR s.project_id IS NULL)` : own, values: [projectId] }];
+}
+
+function filters({ isAdmin }: Caller, { name, status, host }: Readonly<Record<string, string>>): Condition[] {
+  return [
+    ...(name === undefined ? [] : [nameMatches(name)]),
+    ...(status === undefined ? [] : [isAscii(status) ? equals('s.status', status.toUpperCase()) : NOTHING]),
+    ...(host === undefined || !isAdmin ? [] : [equals('s.host', host)]),
+  ];
+}
+
+const equals = (column: string, value: string): Condition => ({ sql: `${column} = ?`, values: [value] });
+
 /** Nova takes a regular expression; clients send a plain part of the name, or `^the whole name$`, escaped or not. */
-function nameMatches(name: string, pattern: string): boolean {
+function nameMatches(pattern: string): Condition {
   const start = pattern.startsWith('^');
   const end = pattern.endsWith('$') && !pattern.endsWith('\\$');
   const plain = pattern.slice(start ? 1 : 0, end ? -1 : undefined).replaceAll(/\\(.)/g, '$1');
-  if (start && end) return name === plain;
-  if (start) return name.startsWith(plain);
-  return end ? name.endsWith(plain) : name.includes(plain);
+  if (start && end) return equals('s.name', plain);
+  if (start) return { sql: 'LEFT(s.name, CHAR_LENGTH(?)) = ?', values: [plain, plain] };
+  if (end) return { sql: 'RIGHT(s.name, CHAR_LENGTH(?)) = ?', values: [plain, plain] };
+  return { sql: 'LOCATE(?, s.name) > 0', values: [plain] };
 }
 
 export async function detailViews(context: RequestContext, rows: readonly ServerRow[]) {

@@ -28,25 +28,6 @@ function isVisible(caller: Caller, row: ServerRow): boolean {
   return row.project_id === caller.projectId || caller.seesAllProjects;
 }
 
-/** The servers a list holds: the project's, for administrators also those without one; all of them on demand. */
-export async function readServers(
-  { app, caller }: RequestContext,
-  allProjects: boolean,
-): Promise<ServerRow[]> {
-  return app.db
-    .selectFrom('servers')
-    .selectAll()
-    .where('status', '<>', 'DELETED')
-    .$if(!allProjects, (select) =>
-      select.where((eb) =>
-        caller.isAdmin
-          ? eb.or([eb('project_id', '=', caller.projectId), eb('project_id', 'is', null)])
-          : eb('project_id', '=', caller.projectId),
-      ),
-    )
-    .execute();
-}
-
 /** @throws ApiError 409 for a domain that a compute agent found on its host. */
 export function refuseForeign(row: ServerRow): void {
   if (row.root_volume_id !== null) return;
