@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import { type ApiError, badRequest } from './errors.ts';
 
 const MAX_SHOWN = 200;
+/** What stands under these is not repeated: errors end up in logs. */
+const SECRET: ReadonlySet<PropertyKey> = new Set(['password', 'original_password', 'token', 'auth_key']);
 
 /**
  * Parses with a route's schema.
@@ -19,7 +21,8 @@ function describe(error: z.ZodError, value: unknown): ApiError {
   const field = issue.path.at(-1);
   const message = sentence(issue);
   if (field === undefined) return badRequest(message);
-  const found = show(valueAt(value, issue.path));
+  const secret = issue.path.some((key) => SECRET.has(key));
+  const found = secret ? '***' : show(valueAt(value, issue.path));
   return badRequest(`Invalid input for field/attribute ${String(field)}. Value: ${found}. ${message}`);
 }
 
@@ -43,7 +46,8 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 
 function show(value: unknown): string {
   if (value === undefined) return 'None';
-  return shorten(typeof value === 'string' ? value : JSON.stringify(value));
+  if (typeof value === 'string') return shorten(value);
+  return shorten(JSON.stringify(value, (key, inner: unknown) => (SECRET.has(key) ? '***' : inner)));
 }
 
 function shorten(text: string): string {

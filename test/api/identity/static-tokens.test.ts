@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { OTHER_PROJECT, PROJECT, startApi, type TestApi, TOKENS } from './support/api.ts';
+import { OTHER_PROJECT, PROJECT, startApi, type TestApi, TOKENS } from '#test/api/support/api.ts';
 
 describe('logging in', () => {
   let api: TestApi;
