@@ -1,6 +1,7 @@
 import type { App } from '#api/http/context.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { ImageFiles } from './files.ts';
+import { markOf } from './token.ts';
 
 /** Tidies up now, as an api that starts, and every few minutes. */
 export async function keepTidy(app: App, log: (line: string) => void): Promise<NodeJS.Timeout | undefined> {
@@ -35,6 +36,7 @@ export async function tidyImages(
     .where('status', '=', 'saving')
     .execute();
   const ended = new Set<string>();
+  const mark = markOf(images.name);
   for (const { id, upload, updated_at } of saving) {
     const mine = upload?.startsWith(`${images.name}/`) ?? false;
     const token = upload?.split('/').at(-1) ?? '';
@@ -53,7 +55,8 @@ export async function tidyImages(
     db,
     store,
     files,
-    ({ token, changedAt }) => ended.has(token ?? '') || changedAt < limit,
+    ({ token, changedAt }) =>
+      ended.has(token ?? '') || (starting && token?.startsWith(mark) === true) || changedAt < limit,
   );
 }
 
@@ -73,7 +76,7 @@ async function removeOrphans(
     if (token === null) {
       if (!uploads.has(id)) await store.remove(id);
     } else if (uploads.get(id)?.endsWith(`/${token}`) !== true && abandoned(file)) {
-      // A young one may not have been written down yet.
+      // Another api's young one may not have been written down yet.
       await store.discard(id, token);
     }
   }

@@ -12,6 +12,7 @@ import { isAgent } from '../ticket.ts';
 import { filesOf } from './files.ts';
 import { checkRoom, takeRoom } from './limits.ts';
 import { type Received, receive, tooLarge } from './receive.ts';
+import { newToken } from './token.ts';
 
 /** Takes an image's data: queued → saving → active, or back to queued with nothing left. */
 export async function uploadData(
@@ -29,7 +30,7 @@ export async function uploadData(
   const maxBytes = await checkRoom(context, image, announced);
   if (announced > maxBytes) throw tooLarge(maxBytes);
   const files = filesOf(context);
-  const token = context.app.ids.uuid();
+  const token = newToken(context.app.images.name, context.app.ids);
   await using cleanup = new AsyncDisposableStack();
   const file = await files.create(image.id, token);
   cleanup.defer(() => files.discard(image.id, token));

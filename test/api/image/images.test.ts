@@ -5,6 +5,7 @@ import { request as httpRequest } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { ImageFiles } from '#api/image/data/files.ts';
 import { tidyImages } from '#api/image/data/janitor.ts';
+import { newToken } from '#api/image/data/token.ts';
 import { imageTicket, TICKET_HEADER } from '#images/ticket.ts';
 import { agentKeys } from '#queues/secrets.ts';
 import { asId, type ImageId } from '#schema/ids.ts';
@@ -150,7 +151,16 @@ describe('images', () => {
     await api.db.updateTable('images').set(saving).where('id', '=', asId<ImageId>(id)).execute();
     await tidyImages(api.app, files, false);
     assert.equal((await show(id)).status, 'saving');
+    // Of an upload that another one took over from, and of one that was never written down: nothing names them.
+    const nameless = newToken('test', { uuid: randomUUID });
+    const anothers = newToken('another', { uuid: randomUUID });
+    for (const each of [nameless, anothers]) await (await files.create(id, each)).close();
     await tidyImages(api.app, files, true);
+    assert.deepEqual(
+      (await filesNow()).map(({ token }) => token),
+      [anothers],
+    );
+    await files.discard(id, anothers);
     assert.equal((await show(id)).status, 'queued');
     const later = { ...api.app, clock: { now: () => Date.now() + 3_600_000 } };
     await tidyImages(later, files, false);
