@@ -12,7 +12,7 @@ describe('encrypted volumes', function () {
   let hosts: Hosts;
   before(async () => {
     api = await startApi();
-    hosts = await startHosts(api);
+    hosts = await startHosts(api, { store: 'stor1' });
     for (const name of ['secret', 'plain', 'bare']) {
       const { body } = await api.call('POST', '/types', { as: 'admin', body: { volume_type: { name } } });
       if (name === 'plain') continue;
@@ -38,6 +38,11 @@ describe('encrypted volumes', function () {
     const { status, body } = await create(volume);
     assert.equal(status, 202, JSON.stringify(body));
     return is(body.volume.id, 'available');
+  }
+
+  async function passphrase(volume: { id: string; encryption_key_id?: string }): Promise<string> {
+    const key = (await keys()).find(({ id }) => id === volume.encryption_key_id);
+    return createSecrets(SECRET_KEY).decrypt(key?.secret ?? '', volume.id);
   }
 
   async function is(id: string, wanted: string) {
@@ -84,6 +89,35 @@ describe('encrypted volumes', function () {
     await api.call('DELETE', `/volumes/${volume.id}`);
     for (const { id } of [volume, ...copies])
       while ((await api.call('GET', `/volumes/${id}`)).status === 200);
+    assert.deepEqual(await keys(), []);
+  });
+
+  it('are backed up with their keys, and restored to new volumes only', async () => {
+    const volume = await made({ volume_type: 'secret' });
+    const { body } = await api.call('POST', '/backups', { body: { backup: { volume_id: volume.id } } });
+    const path = `/backups/${body.backup.id}`;
+    for (;;) {
+      const { backup } = (await api.call('GET', path)).body;
+      if (backup.status === 'available') break;
+      assert.notEqual(backup.status, 'error', backup.fail_reason);
+    }
+    const over = await api.call('POST', `${path}/restore`, { body: { restore: { volume_id: volume.id } } });
+    assert.equal(over.status, 400);
+    assert.equal((await api.call('GET', `${path}/export_record`, { as: 'admin' })).status, 400);
+    const before = await passphrase(volume);
+    await api.call('DELETE', `/volumes/${volume.id}`);
+    while ((await api.call('GET', `/volumes/${volume.id}`)).status === 200);
+
+    const restored = await api.call('POST', `${path}/restore`, { body: { restore: {} } });
+    assert.equal(restored.status, 202, JSON.stringify(restored.body));
+    const again = await is(restored.body.restore.volume_id, 'available');
+    assert.equal(again.encrypted, true);
+    assert.equal(await passphrase(again), before);
+
+    await api.call('DELETE', path);
+    while ((await api.call('GET', path)).status === 200);
+    await api.call('DELETE', `/volumes/${again.id}`);
+    while ((await api.call('GET', `/volumes/${again.id}`)).status === 200);
     assert.deepEqual(await keys(), []);
   });
 
