@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { copyFile, open, readdir, rename, stat } from 'node:fs/promises';
+import { open, readdir, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { VolumeId } from '#schema/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
@@ -238,7 +238,8 @@ describe('data of volumes, on real files', () => {
     assert.deepEqual(await sums(), before);
 
     // What an earlier move has left there is not taken for a copy.
-    await copyFile(hosts.path('here', `volume-${id}`), inPool('there', id));
+    await writeFile(inPool('there', id), '');
+    await truncate(inPool('there', id), GIB);
     await write(inPool('there', id));
     await act(id, { 'os-migrate_volume': { host: 'stor1@there' } }, 'admin');
     assert.equal((await ended(id, 'volume.migrate')).state, 'done');
