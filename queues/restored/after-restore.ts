@@ -43,6 +43,7 @@ export async function afterRestore(deps: Deps): Promise<VolumePlan[]> {
   const several = [...volumes.values()].flatMap(({ id, multiattach }) => (multiattach === 1 ? [id] : []));
   const plans = planRestore(rows, answers, initiators, new Set(several));
   await skipNumbers(deps.db, [...volumes.values()]);
+  await resumeBackups(deps.db);
   for (const plan of plans) {
     const owner = volumes.get(plan.volumeId);
     // Gone since the hosts were asked.
@@ -94,6 +95,20 @@ async function skipNumbers(db: Kysely<Tables>, volumes: readonly Owner[]): Promi
   await sql`ALTER TABLE volumes AUTO_INCREMENT = ${sql.lit(newest + NUMBERS_AHEAD)}`.execute(db);
 }
 
+/** Of backups each task is right whenever it comes: they get new numbers, and what is under way goes on. */
+async function resumeBackups(db: Kysely<Tables>): Promise<void> {
+  await transaction(db, async (tx) => {
+    tx.later(tx.q.updateTable('backups').set({ seq: sql`seq + ${SEQ_AHEAD}` }));
+    tx.later(
+      tx.q
+        .updateTable('operations')
+        .set({ seq_base: sql`seq_base + ${SEQ_AHEAD}`, owner: null })
+        .where('backup_id', 'is not', null)
+        .where('state', 'in', OPEN_OPERATION_STATES),
+    );
+  });
+}
+
 /** Its operations go on where the backup has them, with numbers that no host has seen. */
 async function resume(
   deps: Deps,
@@ -112,6 +127,7 @@ async function resume(
       .updateTable('operations')
       .set({ seq_base: sql`seq_base + ${SEQ_AHEAD}`, owner: null })
       .where('volume_id', '=', volumeId)
+      .where('backup_id', 'is', null)
       .where('state', 'in', OPEN_OPERATION_STATES),
   );
   await plugAgain(deps, tx, owner, attached);
@@ -131,6 +147,7 @@ async function follow(
       .updateTable('operations')
       .set({ state: 'undone', error: INTERRUPTED, owner: null, ended_at: now })
       .where('volume_id', '=', volumeId)
+      .where('backup_id', 'is', null)
       .where('state', 'in', OPEN_OPERATION_STATES),
   );
   for (const id of gone) tx.later(tx.q.deleteFrom('attachments').where('id', '=', id));
