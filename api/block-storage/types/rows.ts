@@ -54,7 +54,7 @@ export async function readType(
 export type NamedType = TypeRow & { readonly encrypted: 0 | 1 };
 
 /** Types with a word on whether there is an encryption record. */
-export function selectNamedTypes(db: Kysely<Tables>) {
+function selectNamedTypes(db: Kysely<Tables>) {
   return db
     .selectFrom('volume_types')
     .selectAll()
