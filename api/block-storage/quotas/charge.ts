@@ -9,24 +9,64 @@ import { used } from './usage.ts';
 
 /**
  * Runs `work` in one transaction, which fails when a project is then over a quota. The rows that `work` writes are what is
- * counted, so they must be written by it, or held (`hold`).
+ * counted, so they must be written by it, or held (`hold`). It may run more than once.
  * @throws ApiError 413 in Cinder's words; whatever `transaction` throws.
  */
-export function charged<T>(
+export async function charged<T>(
   context: RequestContext,
   charges: readonly Charge[],
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   const { app } = context;
   const byProject = Map.groupBy(itemsOf(charges), ({ project }) => project);
-  return transaction(app.db, async (tx) => {
-    const value = await work(tx);
-    // Last, so that nobody waits for a row of ours while we wait for the project's.
-    for (const [project, items] of byProject) check(tx, app, project, items);
-    return value;
-  }).catch(async (error: unknown) => {
+  const attempt = (counting: boolean): Promise<T> =>
+    transaction(app.db, async (tx) => {
+      const value = await work(tx);
+      // Last, so that nobody waits for a row of ours while we wait for the project's.
+      for (const [project, items] of byProject) {
+        if (counting) check(tx, app, project, items);
+        else tx.later(noneSet(project, items).compile(tx.q));
+      }
+      return value;
+    });
+  const projects = [...byProject.keys()];
+  if (!projects.some((project) => isLimited(app, project))) {
+    try {
+      return await attempt(false);
+    } catch (error) {
+      if (!isOver(error)) throw error;
+      for (const project of projects) noteLimited(app, project);
+    }
+  }
+  return attempt(true).catch(async (error: unknown) => {
     throw isOver(error) ? await overQuota(app, charges) : error;
   });
+}
+
+/** Those seen to have a limit: for them counting is not begun with a transaction in vain. */
+const limited = new WeakMap<App, Set<ProjectId>>();
+const REMEMBERED = 10_000;
+
+function isLimited(app: App, project: ProjectId): boolean {
+  const byDefault = Object.values(app.quotaDefaults).some((limit) => limit !== UNLIMITED);
+  return byDefault || limited.get(app)?.has(project) === true;
+}
+
+function noteLimited(app: App, project: ProjectId): void {
+  const known = limited.get(app) ?? new Set();
+  if (known.size >= REMEMBERED) known.clear();
+  limited.set(app, known.add(project));
+}
+
+/** To be called where limits are taken away: what was limited may no longer be. */
+export function forgetLimited(app: App): void {
+  limited.delete(app);
+}
+
+/** Fails the transaction, as `withinLimits` does, where a limit is set at all: all that most projects' requests pay. */
+function noneSet(project: ProjectId, items: readonly Item[]): RawBuilder<unknown> {
+  return sql`SELECT CAST(0 AS UNSIGNED) - COUNT(*) AS unset FROM quota_limits l
+    WHERE ${limitsOn(project, items)} AND l.hard_limit >= 0`;
 }
 
 /** Counts what the operation will use when it has succeeded, for as long as it is at work. */
@@ -44,8 +84,8 @@ export function hold(tx: Tx, operation: OperationId, charge: Charge): void {
 }
 
 /**
- * Two statements, which travel with the transaction's others. The first locks the project's row, but only where a limit
- * is set, so that of two requests one counts the other's rows; without limits no lock is taken and nothing is counted.
+ * Two statements, which travel with the transaction's others. The first locks the project's row where a limit is set, so
+ * that of two requests one counts the other's rows.
  */
 function check(tx: Tx, { quotaDefaults }: App, project: ProjectId, items: readonly Item[]): void {
   const defaults = items.filter(({ resource, type }) => type === '' && quotaDefaults[resource] !== UNLIMITED);

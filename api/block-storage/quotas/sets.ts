@@ -3,6 +3,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { isTrue } from '#api/http/fields.ts';
 import type { Reply } from '#api/http/route.ts';
+import { forgetLimited } from './charge.ts';
 import { limitsOf, projectLimits } from './limits.ts';
 import { quotaNames, quotaSet, readLimits, type WantedLimit } from './names.ts';
 import { classOwner, DEFAULT_CLASS, projectOwner, UNLIMITED } from './resources.ts';
@@ -81,5 +82,6 @@ async function checkInUse(
 
 export async function deleteQuotas({ app }: RequestContext, project: string): Promise<Reply> {
   await app.db.deleteFrom('quota_limits').where('owner', '=', projectOwner(project)).execute();
+  forgetLimited(app);
   return { status: 200 };
 }

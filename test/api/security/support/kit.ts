@@ -63,6 +63,11 @@ const WITHIN: Readonly<Record<string, string>> = {
   key: 'key',
   tag: 'tag',
   request_id: 'req-none',
+  // Administrators' only, and of no project.
+  host: 'nowhere',
+  class: 'default',
+  alias: 'backups',
+  name: 'none',
 };
 
 /**
