@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { invalidVolume } from '#api/http/errors.ts';
+import { conflict, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { VolumeId } from '#schema/ids.ts';
@@ -57,9 +57,17 @@ export async function unreserve({ app }: RequestContext, id: VolumeId): Promise<
     .execute();
 }
 
-/** `os-begin_detaching` */
+/** `os-begin_detaching` @throws ApiError 409 for what our own agents have plugged in: they unplug it when they are asked to */
 export async function beginDetaching(context: RequestContext, id: string): Promise<Reply> {
   const volume = await findVolume(context, id);
+  const ours = await context.app.db
+    .selectFrom('attachments')
+    .select('server_id')
+    .where('volume_id', '=', volume.id)
+    .where('managed', '=', 1)
+    .executeTakeFirst();
+  if (ours !== undefined)
+    throw conflict(`Detach volume from instance ${ours.server_id} using the Compute API`);
   const { numUpdatedRows } = await context.app.db
     .updateTable('volumes')
     .set({ status: 'detaching', updated_at: sqlTime(context.app.clock.now()) })

@@ -43,12 +43,12 @@ async function begin(
     .where('initiator', 'is not', null)
     .where('status', '<>', 'detaching')
     .execute();
-  const chosen = all.filter((row) => initiator === null || row.initiator === initiator);
   // Cutting the export under a guest is how another project's data leaks (CVE-2023-2088).
-  const ours = chosen.find((row) => row.managed === 1);
+  const ours = all.find((row) => row.managed === 1);
   if (ours !== undefined) {
     throw conflict(`Detach volume from instance ${ours.server_id} using the Compute API`);
   }
+  const chosen = all.filter((row) => initiator === null || row.initiator === initiator);
   const begun: OperationId[] = [];
   for (const row of chosen) {
     const keeps = row.status === 'attached';
