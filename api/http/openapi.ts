@@ -105,7 +105,7 @@ function operationId(api: Described, route: Route): string {
 
 function summaryOf({ decisions }: Described, route: Route): string {
   const notes = [
-    ...(decisions.of(route)?.who === 'admin' ? ['administrators'] : []),
+    ...(decisions.of(route).who === 'admin' ? ['administrators'] : []),
     ...(route.since === undefined ? [] : [`from microversion ${route.since}`]),
   ];
   return notes.length === 0 ? route.summary : `${route.summary} (${notes.join(', ')})`;

@@ -26,7 +26,7 @@ export interface Input<P, Q, B> {
 
 /**
  * One line of the API: drives routing, validation and `/openapi.json`.
- * `path` is relative to the API's root, for example `/volumes/{id}`; the project id before it is the router's matter.
+ * Who may call it, `api/policy` says. `path` is relative to the API's root, for example `/volumes/{id}`; the project id before it is the router's matter.
  */
 export interface Route<
   P extends z.ZodType = z.ZodType,
@@ -39,11 +39,6 @@ export interface Route<
   /** For routes that share `POST …/action`: the one key of the body that selects this route. */
   readonly action?: string;
   readonly summary: string;
-  /**
-   * `admin` answers 403 to anybody else; `any` takes every valid token, also one without a project. Default: `reader` for
-   * GET, `member` for the rest.
-   */
-  readonly role?: 'admin' | 'member' | 'reader' | 'any';
   /** First microversion that has this route (the minor of 3.x); earlier ones get a 404 as in Cinder. */
   readonly since?: number;
   readonly params: P;

@@ -9,10 +9,12 @@ interface Decision {
   readonly who: Who;
 }
 
+/** What holds for a route that the policy does not name. */
+const UNNAMED: Decision = { rule: 'blockyard:unnamed', who: 'admin' };
+
 /** One API's policy, laid over its routes. */
 export interface Decisions {
-  /** Undefined for a route that the policy does not name: administrators only. */
-  of(route: Route): Decision | undefined;
+  of(route: Route): Decision;
   /**
    * @param project what the path names, if it names one.
    * @throws ApiError 403 in the service's own words.
@@ -26,23 +28,15 @@ export function decide(policy: Policy, routes: readonly Route[], words: (rule: s
   for (const [rule, [who, ...operations]] of Object.entries(policy)) {
     for (const operation of operations) byOperation.set(anonymous(operation), { rule, who });
   }
-  const decisions = new Map(
-    routes.map((route) => [route, byOperation.get(operationOf(route)) ?? unnamed(route)]),
-  );
+  const decisions = new Map(routes.map((route) => [route, byOperation.get(operationOf(route))]));
   const refusal = (rule: string): ApiError => forbidden(words(rule));
   return {
-    of: (route) => decisions.get(route),
+    of: (route) => decisions.get(route) ?? UNNAMED,
     check(route, caller, project) {
-      const { rule, who } = decisions.get(route) ?? { rule: 'blockyard:unnamed', who: 'admin' };
+      const { rule, who } = decisions.get(route) ?? UNNAMED;
       if (!permits(who, caller, project)) throw refusal(rule);
     },
   };
-}
-
-/** For a route that its table does not name yet. */
-function unnamed({ role, method, summary }: Route): Decision {
-  const who = role === 'any' ? 'anyone' : (role ?? (method === 'GET' ? 'reader' : 'member'));
-  return { rule: summary.toLowerCase(), who };
 }
 
 /** Whether a caller may, as far as roles and scope go; whose thing it is, handlers find out. */

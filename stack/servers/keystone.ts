@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { systemRunner } from '#agent/run.ts';
@@ -18,11 +19,10 @@ export interface KeystoneOptions {
   /** Of its first administrator: user `admin` in project `admin` of the domain `Default`. */
   readonly password: string;
   readonly region: string;
-  /** Of an account that may create the database `blockyard_keystone` beside its own; `mysql://…`. */
+  /** Of a database whose account may create another one beside it, `<its name>_keystone`; `mysql://…`. */
   readonly databaseUrl: string;
 }
 
-const DATABASE = 'blockyard_keystone';
 const PROCESSES = 2;
 const THREADS = 4;
 
@@ -37,11 +37,8 @@ export async function startKeystone(options: KeystoneOptions): Promise<KeystoneS
   const url = `http://127.0.0.1:${port}/v3`;
   const manage = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<unknown> =>
     systemRunner.run('keystone-manage', ['--config-file', config, ...args], { env, timeoutMs: 120_000 });
-  const { username, gid } = userInfo();
-  const owner = ['--keystone-user', username, '--keystone-group', String(gid)];
   await manage(['db_sync']);
-  await manage(['fernet_setup', ...owner]);
-  await manage(['credential_setup', ...owner]);
+  await makeKeys(join(dir, 'fernet'));
   // The password stays out of argv.
   await manage(['bootstrap', '--bootstrap-region-id', region, '--bootstrap-public-url', url], {
     OS_BOOTSTRAP_PASSWORD: password,
@@ -60,19 +57,33 @@ export async function startKeystone(options: KeystoneOptions): Promise<KeystoneS
   return { ...server, url };
 }
 
+/** What `keystone-manage fernet_setup` does in several seconds: a key to sign with, and the next one. */
+async function makeKeys(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const name of ['0', '1']) {
+    const key = randomBytes(32).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+    const file = join(folder, name);
+    if (!existsSync(file)) await writeFile(file, key, { mode: 0o600 });
+  }
+}
+
 async function createDatabase(url: string): Promise<void> {
   const db = openDatabase(url, { connections: 1 });
   try {
-    await sql.raw(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`).execute(db);
+    await sql`CREATE DATABASE IF NOT EXISTS ${sql.id(databaseOf(url))}`.execute(db);
   } finally {
     await db.destroy();
   }
 }
 
+function databaseOf(url: string): string {
+  return `${new URL(url).pathname.slice(1)}_keystone`;
+}
+
 /** In SQLAlchemy's words; over TCP, because Keystone's set-up takes no `%` in here. */
 function connectionOf(text: string): string {
   const url = new URL(text);
-  return `mysql+pymysql://${url.username}:${url.password}@${url.host}/${DATABASE}?charset=utf8mb4`;
+  return `mysql+pymysql://${url.username}:${url.password}@${url.host}/${databaseOf(text)}?charset=utf8mb4`;
 }
 
 function configuration(dir: string, databaseUrl: string): string {
@@ -84,8 +95,6 @@ connection = ${connectionOf(databaseUrl)}
 key_repository = ${dir}/fernet
 [fernet_receipts]
 key_repository = ${dir}/fernet
-[credential]
-key_repository = ${dir}/credential
 `;
 }
 

@@ -35,7 +35,6 @@ export const capabilityRoutes: readonly Route[] = [
     method: 'GET',
     path: '/capabilities/{host}',
     summary: "Show a storage back end's capabilities",
-    role: 'admin',
     params: z.strictObject({ host: z.string() }),
     query: anyQuery,
     replies: { 200: reply },

@@ -19,7 +19,6 @@ export const evictionRoutes: readonly Route[] = [
     method: 'GET',
     path: '/evictions',
     summary: 'List what hosts that were down have yet to be rid of',
-    role: 'admin',
     params: noParams,
     query: anyQuery,
     replies: { 200: z.strictObject({ evictions: z.array(eviction) }) },

@@ -97,7 +97,6 @@ export const groupSnapshotRoutes: readonly Route[] = [
     path: '/group_snapshots/{id}/action',
     action: 'reset_status',
     summary: "Reset a group snapshot's status",
-    role: 'admin',
     since: 19,
     params: idParams,
     query: anyQuery,

@@ -24,7 +24,7 @@ async function change({ app }: RequestContext, id: string, edit: (specs: Specs) 
 
 const typeParams = z.strictObject({ group_type_id: z.string() });
 const specParams = z.strictObject({ group_type_id: z.string(), key: z.string() });
-const admin = { role: 'admin', since: 11, query: anyQuery } as const;
+const admin = { since: 11, query: anyQuery } as const;
 
 export const groupSpecRoutes: readonly Route[] = [
   route({

@@ -128,7 +128,6 @@ export const groupRoutes: readonly Route[] = [
     path: '/groups/{id}/action',
     action: 'reset_status',
     summary: "Reset a group's status",
-    role: 'admin',
     since: 20,
     params: idParams,
     query: anyQuery,

@@ -12,7 +12,7 @@ import { unmanageSnapshot } from './unmanage.ts';
 /** The first path since 3.8; the second is older, and what clients use that ask for no version. */
 const PATHS = [{ path: '/manageable_snapshots', since: 8 }, { path: '/os-snapshot-manage' }] as const;
 
-const shared = { role: 'admin', params: noParams, query: anyQuery } as const;
+const shared = { params: noParams, query: anyQuery } as const;
 
 const LISTING = {
   path: 'manageable_snapshots',
@@ -61,7 +61,6 @@ export const manageableSnapshotRoutes: readonly Route[] = [
     path: '/snapshots/{id}/action',
     action: 'os-unmanage',
     summary: 'Unmanage a snapshot',
-    role: 'admin',
     params: idParams,
     query: anyQuery,
     body: unmanageBody,

@@ -12,7 +12,7 @@ import { unmanageVolume } from './unmanage.ts';
 /** The first path since 3.8; the second is older, and what clients use that ask for no version. */
 const PATHS = [{ path: '/manageable_volumes', since: 8 }, { path: '/os-volume-manage' }] as const;
 
-const shared = { role: 'admin', params: noParams, query: anyQuery } as const;
+const shared = { params: noParams, query: anyQuery } as const;
 
 const LISTING = {
   path: 'manageable_volumes',
@@ -59,7 +59,6 @@ export const manageableVolumeRoutes: readonly Route[] = [
     path: '/volumes/{id}/action',
     action: 'os-unmanage',
     summary: 'Unmanage a volume',
-    role: 'admin',
     params: idParams,
     query: anyQuery,
     body: unmanageBody,

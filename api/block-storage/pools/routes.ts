@@ -16,7 +16,6 @@ export const poolRoutes: readonly Route[] = [
     method: 'GET',
     path: '/scheduler-stats/get_pools',
     summary: 'List storage pools',
-    role: 'admin',
     params: noParams,
     query: anyQuery,
     queryNames: ['detail', 'name', 'volume_type'],

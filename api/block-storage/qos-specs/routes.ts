@@ -7,7 +7,7 @@ import { createQos, deleteQos, listQos, showQos, unsetKeys, updateQos } from './
 import * as schema from './schema.ts';
 
 const typeQuery = z.looseObject({ vol_type_id: z.string().optional() });
-const admin = { role: 'admin', params: idParams, query: anyQuery } as const;
+const admin = { params: idParams, query: anyQuery } as const;
 
 /** Cinder's own habit: associations change by GET. */
 export const qosRoutes: readonly Route[] = [

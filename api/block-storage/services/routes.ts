@@ -54,14 +54,13 @@ const switched = z.strictObject({
   disabled_reason: z.string().nullable().optional(),
 });
 
-const put = { method: 'PUT', role: 'admin', params: noParams, query: anyQuery } as const;
+const put = { method: 'PUT', params: noParams, query: anyQuery } as const;
 
 export const serviceRoutes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/os-services',
     summary: 'List services',
-    role: 'admin',
     params: noParams,
     query: anyQuery,
     queryNames: ['host', 'binary'],

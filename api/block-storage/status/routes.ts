@@ -48,7 +48,6 @@ export const statusRoutes: readonly Route[] = [
     method: 'GET',
     path: '/status',
     summary: 'Show the state of services, operations and queues',
-    role: 'admin',
     params: noParams,
     query: anyQuery,
     replies: { 200: z.strictObject({ status }) },

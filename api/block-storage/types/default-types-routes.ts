@@ -45,7 +45,7 @@ async function show({ app }: RequestContext, project: ProjectId) {
   return row;
 }
 
-const admin = { role: 'admin', since: SINCE, query: anyQuery } as const;
+const admin = { since: SINCE, query: anyQuery } as const;
 
 /** The types of volumes for which none is asked, per project (3.62). */
 export const defaultTypeRoutes: readonly Route[] = [

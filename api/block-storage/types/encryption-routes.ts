@@ -12,7 +12,7 @@ import * as schema from './encryption-schema.ts';
 
 const params = z.strictObject({ type_id: z.string() });
 const itemParams = z.strictObject({ type_id: z.string(), key: z.string() });
-const admin = { role: 'admin', query: anyQuery } as const;
+const admin = { query: anyQuery } as const;
 
 /** A type has one record at most, so the record's own id in a path is not looked at, as in Cinder. */
 export const encryptionRoutes: readonly Route[] = [

@@ -66,7 +66,6 @@ export const dataRoutes: readonly Route[] = [
     ...action,
     action: 'os-migrate_volume',
     summary: 'Move a volume to another pool',
-    role: 'admin',
     body: migrateBody,
     handle(context, { params, body }) {
       const { host, cluster } = body['os-migrate_volume'];
@@ -80,7 +79,6 @@ export const dataRoutes: readonly Route[] = [
     ...action,
     action: 'os-migrate_volume_completion',
     summary: 'Complete a migration that a compute service has made',
-    role: 'admin',
     body: completionBody,
     handle: (context, { params, body }) =>
       completeMigration(context, params.id, body['os-migrate_volume_completion'].new_volume),

@@ -69,7 +69,6 @@ export const imageMetadataRoutes: readonly Route[] = [
     ...action,
     action: 'os-show_image_metadata',
     summary: "Show a volume's image metadata",
-    role: 'reader',
     body: z.strictObject({ 'os-show_image_metadata': z.unknown() }),
     replies: { 200: metadataReply },
     handle: async (context, { params }) => {

@@ -14,7 +14,6 @@ export const workerRoutes: readonly Route[] = [
     method: 'POST',
     path: '/workers/cleanup',
     summary: 'Take up what services that are gone have left',
-    role: 'admin',
     since: 24,
     params: noParams,
     query: anyQuery,

@@ -20,7 +20,7 @@ const SCOPES = [
 const scoped = SCOPES.flatMap(({ scope, base, ids }): Route[] => {
   const ofUser = z.strictObject({ ...ids, user_id: text });
   const ofRole = z.strictObject({ ...ids, user_id: text, role_id: text });
-  const common = { role: 'admin', query: anyQuery } as const;
+  const common = { query: anyQuery } as const;
   return [
     route({
       ...common,
@@ -78,7 +78,6 @@ export const assignmentRoutes: readonly Route[] = [
     method: 'GET',
     path: '/role_assignments',
     summary: 'List role assignments',
-    role: 'admin',
     params: noParams,
     query: anyQuery,
     queryNames: [

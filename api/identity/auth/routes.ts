@@ -29,7 +29,7 @@ const token = z.strictObject({
   catalog: catalog.optional(),
 });
 const domain = z.strictObject({ id: text, name: text, description: text, enabled: z.boolean() });
-const common = { role: 'any', params: noParams, query: anyQuery } as const;
+const common = { params: noParams, query: anyQuery } as const;
 
 export const authRoutes: readonly Route[] = [
   route({

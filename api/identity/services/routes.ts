@@ -78,8 +78,8 @@ function byId<T extends { readonly id: string }>(what: string, all: readonly T[]
   return found;
 }
 
-const list = { method: 'GET', role: 'admin', params: noParams, query: anyQuery } as const;
-const show = { method: 'GET', role: 'admin', params: idParams, query: anyQuery } as const;
+const list = { method: 'GET', params: noParams, query: anyQuery } as const;
+const show = { method: 'GET', params: idParams, query: anyQuery } as const;
 
 export const serviceRoutes: readonly Route[] = [
   route({

@@ -65,7 +65,7 @@ export const TARGETS: readonly Target[] = ALL_TARGETS.filter(
 
 /** Who may call it, as the dispatcher reads the route. */
 export function roleOf({ service, route }: Target): 'admin' | 'member' | 'reader' {
-  const who = decisions[service].of(route)?.who ?? 'admin';
+  const who = decisions[service].of(route).who;
   return who === 'anyone' ? 'reader' : who;
 }
 
