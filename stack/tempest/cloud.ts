@@ -8,7 +8,7 @@ export interface Access {
   readonly admin: Cloud['admin'];
 }
 
-const MEMORY_MIB = 64;
+const MEMORY_MIB = 96;
 const DEFAULT_DOMAIN = { id: 'default' };
 
 /** Puts into a fresh cloud what Tempest wants to find there: an image that everybody may boot, and a small flavor. */

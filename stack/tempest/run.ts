@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Stack, startStack } from '../environment.ts';
@@ -29,6 +29,8 @@ export interface TempestResult extends Verdict {
   readonly seconds: number;
 }
 
+/** Of the processes' log, when they do not come up. */
+const LAST_LINES = 40;
 const GUEST_CACHE = '.data/cache/guest';
 /** Tempest's own names for two back ends of a Cinder with LVM. */
 const BACKENDS = ['lvm', 'lvm2'] as const;
@@ -89,8 +91,16 @@ async function start(runDir: string): Promise<Stack> {
   return startStack({
     runDir: join(runDir, 'run'),
     auth: 'builtin',
-    env: { BLOCKYARD_BACKENDS: backends.join(';'), BLOCKYARD_QUEUE_PREFIX: 'blockyard-tempest' },
+    env: {
+      BLOCKYARD_BACKENDS: backends.join(';'),
+      // /dev/kvm may be there and no good.
+      BLOCKYARD_DOMAIN_TYPE: 'qemu',
+      BLOCKYARD_QUEUE_PREFIX: 'blockyard-tempest',
+    },
     log: (name, line) => appendFileSync(logPath, `${new Date().toISOString()} ${name} | ${line}\n`),
     ready: servicesUp,
+  }).catch(async (error: unknown) => {
+    const last = (await readFile(logPath, 'utf8').catch(() => '')).split('\n').slice(-LAST_LINES);
+    throw new Error(`${String(error)}\n${last.join('\n')}`, { cause: error });
   });
 }
