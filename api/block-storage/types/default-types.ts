@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Clock } from '#schema/clock.ts';
 import type { ProjectId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
-import type { TypeRow } from './rows.ts';
+import { ENCRYPTED, type NamedType } from './rows.ts';
 
 /** What the installation's own is called, as in Cinder; a migration has made it. */
 const INSTALLATION_DEFAULT = '__DEFAULT__';
@@ -12,8 +12,8 @@ const FRESH_MS = 1_000;
 
 interface Known {
   /** By project; of all others. */
-  readonly projects: ReadonlyMap<ProjectId, TypeRow>;
-  readonly installation: TypeRow | undefined;
+  readonly projects: ReadonlyMap<ProjectId, NamedType>;
+  readonly installation: NamedType | undefined;
 }
 
 /** The types of volumes for which none is asked: a project's own, or else the installation's. */
@@ -29,12 +29,12 @@ export class DefaultTypes {
   }
 
   /** A second late at most when another process has changed it. */
-  async of(project: ProjectId): Promise<TypeRow | undefined> {
+  async of(project: ProjectId): Promise<NamedType | undefined> {
     const { projects, installation } = await this.#read();
     return projects.get(project) ?? installation;
   }
 
-  async ofInstallation(): Promise<TypeRow | undefined> {
+  async ofInstallation(): Promise<NamedType | undefined> {
     return (await this.#read()).installation;
   }
 
@@ -58,7 +58,7 @@ export class DefaultTypes {
       .selectFrom('volume_types')
       .leftJoin('default_volume_types', 'default_volume_types.volume_type_id', 'volume_types.id')
       .selectAll('volume_types')
-      .select('default_volume_types.project_id')
+      .select(['default_volume_types.project_id', ENCRYPTED])
       .where((eb) =>
         eb.or([
           eb('default_volume_types.project_id', 'is not', null),
@@ -66,7 +66,7 @@ export class DefaultTypes {
         ]),
       )
       .execute();
-    const projects = new Map<ProjectId, TypeRow>();
+    const projects = new Map<ProjectId, NamedType>();
     for (const row of rows) if (row.project_id !== null) projects.set(row.project_id, row);
     return { projects, installation: rows.find(({ name }) => name === INSTALLATION_DEFAULT) };
   }

@@ -52,6 +52,7 @@ async function change(
     if (volume !== undefined) throw badRequest(`Cannot ${verb} encryption specs. Volume type in use.`);
     await work(trx, type.id);
   });
+  app.defaultTypes.forget();
 }
 
 export async function createEncryption(

@@ -1,4 +1,4 @@
-import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import { CompiledQuery, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
 import { isUuid, type VolumeTypeId } from '#schema/ids.ts';
@@ -53,23 +53,27 @@ export async function readType(
 /** A type that volumes are to be made of. */
 export type NamedType = TypeRow & { readonly encrypted: 0 | 1 };
 
-/** Types with a word on whether there is an encryption record. */
-function selectNamedTypes(db: Kysely<Tables>) {
-  return db
-    .selectFrom('volume_types')
-    .selectAll()
-    .select(
-      sql<
-        0 | 1
-      >`EXISTS (SELECT 1 FROM volume_type_encryptions AS e WHERE e.volume_type_id = volume_types.id)`.as(
-        'encrypted',
-      ),
-    );
+/** Whether there is an encryption record, beside a type's columns. */
+export const ENCRYPTED = sql<
+  0 | 1
+>`EXISTS (SELECT 1 FROM volume_type_encryptions AS e WHERE e.volume_type_id = volume_types.id)`.as(
+  'encrypted',
+);
+
+/**
+ * Fails a transaction with LostRow when the type asks for encryption after all. To be sent behind the insert of a volume that was not prepared for
+ * it: that insert waits for whoever gives the type a record, and who comes later finds the volume.
+ */
+export function stillPlain(type: VolumeTypeId): CompiledQuery {
+  return CompiledQuery.raw(
+    'SELECT IF(EXISTS (SELECT 1 FROM volume_type_encryptions WHERE volume_type_id = ?), (SELECT 1 UNION SELECT 2), 0) AS plain',
+    [type],
+  );
 }
 
 /** A name may look like an id, so both are tried, as in Cinder. */
 export async function readTypeByNameOrId(db: Kysely<Tables>, wanted: string): Promise<NamedType | undefined> {
-  const named = selectNamedTypes(db);
+  const named = db.selectFrom('volume_types').selectAll().select(ENCRYPTED);
   const byId = isUuid(wanted)
     ? await named.where('id', '=', wanted.toLowerCase() as VolumeTypeId).executeTakeFirst()
     : undefined;

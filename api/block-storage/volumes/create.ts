@@ -1,5 +1,5 @@
 import type { App, RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
+import { ApiError, badRequest, conflict, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
@@ -8,7 +8,7 @@ import { asId, type OperationId, type VolumeId, type VolumeTypeId } from '#schem
 import { joinGroup, type Membership } from '../groups/join.ts';
 import { charged } from '../quotas/charge.ts';
 import { type Charge, volumeCharge } from '../quotas/charges.ts';
-import { mayUse, type NamedType, namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
+import { mayUse, type NamedType, namedTypeMissing, readTypeByNameOrId, stillPlain } from '../types/rows.ts';
 import { encryptionOf, type VolumeEncryption } from '../types/volume-encryption.ts';
 import { keyFor } from './encryption.ts';
 import type { VolumeRow } from './rows.ts';
@@ -22,11 +22,18 @@ export async function createVolume(context: RequestContext, body: { volume: NewV
   const prepared = await prepareVolume(context, body.volume);
   const operation = await charged(context, [prepared.charge], (tx) => prepared.write(tx)).catch(
     (error: unknown) => {
-      throw prepared.refusal(error) ?? error;
+      throw prepared.refusal(error) ?? typeChanged(app, error) ?? error;
     },
   );
   app.operations.submit(operation);
   return { status: 202, body: { volume: detailView(context, prepared.row, []) } };
+}
+
+/** What a client is told when nothing else explains a lost row: the type has been given an encryption record. */
+export function typeChanged({ defaultTypes }: App, error: unknown): ApiError | undefined {
+  if (!(error instanceof LostRow)) return undefined;
+  defaultTypes.forget();
+  return conflict('The volume type has changed meanwhile; try again.');
 }
 
 /** A volume that can be made as it was asked for. */
@@ -105,6 +112,7 @@ export async function prepareVolume(
       source?.hold(tx);
       key?.write(tx);
       tx.later(tx.q.insertInto('volumes').values(values));
+      if (type?.encryption === null) tx.later(stillPlain(type.id));
       return app.operations.begin(tx, {
         kind: 'volume.create',
         volumeId: row.id,
@@ -187,8 +195,7 @@ async function findType(
   const { app, caller } = context;
   if (wanted === undefined || wanted === null || wanted === '') {
     const type = origin === undefined ? await app.defaultTypes.of(caller.projectId) : undefined;
-    // Default types are remembered for a moment; whether volumes are encrypted never is.
-    return type && chosen(app, { ...type, encrypted: 1 });
+    return type && chosen(app, type);
   }
   const type = await readTypeByNameOrId(app.db, wanted);
   if (type === undefined) throw namedTypeMissing(wanted);

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { newAccount } from '#api/block-storage/attachments/export.ts';
 import { charged } from '#api/block-storage/quotas/charge.ts';
+import { typeChanged } from '#api/block-storage/volumes/create.ts';
 import type { App, RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, forbidden } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
@@ -78,7 +79,7 @@ export async function createServer(context: RequestContext, wanted: NewServer): 
     return [making ?? booting, ...others.flatMap((other) => other.making ?? [])];
   }).catch((error: unknown) => {
     const refusals = [root, ...data].map((each) => each.volume.refusal(error));
-    throw refusals.find((refusal) => refusal !== undefined) ?? error;
+    throw refusals.find((refusal) => refusal !== undefined) ?? typeChanged(app, error) ?? error;
   });
   for (const operation of operations) app.operations.submit(operation);
   const server = { id, links: linksOf(context, id), 'OS-DCF:diskConfig': 'MANUAL' as const };

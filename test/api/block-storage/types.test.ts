@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { asId, type VolumeTypeId } from '#schema/ids.ts';
 import { type Answer, OTHER_PROJECT, PROJECT, startApi, type TestApi } from '../support/api.ts';
 
 describe('volume types', () => {
@@ -179,6 +180,35 @@ describe('volume types', () => {
     await makeVolume({ volume_type: id });
     const used = await api.call('POST', path, { as, body: { encryption: wanted } });
     assert.equal(used.body.badRequest.message, 'Cannot create encryption specs. Volume type in use.');
+  });
+
+  it('a default type that asks for encryption since a moment ago gets no plain volume', async () => {
+    const id = await makeType();
+    const body = { default_type: { volume_type: id } };
+    await api.call('PUT', `/default-types/${PROJECT}`, { as, body });
+    assert.equal(
+      (await api.call('GET', '/types/default')).body.volume_type.id,
+      id,
+      'remembered from here on',
+    );
+    // By another api.
+    await api.db
+      .insertInto('volume_type_encryptions')
+      .values({
+        volume_type_id: asId<VolumeTypeId>(id),
+        encryption_id: randomUUID(),
+        provider: 'luks',
+        control_location: 'front-end',
+        cipher: null,
+        key_size: null,
+        created_at: '2026-01-01 00:00:00',
+        updated_at: null,
+      })
+      .execute();
+    assert.equal((await makeVolume({})).status, 409);
+    const made = await makeVolume({});
+    assert.deepEqual([made.status, made.body.volume.encrypted], [202, true]);
+    await api.call('DELETE', `/default-types/${PROJECT}`, { as });
   });
 
   it('replies about a new or changed type have what Cinder tells then', async () => {
