@@ -1,4 +1,4 @@
-import { type RawBuilder, sql } from 'kysely';
+import { CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { App, RequestContext } from '#api/http/context.ts';
 import { type Tx, transaction } from '#queues/transaction.ts';
 import type { OperationId, ProjectId } from '#schema/ids.ts';
@@ -25,7 +25,7 @@ export async function charged<T>(
       // Last, so that nobody waits for a row of ours while we wait for the project's.
       for (const [project, items] of byProject) {
         if (counting) check(tx, app, project, items);
-        else tx.later(noneSet(project, items).compile(tx.q));
+        else tx.later(CompiledQuery.raw(NONE_SET, ownersOf(project)));
       }
       return value;
     });
@@ -63,11 +63,9 @@ export function forgetLimited(app: App): void {
   limited.delete(app);
 }
 
-/** Fails the transaction, as `withinLimits` does, where a limit is set at all: all that most projects' requests pay. */
-function noneSet(project: ProjectId, items: readonly Item[]): RawBuilder<unknown> {
-  return sql`SELECT CAST(0 AS UNSIGNED) - COUNT(*) AS unset FROM quota_limits l
-    WHERE ${limitsOn(project, items)} AND l.hard_limit >= 0`;
-}
+/** Fails the transaction, as `withinLimits` does, where any limit is set: all that most projects' requests pay. */
+const NONE_SET = `SELECT CAST(0 AS UNSIGNED) - COUNT(*) AS unset FROM quota_limits
+  WHERE owner IN (?, ?) AND hard_limit >= 0`;
 
 /** Counts what the operation will use when it has succeeded, for as long as it is at work. */
 export function hold(tx: Tx, operation: OperationId, charge: Charge): void {
