@@ -4,10 +4,11 @@ import { Interrupted, watchSignals } from './demo/interruption.ts';
 import { reportOf, tell } from './tempest/report.ts';
 import { runTempest } from './tempest/run.ts';
 
-const USAGE = `Usage: npm run test:tempest -- [--regex WORDS] [--concurrency N] [--keep]
+const USAGE = `Usage: npm run test:tempest -- [--regex WORDS] [--concurrency N] [--keystone] [--keep]
 
   --regex WORDS      only the tests of tempest.api.volume that match
   --concurrency N    workers of stestr (default 2)
+  --keystone         identity from a real Keystone instead of Blockyard's own
   --keep             leave everything running after the tests, until Ctrl-C
 `;
 
@@ -17,6 +18,7 @@ try {
     options: {
       regex: { type: 'string', default: '' },
       concurrency: { type: 'string', default: '2' },
+      keystone: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -32,7 +34,12 @@ try {
   signals.close();
 }
 
-async function main(values: { regex: string; concurrency: string; keep: boolean }): Promise<number> {
+async function main(values: {
+  regex: string;
+  concurrency: string;
+  keystone: boolean;
+  keep: boolean;
+}): Promise<number> {
   const concurrency = Number(values.concurrency);
   if (!Number.isInteger(concurrency) || concurrency < 1)
     throw new TypeError('--concurrency is a number from 1 on');
@@ -41,6 +48,7 @@ async function main(values: { regex: string; concurrency: string; keep: boolean 
   const result = await runTempest({
     regex: values.regex,
     concurrency,
+    auth: values.keystone ? 'keystone' : 'builtin',
     tell,
     signal: abort.signal,
     linger: async (ended, folder) => {

@@ -14,7 +14,7 @@ export interface Cloud {
 
 /** Seconds between two looks: Tempest takes whole ones only, and 0 looks again at once. For 0 of one service it takes compute's. */
 const BUILD_INTERVAL = 0;
-const BUILD_TIMEOUT = 90;
+const BUILD_TIMEOUT = 180;
 
 /**
  * The text of tempest.conf. All that Blockyard claims is switched on, so that nothing is skipped for want of a word here.

@@ -15,6 +15,8 @@ export interface TempestOptions {
   /** Which of the tests of `tempest.api.volume`; nothing runs them all. */
   readonly regex: string;
   readonly concurrency: number;
+  /** Who lets people in: Blockyard itself, or a real Keystone that the stack starts. */
+  readonly auth: 'builtin' | 'keystone';
   /** Told of each test as it ends. */
   readonly tell: (outcome: Outcome) => void;
   /** Waited for before everything is stopped. */
@@ -50,12 +52,12 @@ export async function runTempest(options: TempestOptions): Promise<TempestResult
     const [tests, image, started] = await Promise.all([
       tempest.list(options.regex),
       buildBootableImage(GUEST_CACHE),
-      start(runDir).then((it) => (stack = it)),
+      start(runDir, options.auth).then((it) => (stack = it)),
     ]);
     if (tests.length === 0) throw new Error(`no test of tempest.api.volume matches ${options.regex}`);
     const access = {
       apiUrl: started.apiUrl,
-      identityUrl: `${started.apiUrl}/identity/v3`,
+      identityUrl: started.identityUrl,
       admin: started.admin,
     };
     const cloud: Cloud = {
@@ -85,12 +87,12 @@ export async function runTempest(options: TempestOptions): Promise<TempestResult
   }
 }
 
-async function start(runDir: string): Promise<Stack> {
+async function start(runDir: string, auth: TempestOptions['auth']): Promise<Stack> {
   const backends = BACKENDS.map((name) => `file:name=${name},path=${runDir}/volumes/${name}`);
   const logPath = join(runDir, 'stack.log');
   return startStack({
     runDir: join(runDir, 'run'),
-    auth: 'builtin',
+    auth,
     env: {
       BLOCKYARD_BACKENDS: backends.join(';'),
       // /dev/kvm may be there and no good.
