@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { asId, type GroupId, type VolumeId } from '#schema/ids.ts';
-import { type Answer, startApi, type TestApi } from '../support/api.ts';
+import { type Answer, PROJECT, startApi, type TestApi } from '../support/api.ts';
 import { eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 describe('groups', () => {
@@ -282,6 +282,23 @@ describe('groups', () => {
     assert.deepEqual(statuses.toSorted(), ['available', 'error']);
     assert.equal((await api.call('DELETE', path)).status, 202);
     await goes(path);
+  });
+
+  it('count against their quota, and so do the volumes of a copy', async () => {
+    const { id } = await makeGroup(1);
+    const limit = (quota_set: Record<string, number>) =>
+      api.call('PUT', `/os-quota-sets/${PROJECT}`, { as, body: { quota_set } });
+    const copy = () =>
+      api.call('POST', '/groups/action', { body: { 'create-from-src': { source_group_id: id } } });
+    await limit({ groups: 0 });
+    const refused = await create();
+    assert.equal(refused.status, 413);
+    assert.match(refused.body.overLimit.message, /Maximum number of groups allowed \(0\) exceeded/);
+    await limit({ groups: -1, volumes: 0 });
+    const groups = (await api.call('GET', '/groups')).body.groups.length;
+    assert.equal((await copy()).status, 413);
+    assert.equal((await api.call('GET', '/groups')).body.groups.length, groups, 'all or nothing');
+    await limit({ volumes: -1 });
   });
 
   it('statuses are reset by administrators, and replication is none of theirs', async () => {

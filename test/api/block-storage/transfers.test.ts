@@ -120,6 +120,20 @@ describe('transfers', () => {
     assert.equal((await api.call('GET', `/volumes/${volume}`)).body.volume.status, 'error');
   });
 
+  it('are refused where the new owner has no room, and stay offered', async () => {
+    const volume = await availableVolume(api);
+    const { transfer } = (await offer({ volume_id: volume })).body;
+    const limit = (volumes: number) =>
+      api.call('PUT', `/os-quota-sets/${OTHER_PROJECT}`, { as: 'admin', body: { quota_set: { volumes } } });
+    assert.equal((await limit(0)).status, 200);
+    const refused = await accept(transfer.id, transfer.auth_key);
+    assert.equal(refused.status, 413);
+    assert.match(refused.body.overLimit.message, /Maximum number of volumes allowed \(0\) exceeded/);
+    assert.equal((await api.call('GET', `/volumes/${volume}`)).body.volume.status, 'awaiting-transfer');
+    await limit(-1);
+    assert.equal((await accept(transfer.id, transfer.auth_key)).status, 202);
+  });
+
   it('have two names, and fields from the microversions that brought them', async () => {
     const volume = await availableVolume(api);
     const { transfer } = (await offer({ volume_id: volume, name: 'two names' }, '/os-volume-transfer')).body;
