@@ -11,9 +11,9 @@ type Query = Readonly<Record<string, string>>;
 interface Listing<M extends Manageable> {
   readonly path: string;
   readonly key: string;
-  stored(context: RequestContext, pool: PoolName): Promise<M[]>;
+  readonly stored: (context: RequestContext, pool: PoolName) => Promise<M[]>;
   /** What the view of one has besides. */
-  more(item: M): object;
+  readonly more: (item: M) => object;
 }
 
 /** What could be managed on one pool, in pages. */

@@ -65,9 +65,12 @@ async function quietCopy(
 
 /** Waits until nobody has written for a moment; null when somebody always has. */
 async function pauseOf(path: string): Promise<bigint | null> {
-  for (const deadline = Date.now() + PAUSE_WITHIN_MS; Date.now() < deadline; await sleep(STEP_MS)) {
+  let before = await modified(path);
+  for (let waited = 0; waited < PAUSE_WITHIN_MS; waited += STEP_MS) {
+    await sleep(STEP_MS);
     const time = await modified(path);
-    if (Date.now() - Number(time / 1_000_000n) > STEP_MS) return time;
+    if (time === before) return time;
+    before = time;
   }
   return null;
 }
