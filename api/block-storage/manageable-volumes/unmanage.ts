@@ -23,6 +23,7 @@ export async function unmanageVolume(context: RequestContext, id: string): Promi
         .where('id', '=', volume.id)
         .where('status', 'in', statuses)
         .where('pool', 'is not', null)
+        .where('group_id', 'is', null)
         .where((eb) =>
           eb.and([
             eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', volume.id))),
@@ -56,7 +57,7 @@ export async function unmanageVolume(context: RequestContext, id: string): Promi
   }).catch((error: unknown) => {
     if (!(error instanceof LostRow)) throw error;
     throw invalidVolume(
-      `Volume status must be ${statuses.join(' or ')} and must not be attached, being copied or have snapshots; it is ${volume.status}.`,
+      `Volume status must be ${statuses.join(' or ')} and must not be attached, being copied, in a group or have snapshots; it is ${volume.status}.`,
     );
   });
   app.operations.submit(operation);
