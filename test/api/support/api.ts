@@ -65,6 +65,7 @@ export interface TestApi extends AsyncDisposable {
   readonly url: string;
   readonly app: App;
   readonly db: Kysely<Tables>;
+  readonly databaseUrl: string;
   readonly redis: { readonly url: string; readonly prefix: string };
   /** What the server logged: failures that are its own. */
   readonly log: string[];
@@ -152,6 +153,7 @@ export async function startApi(
     url,
     app,
     db,
+    databaseUrl: database.url,
     redis,
     log,
     call: (method, path, options = {}) => {
