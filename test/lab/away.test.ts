@@ -135,6 +135,8 @@ describe('a hypervisor of the lab that is away', function () {
     await cleared();
     await assertNothingConnected(id);
     assert.equal(await qemu(), running, 'the guest let go, and runs on');
+    // Else it would write to the next disk of that name.
+    assert.match((await lab.instance.command('churned', 60_000)).join(), /failed/);
     assert.equal(await sum(id), before);
     assert.equal(
       await privateDisks(),
