@@ -18,6 +18,12 @@ const nobodys: Kit = {
 /** What no tenant owns: operators' own, on routes that are admins' anyway or show what is public. */
 const OF_OPERATORS = new Set(['types', 'flavors', 'qos-specs', 'group_types', 'default-types']);
 
+/** The types that a kit has are operators' own too. */
+const OF_PRIVATE_TYPES: ReadonlySet<string> = new Set([
+  'volume POST /groups',
+  'volume POST /volumes/{id}/action os-retype',
+]);
+
 /** What nobody may: it is there to say so. */
 const NOBODYS: ReadonlySet<string> = new Set(['identity GET /projects']);
 
@@ -27,8 +33,11 @@ const OFFERED: ReadonlySet<string> = new Set([
   'volume POST /volume-transfers/{id}/accept',
 ]);
 
-/** Fields that only repeat another one's id, which is what is looked up. */
-const COMES_TOO_LATE: ReadonlySet<string> = new Set(['compute POST /servers server.imageRef']);
+/** Fields that only repeat another one's id, which is what is looked up; a volume goes back to its own newest snapshot alone. */
+const COMES_TOO_LATE: ReadonlySet<string> = new Set([
+  'compute POST /servers server.imageRef',
+  'volume POST /volumes/{id}/action revert revert.snapshot_id',
+]);
 
 describe('another project’s ids', () => {
   let api: TestApi;
@@ -172,8 +181,7 @@ describe('another project’s ids', () => {
 });
 
 function usesOperators({ key, parts }: Target): boolean {
-  // The group type that a kit has is operators' own.
-  return OF_OPERATORS.has(parts[0] ?? '') || key === 'volume POST /groups';
+  return OF_OPERATORS.has(parts[0] ?? '') || OF_PRIVATE_TYPES.has(key);
 }
 
 /**

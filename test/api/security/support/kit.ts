@@ -106,6 +106,10 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   source_group_id: ['group'],
   group_snapshot_id: ['group_snapshot'],
   secondary_backend_id: [],
+  // Of services, hosts and what they work on: operators' own.
+  backend_id: [],
+  service_id: [],
+  resource_id: [],
   backup_id: ['backup'],
   // A new image's own, and the project that it is to be of.
   id: [],
