@@ -31,8 +31,11 @@ interface Inventory {
 }
 
 const SETTLE_MS = 5_000;
-/** `attaching`: exported to a client that has not said yet that it is done. */
-const RESTING = ['available', 'in-use', 'error', 'attaching', 'reserved'];
+/**
+ * `attaching`: exported to a client that has not said yet that it is done. `error_managing`: what a volume that could not be taken over is
+ * left in, as in Cinder, with the reason in its operation.
+ */
+const RESTING = ['available', 'in-use', 'error', 'error_managing', 'attaching', 'reserved'];
 
 /**
  * What the hosts have and what MySQL's sums say is exactly what MySQL's rows ask for, and nothing is under way.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Cell } from './cells.ts';
 import { FAULTS, faultOptions } from './faults.ts';
@@ -40,7 +41,7 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
     // An API that is killed says nothing.
     const called = call().catch((error: unknown) => error);
     const pid = await reached.catch(async (error: Error) => {
-      throw new Error(`${error.message}; the call ended with ${String(await called)}`, { cause: error });
+      throw new Error(`${error.message}; the call ended with ${inspect(await called)}`, { cause: error });
     });
     const began = performance.now();
     await FAULTS[fault].strike(rig, { pid, aofBytes });
