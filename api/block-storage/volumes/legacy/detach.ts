@@ -1,4 +1,5 @@
 import { deleteAttachment } from '#api/block-storage/attachments/delete.ts';
+import { noAttachment } from '#api/block-storage/attachments/rows.ts';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
@@ -27,7 +28,8 @@ export async function detachVolume(
     await deleteAttachment(context, chosen.id);
     return { status: 202 };
   }
-  // Not attached that way: as in Cinder that is no error, and a volume that nobody has is free.
+  if (attachmentId !== null) throw noAttachment(attachmentId);
+  // Not attached: that is no error, and a volume that nobody has is free.
   await db
     .updateTable('volumes')
     .set({ status: 'available', updated_at: sqlTime(clock.now()) })

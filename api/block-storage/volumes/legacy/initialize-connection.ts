@@ -30,8 +30,8 @@ export async function initializeConnection(
   id: string,
   given: string | object,
 ): Promise<Reply> {
-  const connector = readConnector(given);
   const volume = await findVolume(context, id);
+  const connector = readConnector(given);
   if (volume.status === 'maintenance') {
     throw invalidVolume('The volume connection cannot be initialized in maintenance mode.');
   }

@@ -26,7 +26,8 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /volumes/{id}/action os-begin_detaching': () => ({ 'os-begin_detaching': null }),
   'volume POST /volumes/{id}/action os-roll_detaching': () => ({ 'os-roll_detaching': null }),
   'volume POST /volumes/{id}/action os-initialize_connection': () => ({
-    'os-initialize_connection': { connector },
+    // Nobody can be let in by that: without agents an export would be waited for.
+    'os-initialize_connection': { connector: { ...connector, initiator: null } },
   }),
   'volume POST /volumes/{id}/action os-terminate_connection': () => ({
     'os-terminate_connection': { connector },
