@@ -24,9 +24,14 @@ export async function exportRecord(context: RequestContext, id: string): Promise
 export async function importRecord(context: RequestContext, service: string, text: string): Promise<Reply> {
   const { app, caller } = context;
   const record = decodeRecord(text);
+  if ((await findBackupHost(app, {})) === undefined) throw noBackupService(503, service);
   const host =
     service === BACKUP_SERVICE ? await findBackupHost(app, { store: record.place.store }) : undefined;
-  if (host === undefined) throw noBackupService(503, service);
+  if (host === undefined) {
+    throw invalidBackup(
+      `Import record failed, cannot find backup service to perform import. Request service ${service}`,
+    );
+  }
   const row = rowOf(context, record, host.agent);
   const operation = await charged(context, [backupCharge(row)], async (tx) => {
     const { dependents: _, ...values } = row;
