@@ -24,8 +24,11 @@ const OF_PRIVATE_TYPES: ReadonlySet<string> = new Set([
   'volume POST /volumes/{id}/action os-retype',
 ]);
 
-/** What nobody may: it is there to say so. */
-const NOBODYS: ReadonlySet<string> = new Set(['identity GET /projects']);
+/** What nobody may (it is there to say so), or of what a kit has none. */
+const NOBODYS: ReadonlySet<string> = new Set([
+  'identity GET /projects',
+  'compute GET /servers/{server_id}/os-instance-actions/{request_id}',
+]);
 
 /** What is meant for another project, which has to know a key: its id alone tells that it is there, and no more. */
 const OFFERED: ReadonlySet<string> = new Set([
@@ -33,10 +36,14 @@ const OFFERED: ReadonlySet<string> = new Set([
   'volume POST /volume-transfers/{id}/accept',
 ]);
 
-/** Fields that only repeat another one's id, which is what is looked up; a volume goes back to its own newest snapshot alone. */
+/**
+ * Fields that only repeat another one's id, which is what is looked up. A volume goes back to its own newest snapshot alone,
+ * and one that lies nowhere, as a kit's does, takes no image.
+ */
 const COMES_TOO_LATE: ReadonlySet<string> = new Set([
   'compute POST /servers server.imageRef',
   'volume POST /volumes/{id}/action revert revert.snapshot_id',
+  'volume POST /volumes/{id}/action os-reimage os-reimage.image_id',
 ]);
 
 describe('another project’s ids', () => {
