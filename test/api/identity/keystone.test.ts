@@ -87,8 +87,8 @@ describe('tokens of a real Keystone', function () {
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await answer.text();
-    const body: Json = text === '' ? undefined : JSON.parse(text);
-    return { answer, body };
+    const told: Json = text === '' ? undefined : JSON.parse(text);
+    return { answer, body: told };
   };
   const logIn = async (name: string, password: string, project: object) => {
     const user = { name, password, domain: DOMAIN };
