@@ -24,7 +24,7 @@ describe("the API's configuration", () => {
     for (const [name, value] of [
       ['DATABASE_URL', 'postgres://u:hidden@x/y'],
       ['REDIS_URL', undefined],
-      ['BLOCKYARD_AUTH', 'keystone'],
+      ['BLOCKYARD_AUTH', 'kerberos'],
       ['BLOCKYARD_SECRET_KEY', 'hidden'],
       ['BLOCKYARD_LISTEN', 'hidden'],
       ['BLOCKYARD_QUEUE_PREFIX', 'a b'],
