@@ -349,11 +349,12 @@ describe('cinder’s commands', () => {
   it('messages', async function () {
     this.timeout(240_000);
     await cinder.run('create', '1000000', '--name', 'huge', '--volume-type', 'one');
-    await becomes('show', 'huge', 'error');
-    const [id = ''] = await column('ID', 'message-list');
+    const { id: volumeId = '' } = await becomes('show', 'huge', 'error');
+    const ids = () => column('ID', 'message-list', '--resource_uuid', volumeId);
+    const [id = ''] = await ids();
     assert.equal((await cinder.properties('message-show', id))['message_level'], 'ERROR');
     await cinder.run('message-delete', id);
-    assert.deepEqual(await column('ID', 'message-list'), []);
+    assert.deepEqual(await ids(), []);
     await remove('huge');
   });
 
