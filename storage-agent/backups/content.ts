@@ -10,7 +10,7 @@ export function contentOfBackup(store: BackupStore, data: Data, signal: AbortSig
     id: data.dataId,
     digest: null,
     async open(atMostBytes, work) {
-      const found = await store.find(data);
+      const found = await store.find(data, signal);
       const { sizeBytes } = found;
       if (sizeBytes > atMostBytes) throw new TaskError('invalid', 'the backup is larger than the volume');
       return work({

@@ -43,8 +43,8 @@ export function backupHandlers({
       await storeOf().absent(data, signal);
       return {};
     },
-    async 'backup.find'({ sizeGib, ...data }) {
-      const { sizeBytes } = await storeOf().find(data);
+    async 'backup.find'({ sizeGib, ...data }, { signal }) {
+      const { sizeBytes } = await storeOf().find(data, signal);
       if (sizeBytes < sizeGib * GIB)
         throw new TaskError('invalid', 'the backup’s data are fewer than its record says');
       return {};

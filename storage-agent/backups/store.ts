@@ -41,7 +41,7 @@ export interface BackupStore {
     signal: AbortSignal,
   ): Promise<number>;
   /** @throws TaskError `not-found` */
-  find(data: Data): Promise<Found>;
+  find(data: Data, signal?: AbortSignal): Promise<Found>;
   absent(data: Data, signal: AbortSignal): Promise<void>;
 }
 
@@ -81,13 +81,12 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
     known ??= await identify(restic, config.place, stateDir);
     return known;
   };
-  const withSizes = async (repository: string, tag: string): Promise<Saved[]> => {
-    const ids = (await restic.find(repository, tag)) ?? [];
-    return Promise.all(
-      ids.map(async (each) => ({ id: each, sizeBytes: await restic.sizeOf(repository, each) })),
-    );
-  };
-  const unlocked = async <T>(repository: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
+  /** Also what only looks waits for a lock: who died while he pruned has left one that keeps everybody out. */
+  const unlocked = async <T>(
+    repository: string,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> => {
     for (let tries = 0; ; tries += 1) {
       try {
         return await work();
@@ -95,10 +94,17 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
         if (!(error instanceof Locked) || tries >= LOCKED_TRIES) throw error;
         await restic.unlock(repository);
         // The first lock was that of somebody dead, most likely.
-        if (tries > 0) await sleep(LOCKED_AGAIN_MS, undefined, { signal });
+        if (tries > 0) await sleep(LOCKED_AGAIN_MS, undefined, signal && { signal });
       }
     }
   };
+  const withSizes = (repository: string, tag: string, signal: AbortSignal | undefined): Promise<Saved[]> =>
+    unlocked(repository, signal, async () => {
+      const ids = (await restic.find(repository, tag)) ?? [];
+      return Promise.all(
+        ids.map(async (each) => ({ id: each, sizeBytes: await restic.sizeOf(repository, each) })),
+      );
+    });
 
   return {
     id,
@@ -107,12 +113,12 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       const lock = lockOf(repository);
       const tag = tagOf(data);
       const found = await lock.alone(async () => {
-        const ids = await restic.find(repository, tag);
+        const ids = await unlocked(repository, signal, () => restic.find(repository, tag));
         if (ids === null) await restic.init(repository);
         return ids ?? [];
       });
       // One that was cut short is made anew.
-      const saved = found.length === 0 ? [] : await lock.shared(() => withSizes(repository, tag));
+      const saved = found.length === 0 ? [] : await lock.shared(() => withSizes(repository, tag, signal));
       const whole = saved.find((each) => each.sizeBytes === sizeBytes);
       if (whole !== undefined) return (await restic.pieces(repository, whole.id)).count;
       const discard = (ids: readonly string[]): Promise<void> =>
@@ -133,9 +139,9 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       await discard((await restic.find(repository, tag)) ?? []);
       throw new Error(`the disk gave ${made.sizeBytes} bytes, not ${sizeBytes}`);
     },
-    async find(data) {
+    async find(data, waiting) {
       const repository = await repositoryOf(data);
-      const saved = await lockOf(repository).shared(() => withSizes(repository, tagOf(data)));
+      const saved = await lockOf(repository).shared(() => withSizes(repository, tagOf(data), waiting));
       const [found] = saved.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
       if (found === undefined) throw new TaskError('not-found', 'the backup’s data are not in the store');
       return {
@@ -143,14 +149,16 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
         dataBytes: async () => (await restic.pieces(repository, found.id)).bytes,
         read: (signal, consume) =>
           lockOf(repository).shared(() =>
-            restic.read(repository, found.id, signal, counted(consume, found.sizeBytes)),
+            unlocked(repository, signal, () =>
+              restic.read(repository, found.id, signal, counted(consume, found.sizeBytes)),
+            ),
           ),
       };
     },
     async absent(data, signal) {
       const repository = await repositoryOf(data);
       await lockOf(repository).alone(async () => {
-        const ids = await restic.find(repository, tagOf(data));
+        const ids = await unlocked(repository, signal, () => restic.find(repository, tagOf(data)));
         if (ids === null || ids.length === 0) return;
         await unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS));
       });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -142,6 +144,19 @@ describe('a store of backups', function () {
     await zero.close();
     assert.equal((await readdir(locks)).length, 1);
     await store.absent(dataOf(third), signal);
+    assert.deepEqual(await readdir(locks), []);
+  });
+
+  it('finds and gives back what it has though somebody died while he pruned', async () => {
+    const locks = join(folder, 'store', NAME, 'locks');
+    const env = { RESTIC_REPOSITORY: join(folder, 'store', NAME), RESTIC_PASSWORD: PASSWORD };
+    const pruning = spawn('restic', ['--no-cache', 'prune', '--quiet'], { env: { ...process.env, ...env } });
+    const ended = once(pruning, 'close');
+    while ((await readdir(locks)).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    pruning.kill('SIGKILL');
+    await ended;
+    assert.equal((await readdir(locks)).length, 1);
+    await assertSame(await restore(increment, true), second);
     assert.deepEqual(await readdir(locks), []);
   });
 
