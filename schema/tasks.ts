@@ -113,7 +113,15 @@ export const TASKS = {
     output: z.strictObject({ sizeBytes: z.number() }),
   },
   /** Wipe as the backend requires and remove; refuses while the volume is exported. */
-  'volume.absent': { agent: 'storage', input: z.strictObject(stored), output: z.strictObject({}) },
+  'volume.absent': {
+    agent: 'storage',
+    input: z.strictObject({
+      ...stored,
+      /** The host's backend that keeps the volume: where both names mean the same place, nothing is removed. */
+      keptIn: z.string().min(1).optional(),
+    }),
+    output: z.strictObject({}),
+  },
   /** A snapshot of the volume as it is now; one that exists is left as it is. */
   'snapshot.ensure': {
     agent: 'storage',

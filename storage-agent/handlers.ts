@@ -136,8 +136,9 @@ export function createStorageHandlers({
       await target.grown(volumeId, deviceOf(backend, volumeId), sizeBytes);
       return { sizeBytes };
     },
-    async 'volume.absent'({ volumeId, backend }) {
+    async 'volume.absent'({ volumeId, backend, keptIn }) {
       const place = backendOf(backend);
+      if (keptIn !== undefined && isOnePlace(volumeId, place, backendOf(keptIn))) return {};
       await closed(volumeId);
       await reach('absent.unexported');
       await place.absent(volumeId);
@@ -145,6 +146,12 @@ export function createStorageHandlers({
     },
     async 'volume.copy'({ volumeId, backend, sizeGib, from, chap }) {
       const place = backendOf(backend);
+      // What is there already would be taken for the copy, and the former place, the only one, be emptied.
+      if (from.kind === 'local' && isOnePlace(volumeId, place, backendOf(from.backend)))
+        throw new TaskError(
+          'refused',
+          `${from.backend} and ${backend} lie in one volume group or folder, which holds a volume’s name once`,
+        );
       const image = { id: volumeId, digest: null, open: openerOf(volumeId, from, chap) };
       // Of that name an earlier run has made it, or an earlier move has left it.
       if (!place.keepsNothing && (await place.activate(volumeId))) {
@@ -228,6 +235,11 @@ export function createStorageHandlers({
       return { connection };
     },
   };
+}
+
+/** Back ends may share a volume group (a thin pool and thick volumes), and a name is there once. */
+function isOnePlace(volumeId: string, one: Backend, other: Backend): boolean {
+  return one.keepsNothing !== true && one.devicePath(volumeId) === other.devicePath(volumeId);
 }
 
 /** Somebody may log in, or is still there. */

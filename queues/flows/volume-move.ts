@@ -71,7 +71,10 @@ function moving(kind: Kind): Flow {
         do({ facts, out }) {
           const way = agentsOf(out.place);
           if (way === null) return null;
-          return { host: way.to.agent, input: { volumeId: facts.volume.id, backend: way.to.backend } };
+          return {
+            host: way.to.agent,
+            input: { volumeId: facts.volume.id, backend: way.to.backend, ...kept(way.to, way.from) },
+          };
         },
       },
     })
@@ -108,7 +111,10 @@ function moving(kind: Kind): Flow {
       do({ facts, out }) {
         const way = agentsOf(out.place);
         if (way === null) return null;
-        return { host: way.from.agent, input: { volumeId: facts.volume.id, backend: way.from.backend } };
+        return {
+          host: way.from.agent,
+          input: { volumeId: facts.volume.id, backend: way.from.backend, ...kept(way.from, way.to) },
+        };
       },
       undo: { none: 'forward only: what has been wiped does not come back' },
     })
@@ -119,7 +125,14 @@ function moving(kind: Kind): Flow {
         const failed = kind === 'volume.migrate' || (way !== undefined && way.from !== way.to);
         settle(tx, run, 'by-attachments', failed ? { migration_status: 'error' } : {});
       },
-      stuck: (tx, run) => settle(tx, run, 'by-attachments', moved(run)),
+      // What could not be turned back has not moved.
+      stuck: (tx, run) =>
+        settle(
+          tx,
+          run,
+          'by-attachments',
+          run.out.commit === undefined ? { migration_status: 'error' } : moved(run),
+        ),
     });
 }
 
@@ -159,6 +172,13 @@ function moved({ facts: { input }, out }: Known): Changes {
       out.place.from !== out.place.to && { migration_status: 'success' as const }),
     ...(type !== undefined && { volume_type_id: type.id, multiattach: type.multiattach ? 1 : 0 }),
   };
+}
+
+type Place = ReturnType<typeof poolParts>;
+
+/** Two back ends of one host may mean the same place. */
+function kept(removed: Place, { agent, backend }: Place): { readonly keptIn?: string } {
+  return removed.agent === agent ? { keptIn: backend } : {};
 }
 
 /** Null when it stays where it is. */

@@ -32,7 +32,10 @@ describe('storage handlers', () => {
       iqnPrefix: IQN_PREFIX,
     });
     handlers = createStorageHandlers({
-      backends: new Map([['files', fixture.backend]]),
+      backends: new Map([
+        ['files', fixture.backend],
+        ['same', fixture.backend],
+      ]),
       target,
       secrets,
       disks: createDisks(createQemuImg(systemRunner), dirname(fixture.socket)),
@@ -98,6 +101,20 @@ describe('storage handlers', () => {
     await held.end();
     await handlers['export.ensure']({ ...place, number: 1, acls: [] }, context);
     await handlers['volume.absent'](place, context);
+  });
+
+  it('do not take a volume for its own copy where two back ends lie in one place, nor remove the only one', async () => {
+    const volumeId = randomUUID();
+    await handlers['volume.ensure']({ volumeId, backend: 'files', sizeGib: 1 }, context);
+    const to = { volumeId, backend: 'same' };
+    await assert.rejects(
+      handlers['volume.copy']({ ...to, sizeGib: 1, from: { kind: 'local', backend: 'files' } }, context),
+      { name: 'TaskError', code: 'refused' },
+    );
+    await handlers['volume.absent']({ ...to, keptIn: 'files' }, context);
+    assert.equal(await fixture.backend.activate(volumeId), true);
+    await handlers['volume.absent'](to, context);
+    assert.equal(await fixture.backend.activate(volumeId), false);
   });
 
   it('say what is wrong in a word', async () => {
