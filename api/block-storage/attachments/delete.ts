@@ -80,7 +80,7 @@ export async function deleteAttachment(context: RequestContext, id: string): Pro
   return { status: 200, body: { attachments: others.map(summaryView) } };
 }
 
-type Row = Omit<AttachmentRow, 'size_gib' | 'consumer' | 'specs' | 'extra_specs'>;
+type Row = Omit<AttachmentRow, 'size_gib' | 'encryption_key_id' | 'consumer' | 'specs' | 'extra_specs'>;
 
 /**
  * A guest of ours has it: then only an administrator may take it away here, and only while its host is down.

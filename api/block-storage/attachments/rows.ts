@@ -2,11 +2,12 @@ import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
 import { type AttachmentId, isUuid } from '#schema/ids.ts';
-import type { AttachmentsTable, QosSpecsTable } from '#schema/tables.ts';
+import type { AttachmentsTable, QosSpecsTable, VolumesTable } from '#schema/tables.ts';
 
 /** An attachment with what its view needs of the volume and its QoS spec. */
 export type AttachmentRow = Selectable<AttachmentsTable> & {
   readonly size_gib: number;
+  readonly encryption_key_id: VolumesTable['encryption_key_id'];
   readonly consumer: QosSpecsTable['consumer'] | null;
   readonly specs: string | null;
   /** Of its volume's type. */
@@ -21,7 +22,13 @@ export function selectAttachments({ app }: RequestContext) {
     .leftJoin('volume_types', 'volume_types.id', 'volumes.volume_type_id')
     .leftJoin('qos_specs', 'qos_specs.id', 'volume_types.qos_specs_id')
     .selectAll('attachments')
-    .select(['volumes.size_gib', 'qos_specs.consumer', 'qos_specs.specs', 'volume_types.extra_specs']);
+    .select([
+      'volumes.size_gib',
+      'volumes.encryption_key_id',
+      'qos_specs.consumer',
+      'qos_specs.specs',
+      'volume_types.extra_specs',
+    ]);
 }
 
 /** @throws ApiError 404 when there is none, or it is another project's. */

@@ -47,7 +47,7 @@ export const connectionData = z.strictObject({
   auth_method: z.literal('CHAP').optional(),
   auth_username: z.string().optional(),
   auth_password: z.string().optional(),
-  encrypted: z.literal(false),
+  encrypted: z.boolean(),
   qos_specs: z.record(z.string(), z.string()).nullable(),
   access_mode: z.enum(['rw', 'ro']),
   discard: z.boolean(),

@@ -41,7 +41,8 @@ export function connectionInfo(context: RequestContext, row: AttachmentRow): Con
     volume_id: row.volume_id,
     attachment_id: row.id,
     ...account(context, row),
-    encrypted: false,
+    // Who does not decrypt what lies there would write over it in clear.
+    encrypted: row.encryption_key_id !== null,
     qos_specs: qosSpecs(row),
     access_mode: row.mode,
     discard: false,

@@ -156,4 +156,18 @@ describe('encrypted volumes', function () {
     assert.equal(transfer.status, 400);
     assert.equal((await is(id, 'available')).encrypted, true);
   });
+
+  it('are said to be encrypted to whoever connects by himself', async () => {
+    for (const [volume_type, encrypted] of [
+      ['plain', false],
+      ['secret', true],
+    ] as const) {
+      const { id } = await made({ volume_type });
+      const { status, body } = await api.call('POST', `/volumes/${id}/action`, {
+        body: { 'os-initialize_connection': { connector: { initiator: `iqn.2010-10.org.test:${id}` } } },
+      });
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.equal(body.connection_info.data.encrypted, encrypted);
+    }
+  });
 });
