@@ -34,7 +34,10 @@ export interface Dispatch {
   readonly told?: (account: TaskAccount) => void;
 }
 
-/** `fail`: it fails; `fail-unless-begun`: it fails when the agent never saw it, and is waited for otherwise. */
+/**
+ * `fail`: it fails; `fail-unless-begun`: it fails when the agent never saw it, and is waited for otherwise, its time being up
+ * or not.
+ */
 export type WhenDown = 'wait' | 'fail' | 'fail-unless-begun';
 
 export interface Dispatcher {
@@ -187,11 +190,14 @@ export function createDispatcher(
       };
       waiters.set(dispatch.jobId, waiter);
       let timer: NodeJS.Timeout | undefined;
-      const expire = (): void => {
-        if (liveness.of(dispatch.queue) === 'unknown') {
-          timer = setTimeout(expire, UNKNOWN_MORE_MS);
-          return;
-        }
+      const later = (): void => {
+        timer = setTimeout(() => void expire().catch(later), UNKNOWN_MORE_MS);
+      };
+      const expire = async (): Promise<void> => {
+        if (waiters.get(dispatch.jobId) !== waiter) return;
+        if (liveness.of(dispatch.queue) === 'unknown') return later();
+        // What an agent may have done already, and nobody can undo, ends when the agent says so.
+        if (whenDown === 'fail-unless-begun' && !(await withdrawUntouched(dispatch))) return;
         void withdraw(dispatch);
         reject(
           new TaskError('failed', `${dispatch.queue} did not answer within ${(withinMs ?? 0) / 1_000} s`),
@@ -202,7 +208,7 @@ export function createDispatcher(
         waiter.sent = true;
         lineChanged(dispatch.queue, -1);
         waiter.nextLook = now() + SETTLED_MS;
-        if (withinMs !== undefined) timer = setTimeout(expire, withinMs);
+        if (withinMs !== undefined) timer = setTimeout(() => void expire().catch(later), withinMs);
         // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
         add(dispatch).catch((error: unknown) => {
           if (error instanceof TaskError) reject(error);

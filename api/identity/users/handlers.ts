@@ -95,21 +95,18 @@ export async function updateUser(
 ): Promise<Reply> {
   const old = await findUser(context, params.id);
   const identity = identityOf(context);
-  const password =
-    user.password === undefined
-      ? old.password
-      : user.password === null
-        ? null
-        : await identity.passwords.hash(user.password);
+  // Nothing but what was asked for is written: somebody may be changing the rest at this moment.
   const wanted = {
-    name: user.name ?? old.name,
-    description: user.description === undefined ? old.description : user.description,
-    email: user.email === undefined ? old.email : user.email,
-    default_project_id:
-      user.default_project_id === undefined ? old.default_project_id : user.default_project_id,
-    enabled: user.enabled === undefined ? old.enabled : user.enabled ? (1 as const) : (0 as const),
-    password,
+    ...(user.name !== undefined && { name: user.name }),
+    ...(user.description !== undefined && { description: user.description }),
+    ...(user.email !== undefined && { email: user.email }),
+    ...(user.default_project_id !== undefined && { default_project_id: user.default_project_id }),
+    ...(user.enabled !== undefined && { enabled: user.enabled ? (1 as const) : (0 as const) }),
+    ...(user.password !== undefined && {
+      password: user.password === null ? null : await identity.passwords.hash(user.password),
+    }),
   };
+  if (Object.keys(wanted).length === 0) return { status: 200, body: { user: view(context, old) } };
   const endsTokens = user.password !== undefined || user.enabled === false;
   const unlocks = user.password !== undefined || user.enabled === true;
   await stored({ ...old, ...wanted }, () =>
