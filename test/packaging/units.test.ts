@@ -37,6 +37,9 @@ const CAPABILITIES: Readonly<Record<string, string>> = {
   'blockyard-compute.service': 'CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_IPC_LOCK CAP_DAC_OVERRIDE CAP_SYS_PTRACE',
 };
 
+/** What systemd finds to say of the machine's other units, which it loads as well. */
+const OF_ANOTHER_UNIT = /^(?!blockyard-)[\w@.\\-]+\.(?:service|socket|target|mount|slice): /;
+
 describe('systemd units', () => {
   let folder: string;
   before(async function () {
@@ -80,7 +83,10 @@ describe('systemd units', () => {
         '--man=no',
         ...units.map((name) => join(at, name)),
       ]);
-      assert.equal(stdout + stderr, '', dropIn);
+      const ours = `${stdout}${stderr}`
+        .split('\n')
+        .filter((line) => line !== '' && !OF_ANOTHER_UNIT.test(line));
+      assert.deepEqual(ours, [], dropIn);
     }
   });
 
