@@ -48,7 +48,7 @@ export async function agentUnit(
       ...group.flatMap(({ files }) => files),
       ...(process.env['BLOCKYARD_LAB_UNITS'] === 'packaged'
         ? await packagedUnit(unit, after, tree)
-        : [{ path: `/etc/systemd/system/${unit}`, content: unitFile(unit, after, command) }]),
+        : [{ path: `/etc/systemd/system/${unit}`, content: plainUnit(unit, after, command) }]),
       { path: '/etc/blockyard/agent.env', content: environmentFile(environment), mode: 0o600 },
     ],
   };
@@ -78,7 +78,8 @@ ReadWritePaths=/var/lib/blockyard /var/cache/blockyard
   ];
 }
 
-function unitFile(name: string, after: readonly string[], command: string): string {
+/** One that forbids nothing. */
+function plainUnit(name: string, after: readonly string[], command: string): string {
   return `[Unit]
 Description=${name}
 After=${after.join(' ')}
@@ -132,12 +133,19 @@ async function credentials(
 function storage(stack: Readonly<Record<string, string>>): Record<string, string> {
   const [ipv4, , ipv6] = STORAGE.addresses;
   const { name, thinPool } = VOLUME_GROUP;
+  const collector = stack['OTEL_EXPORTER_OTLP_ENDPOINT'];
   return {
+    ...(collector === undefined ? {} : tracing(seenFromInside(collector))),
     BLOCKYARD_BACKENDS: `lvm-thin:name=${BACKEND_NAME.thin},vg=${name},pool=${thinPool};lvm:name=${BACKEND_NAME.thick},vg=${name}`,
     BLOCKYARD_TARGET: 'lio',
     BLOCKYARD_ISCSI_PORTAL: `${ipv4}:3260,[${ipv6}]:3260`,
     BLOCKYARD_IMAGE_URL: seenFromInside(`http://${stack['BLOCKYARD_LISTEN']}/image`),
   };
+}
+
+/** Only traces that a caller wants: telling of all of them costs an emulated processor too much. */
+export function tracing(collector: string): Record<string, string> {
+  return { OTEL_EXPORTER_OTLP_ENDPOINT: collector, OTEL_TRACES_SAMPLER_ARG: '0' };
 }
 
 const COMPUTE_SETTINGS = {

@@ -84,7 +84,9 @@ export async function startDemoInstance(options: {
     string,
   ];
   const guest = await buildGuest(options.cacheDir);
-  await machine.sh(`mkdir -p ${FOLDER} && truncate --size ${ROOT_DISK} ${disk}`);
+  await machine.sh(
+    `mkdir -p ${FOLDER} && chown libvirt-qemu: ${FOLDER} && truncate --size ${ROOT_DISK} ${disk}`,
+  );
   await machine.put(guest.kernel, kernel);
   await machine.put(guest.initrd, initrd);
   const xml = guestDomainXml({

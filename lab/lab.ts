@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { type Stack, startStack } from '#stack/environment.ts';
 import { answers } from '#stack/readiness.ts';
-import { agentUnit, BACKEND_NAME, INITIATOR } from './agents.ts';
+import { agentUnit, BACKEND_NAME, INITIATOR, tracing } from './agents.ts';
 import { cachesOf, keepCaches } from './caches.ts';
 import { type DemoInstance, startDemoInstance } from './demo-instance.ts';
 import { buildImage } from './image/build.ts';
@@ -17,6 +17,8 @@ export interface LabOptions {
   readonly log: (name: string, line: string) => void;
   /** Port of the API that is taken if free. Default: any free one. */
   readonly port?: number;
+  /** A collector on this machine (OTLP over HTTP) that api, conductor and storage agent tell of sampled traces. Default: none. */
+  readonly collector?: string;
 }
 
 /** Api, conductor and servers on this machine, the agents on a storage and a compute node of their own. */
@@ -43,7 +45,7 @@ const CACHE = join(TREE, '.data/cache');
  * Starts a lab, in half a minute under emulation and once more the time it takes to build the image.
  * @throws Error when a part does not come up; what had started is ended before.
  */
-export async function startLab({ runDir, log, port }: LabOptions): Promise<Lab> {
+export async function startLab({ runDir, log, port, collector }: LabOptions): Promise<Lab> {
   const image = await buildImage(join(CACHE, 'lab'), (line) => log('lab', line));
   const stack = await startStack({
     runDir,
@@ -54,6 +56,7 @@ export async function startLab({ runDir, log, port }: LabOptions): Promise<Lab> 
     hypervisor: 'noop',
     ready: answers,
     ...(port === undefined ? {} : { port }),
+    ...(collector === undefined ? {} : { env: tracing(collector) }),
   });
   const undo: (() => Promise<unknown>)[] = [() => stack.stop()];
   const stop = async (): Promise<void> => {
