@@ -3,7 +3,8 @@ import type { Kysely } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { Secrets } from '../secrets.ts';
-import type { KeyManager } from './key-manager.ts';
+import type { Tx } from '../transaction.ts';
+import type { KeyManager, NewKey } from './key-manager.ts';
 
 /** LUKS makes the cipher's own key itself; this only has to be beyond guessing. */
 const PASSPHRASE_BYTES = 32;
@@ -16,38 +17,33 @@ interface Parts {
 
 /** Keys in MySQL, sealed with the master key like CHAP secrets: with the id of what they open as context. */
 export function createBuiltInKeyManager({ db, secrets, clock }: Parts): KeyManager {
+  const write = (tx: Tx, { id, projectId, cipher, keyBits }: Omit<NewKey, 'opens'>, secret: string): void =>
+    tx.later(
+      tx.q.insertInto('encryption_keys').values({
+        id,
+        project_id: projectId,
+        secret,
+        cipher,
+        key_bits: keyBits,
+        created_at: sqlTime(clock.now()),
+      }),
+    );
   return {
-    create(tx, { id, projectId, opens, cipher, keyBits }) {
-      const passphrase = randomBytes(PASSPHRASE_BYTES).toString('hex');
-      tx.later(
-        tx.q.insertInto('encryption_keys').values({
-          id,
-          project_id: projectId,
-          secret: secrets.encrypt(passphrase, opens),
-          cipher,
-          key_bits: keyBits,
-          created_at: sqlTime(clock.now()),
-        }),
-      );
+    create(tx, key) {
+      write(tx, key, secrets.encrypt(randomBytes(PASSPHRASE_BYTES).toString('hex'), key.opens));
     },
-    async copy(from, { id, projectId, opens }) {
-      const { secret, cipher, key_bits } = await db
+    async copy(from, to) {
+      const {
+        secret,
+        cipher,
+        key_bits: keyBits,
+      } = await db
         .selectFrom('encryption_keys')
         .select(['secret', 'cipher', 'key_bits'])
         .where('id', '=', from.id)
         .executeTakeFirstOrThrow();
-      const sealed = secrets.encrypt(secrets.decrypt(secret, from.opens), opens);
-      return (tx) =>
-        tx.later(
-          tx.q.insertInto('encryption_keys').values({
-            id,
-            project_id: projectId,
-            secret: sealed,
-            cipher,
-            key_bits,
-            created_at: sqlTime(clock.now()),
-          }),
-        );
+      const sealed = secrets.encrypt(secrets.decrypt(secret, from.opens), to.opens);
+      return (tx) => write(tx, { ...to, cipher, keyBits }, sealed);
     },
   };
 }

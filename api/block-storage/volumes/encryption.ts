@@ -24,7 +24,7 @@ export interface VolumeKey {
  * @throws ApiError 400 where a copy would be encrypted and its source is not, or the other way about.
  */
 export async function keyFor(
-  { app, caller }: RequestContext,
+  context: RequestContext,
   volumeId: VolumeId,
   encryption: VolumeEncryption | null,
   source: Source | undefined,
@@ -37,10 +37,11 @@ export async function keyFor(
     );
   }
   if (encryption === null) return null;
+  if (from !== null) return copyOf(context, from, volumeId);
+  const { app, caller } = context;
   const id = asId<EncryptionKeyId>(app.ids.uuid());
-  const owner = { id, projectId: caller.projectId, opens: volumeId };
-  if (from !== null) return { id, write: await app.keys.copy(from, owner) };
-  return { id, write: (tx) => app.keys.create(tx, { ...owner, ...encryption }) };
+  const key = { id, projectId: caller.projectId, opens: volumeId, ...encryption };
+  return { id, write: (tx) => app.keys.create(tx, key) };
 }
 
 /** The key of a volume or a backup. */
@@ -50,14 +51,21 @@ export function keyOf({ id, encryption_key_id }: Owner): KnownKey | null {
 
 /** A key for a copy of an encrypted volume's data; null when the volume is not encrypted. */
 export async function keyForCopy(
-  { app, caller }: RequestContext,
+  context: RequestContext,
   of: Owner,
   copy: Owner['id'],
 ): Promise<VolumeKey | null> {
   const from = keyOf(of);
-  if (from === null) return null;
+  return from === null ? null : copyOf(context, from, copy);
+}
+
+async function copyOf(
+  { app, caller }: RequestContext,
+  from: KnownKey,
+  opens: Owner['id'],
+): Promise<VolumeKey> {
   const id = asId<EncryptionKeyId>(app.ids.uuid());
-  return { id, write: await app.keys.copy(from, { id, projectId: caller.projectId, opens: copy }) };
+  return { id, write: await app.keys.copy(from, { id, projectId: caller.projectId, opens }) };
 }
 
 /** @throws ApiError 400 for an encrypted volume: what was asked would leave data that nobody can read. */

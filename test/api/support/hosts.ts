@@ -30,14 +30,15 @@ interface HostsOptions {
   readonly store?: string;
 }
 
-/** A real conductor and two real agents on the API's queues; the host behind the agents is modelled in memory. */
-export async function startHosts(api: TestApi, { store }: HostsOptions = {}): Promise<Hosts> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'blockyard-api-'));
-  const model = new ModelHost();
-  const [server, orphan] = [randomUUID(), randomUUID()];
-  const common = { bootId: 'boot', version: 'test', availabilityZone: 'nova' };
-  const queue = { redisUrl: api.redis.url, prefix: api.redis.prefix, log: () => undefined };
-  const conductor = await startConductor({
+interface Queue {
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly log: () => undefined;
+}
+
+/** A real conductor on the API's database and queues. */
+export function startTestConductor(api: TestApi, queue: Queue): ReturnType<typeof startConductor> {
+  return startConductor({
     ...queue,
     secretKey: SECRET_KEY,
     db: api.db,
@@ -48,6 +49,16 @@ export async function startHosts(api: TestApi, { store }: HostsOptions = {}): Pr
     clock: systemClock,
     ids: systemIds,
   });
+}
+
+/** A real conductor and two real agents on the API's queues; the host behind the agents is modelled in memory. */
+export async function startHosts(api: TestApi, { store }: HostsOptions = {}): Promise<Hosts> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'blockyard-api-'));
+  const model = new ModelHost();
+  const [server, orphan] = [randomUUID(), randomUUID()];
+  const common = { bootId: 'boot', version: 'test', availabilityZone: 'nova' };
+  const queue = { redisUrl: api.redis.url, prefix: api.redis.prefix, log: () => undefined };
+  const conductor = await startTestConductor(api, queue);
   const storage = await startAgent({
     ...queue,
     kind: 'storage',

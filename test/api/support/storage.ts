@@ -5,11 +5,8 @@ import { join } from 'node:path';
 import { startAgent } from '#agent/agent.ts';
 import { type RunOptions, systemRunner } from '#agent/run.ts';
 import { answerQuestions } from '#queues/answers.ts';
-import { startConductor } from '#queues/conductor/conductor.ts';
 import { agentQueue } from '#queues/names.ts';
-import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { agentKeys, createSecrets } from '#queues/secrets.ts';
-import { systemClock, systemIds } from '#queues/system.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import { startTgtd } from '#stack/servers/tgtd.ts';
 import { openBackends } from '#storage-agent/backends/open.ts';
@@ -21,7 +18,7 @@ import { storageLister } from '#storage-agent/inventory.ts';
 import { createTgtClient } from '#storage-agent/targets/tgt/client.ts';
 import { createTgtTarget } from '#storage-agent/targets/tgt/target.ts';
 import { SECRET_KEY, type TestApi } from './api.ts';
-import { eventually } from './hosts.ts';
+import { eventually, startTestConductor } from './hosts.ts';
 
 export interface StorageHosts extends AsyncDisposable {
   /** Of a volume or snapshot by its name there. */
@@ -49,17 +46,7 @@ export async function startStorageHosts(api: TestApi): Promise<StorageHosts> {
   await mkdir(join(dir, 'tgtd'));
   const tgtd = await startTgtd({ dir: join(dir, 'tgtd') });
   const queue = { redisUrl: api.redis.url, prefix: api.redis.prefix, log: () => undefined };
-  const conductor = await startConductor({
-    ...queue,
-    secretKey: SECRET_KEY,
-    db: api.db,
-    host: asId<HostName>('cond1'),
-    availabilityZone: 'nova',
-    version: 'test',
-    weights: DEFAULT_WEIGHTS,
-    clock: systemClock,
-    ids: systemIds,
-  });
+  const conductor = await startTestConductor(api, queue);
   const stops = await Promise.all(
     ['stor1', 'stor2'].map(async (name) => {
       const host = asId<HostName>(name);
