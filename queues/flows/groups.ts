@@ -14,22 +14,55 @@ import type { Run } from './flow.ts';
 
 type AnyRun = Run<OperationKind, unknown>;
 
-export function holdGroup(tx: Tx, id: GroupId | undefined): void {
+/** A group, or a group snapshot, and what it is made of. */
+const GROUP = { table: 'volume_groups', parts: 'volumes', column: 'group_id' } as const;
+const GROUP_SNAPSHOT = {
+  table: 'group_snapshots',
+  parts: 'snapshots',
+  column: 'group_snapshot_id',
+} as const;
+type Whole = typeof GROUP | typeof GROUP_SNAPSHOT;
+
+function hold(tx: Tx, { table }: Whole, id: string | undefined): void {
   if (id !== undefined)
-    tx.later(tx.q.selectFrom('volume_groups').select('id').where('id', '=', id).forUpdate());
+    tx.later(sql`SELECT id FROM ${sql.table(table)} WHERE id = ${id} FOR UPDATE`.compile(tx.q));
 }
 
-/** A group in the making is what its volumes are. */
-export function settleGroup(tx: Tx, run: AnyRun, id: GroupId | undefined): void {
+/** What is in the making is what its parts are. */
+function settleWhole(tx: Tx, run: AnyRun, { table, parts, column }: Whole, id: string | undefined): void {
   if (id === undefined) return;
+  const anyIs = (status: string) =>
+    sql`EXISTS (SELECT 1 FROM ${sql.table(parts)} WHERE ${sql.ref(column)} = ${id} AND status = ${status})`;
   tx.later(
-    sql`UPDATE volume_groups SET updated_at = ${now(run)}, status = CASE
-        WHEN EXISTS (SELECT 1 FROM volumes WHERE group_id = ${id} AND status = 'creating') THEN 'creating'
-        WHEN EXISTS (SELECT 1 FROM volumes WHERE group_id = ${id} AND status = 'error') THEN 'error'
+    sql`UPDATE ${sql.table(table)} SET updated_at = ${now(run)}, status = CASE
+        WHEN ${anyIs('creating')} THEN 'creating'
+        WHEN ${anyIs('error')} THEN 'error'
         ELSE 'available' END
       WHERE id = ${id} AND status = 'creating'`.compile(tx.q),
   );
 }
+
+/** One of its parts could not be deleted. */
+function fail(tx: Tx, run: AnyRun, { table }: Whole, id: string | undefined): void {
+  if (id === undefined) return;
+  tx.later(
+    sql`UPDATE ${sql.table(table)} SET status = 'error_deleting', updated_at = ${now(run)}
+      WHERE id = ${id} AND status = 'deleting'`.compile(tx.q),
+  );
+}
+
+export const holdGroup = (tx: Tx, id: GroupId | undefined): void => hold(tx, GROUP, id);
+export const holdGroupSnapshot = (tx: Tx, id: GroupSnapshotId | undefined): void =>
+  hold(tx, GROUP_SNAPSHOT, id);
+
+export const settleGroup = (tx: Tx, run: AnyRun, id: GroupId | undefined): void =>
+  settleWhole(tx, run, GROUP, id);
+export const settleGroupSnapshot = (tx: Tx, run: AnyRun, id: GroupSnapshotId | undefined): void =>
+  settleWhole(tx, run, GROUP_SNAPSHOT, id);
+
+export const failGroup = (tx: Tx, run: AnyRun, id: GroupId | undefined): void => fail(tx, run, GROUP, id);
+export const failGroupSnapshot = (tx: Tx, run: AnyRun, id: GroupSnapshotId | undefined): void =>
+  fail(tx, run, GROUP_SNAPSHOT, id);
 
 /** A group that is being deleted goes with the last of its volumes. */
 export function dropEmptyGroup(tx: Tx, id: GroupId | undefined): void {
@@ -41,51 +74,11 @@ export function dropEmptyGroup(tx: Tx, id: GroupId | undefined): void {
   );
 }
 
-/** One of its volumes could not be deleted. */
-export function failGroup(tx: Tx, run: AnyRun, id: GroupId | undefined): void {
-  if (id === undefined) return;
-  tx.later(
-    tx.q
-      .updateTable('volume_groups')
-      .set({ status: 'error_deleting', updated_at: now(run) })
-      .where('id', '=', id)
-      .where('status', '=', 'deleting'),
-  );
-}
-
-export function holdGroupSnapshot(tx: Tx, id: GroupSnapshotId | undefined): void {
-  if (id === undefined) return;
-  tx.later(tx.q.selectFrom('group_snapshots').select('id').where('id', '=', id).forUpdate());
-}
-
-/** A group snapshot in the making is what its snapshots are. */
-export function settleGroupSnapshot(tx: Tx, run: AnyRun, id: GroupSnapshotId | undefined): void {
-  if (id === undefined) return;
-  tx.later(
-    sql`UPDATE group_snapshots SET updated_at = ${now(run)}, status = CASE
-        WHEN EXISTS (SELECT 1 FROM snapshots WHERE group_snapshot_id = ${id} AND status = 'creating') THEN 'creating'
-        WHEN EXISTS (SELECT 1 FROM snapshots WHERE group_snapshot_id = ${id} AND status = 'error') THEN 'error'
-        ELSE 'available' END
-      WHERE id = ${id} AND status = 'creating'`.compile(tx.q),
-  );
-}
-
 export function dropEmptyGroupSnapshot(tx: Tx, id: GroupSnapshotId | undefined): void {
   if (id === undefined) return;
   tx.later(
     sql`DELETE FROM group_snapshots WHERE id = ${id} AND status = 'deleting'
       AND NOT EXISTS (SELECT 1 FROM snapshots WHERE group_snapshot_id = ${id})`.compile(tx.q),
-  );
-}
-
-export function failGroupSnapshot(tx: Tx, run: AnyRun, id: GroupSnapshotId | undefined): void {
-  if (id === undefined) return;
-  tx.later(
-    tx.q
-      .updateTable('group_snapshots')
-      .set({ status: 'error_deleting', updated_at: now(run) })
-      .where('id', '=', id)
-      .where('status', '=', 'deleting'),
   );
 }
 
