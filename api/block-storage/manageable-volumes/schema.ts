@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { flag, links, stringMap, text255, trimmed255 } from '#api/http/fields.ts';
+import { flag, stringMap, text255, trimmed255 } from '#api/http/fields.ts';
+import { manageableReplies } from './replies.ts';
 
 /** Cinder leaves to drivers what a reference is; ours know a name, and the id in a volume's name. */
 const reference = z
@@ -22,27 +23,6 @@ const asked = z.looseObject({
 export const manageBody = z.strictObject({ volume: asked });
 export type Asked = z.output<typeof asked>;
 
-const summary = {
-  reference: z.record(z.string(), z.string()),
-  /** GiB, rounded up. */
-  size: z.int(),
-  safe_to_manage: z.boolean(),
-};
-const listed = { 'manageable-volumes_links': links.optional() };
-export const summaryReply = z.strictObject({
-  'manageable-volumes': z.array(z.strictObject(summary)),
-  ...listed,
-});
-export const detailReply = z.strictObject({
-  'manageable-volumes': z.array(
-    z.strictObject({
-      ...summary,
-      reason_not_safe: z.string().nullable(),
-      cinder_id: z.string().nullable(),
-      extra_info: z.record(z.string(), z.unknown()).nullable(),
-    }),
-  ),
-  ...listed,
-});
+export const { summaryReply, detailReply } = manageableReplies('manageable-volumes', {});
 
 export const unmanageBody = z.strictObject({ 'os-unmanage': z.looseObject({}).nullable() });
