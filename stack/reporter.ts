@@ -7,6 +7,12 @@ export interface TestCounts {
   readonly skipped: number;
 }
 
+/** What it is told when the shared lab and servers have been stopped; how long that took, in milliseconds. */
+export interface TornDown {
+  readonly labMs: number;
+  readonly serversMs: number;
+}
+
 /** Mocha's own "spec" report for people, and the counts for `stack/test.ts`. */
 export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {

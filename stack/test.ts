@@ -1,9 +1,11 @@
 /** `npm test`: every test, then one plain line `N passed, M failed` (`, K skipped`) as the last one. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { TestCounts } from './reporter.ts';
+import type { TestCounts, TornDown } from './reporter.ts';
 
-/** How long Mocha may take to end after the last test; longer means that a test left something open. */
+/** How long the shared lab and servers may take to stop: two machines, two databases, and folders of gigabytes. */
+const TEARDOWN_DEADLINE_MS = 180_000;
+/** How long Mocha may take to end after that; longer means that a test left something open. */
 const END_DEADLINE_MS = 30_000;
 
 /** Arguments go to Mocha: `--grep words`, or files instead of all of them. */
@@ -16,20 +18,32 @@ const mocha = spawn(
 );
 
 let counts: TestCounts | undefined;
-let hung = false;
-mocha.once('message', (message) => {
-  counts = message as TestCounts;
-  setTimeout(() => {
-    hung = true;
-    mocha.kill('SIGKILL');
-  }, END_DEADLINE_MS).unref();
+let hung: string | undefined;
+let patience: NodeJS.Timeout | undefined;
+mocha.on('message', (message: TestCounts | TornDown) => {
+  if ('passed' in message) {
+    counts = message;
+    endWithin(TEARDOWN_DEADLINE_MS, 'The shared lab and servers did not stop.');
+  } else {
+    console.log(`Stopped the lab in ${message.labMs} ms and the servers in ${message.serversMs} ms.`);
+    endWithin(END_DEADLINE_MS, 'The tests left something open: Mocha did not end by itself.');
+  }
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => mocha.kill(signal));
 
 const [exitCode] = (await once(mocha, 'exit')) as [number | null];
 if (counts === undefined) console.error('Mocha ended before the tests did.');
-if (hung) console.error('The tests left something open: Mocha did not end by itself.');
+if (hung !== undefined) console.error(hung);
 const { passed, failed, skipped } = counts ?? { passed: 0, failed: 1, skipped: 0 };
 const bad = exitCode !== 0 || failed > 0 || passed + failed === 0;
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
 process.exitCode = bad ? 1 : 0;
+
+/** Ends Mocha if it has not ended by then; the last call counts. */
+function endWithin(milliseconds: number, otherwise: string): void {
+  clearTimeout(patience);
+  patience = setTimeout(() => {
+    hung = otherwise;
+    mocha.kill('SIGKILL');
+  }, milliseconds).unref();
+}
