@@ -1,0 +1,24 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+
+/** How long a process with nothing left to do takes to end, generously. */
+const GRACE_MS = 20_000;
+
+/** Names on stderr what keeps this process alive, should it still be there some seconds after its work has ended. */
+export function nameWhatKeepsAlive(): void {
+  setTimeout(() => {
+    console.error(`Still open: ${process.getActiveResourcesInfo().join(', ')}`);
+    // Not documented, and the only way to learn of which process or address a handle is.
+    const handles =
+      (process as unknown as { _getActiveHandles?: () => unknown[] })._getActiveHandles?.() ?? [];
+    for (const handle of handles) console.error(`  ${nameOf(handle)}`);
+  }, GRACE_MS).unref();
+}
+
+function nameOf(handle: unknown): string {
+  const { pid, spawnargs } = handle as Partial<ChildProcess>;
+  if (spawnargs !== undefined) return `process ${pid}: ${spawnargs.join(' ').slice(0, 200)}`;
+  const { localAddress, localPort, remoteAddress, remotePort } = handle as Partial<Socket>;
+  const kind = (handle as object).constructor.name;
+  return `${kind} ${localAddress ?? ''}:${localPort ?? ''} - ${remoteAddress ?? ''}:${remotePort ?? ''}`;
+}
