@@ -9,9 +9,8 @@ export function nameWhatKeepsAlive(): void {
   setTimeout(() => {
     console.error(`Still open: ${process.getActiveResourcesInfo().join(', ')}`);
     // Not documented, and the only way to learn of which process or address a handle is.
-    const handles =
-      (process as unknown as { _getActiveHandles?: () => unknown[] })._getActiveHandles?.() ?? [];
-    for (const handle of handles) console.error(`  ${nameOf(handle)}`);
+    const active = Reflect.get(process, '_getActiveHandles') as (() => unknown[]) | undefined;
+    for (const handle of active?.call(process) ?? []) console.error(`  ${nameOf(handle)}`);
   }, GRACE_MS).unref();
 }
 
