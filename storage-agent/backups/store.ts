@@ -182,7 +182,8 @@ function counted(consume: (data: AsyncIterable<Buffer>) => Promise<void>, sizeBy
       }
     }
     await consume(through());
-    if (bytes > sizeBytes) throw new TaskError('invalid', 'the backup’s data are more than they should be');
+    if (bytes !== sizeBytes)
+      throw new TaskError('invalid', `the backup’s data are ${bytes} bytes, and should be ${sizeBytes}`);
   };
 }
 
