@@ -45,5 +45,8 @@ export function createBuiltInKeyManager({ db, secrets, clock }: Parts): KeyManag
       const sealed = secrets.encrypt(secrets.decrypt(secret, from.opens), to.opens);
       return (tx) => write(tx, { ...to, cipher, keyBits }, sealed);
     },
+    hand(tx, id, to) {
+      tx.must(tx.q.updateTable('encryption_keys').set({ project_id: to }).where('id', '=', id));
+    },
   };
 }

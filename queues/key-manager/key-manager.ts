@@ -1,13 +1,15 @@
-import type { BackupId, EncryptionKeyId, ProjectId, VolumeId } from '#schema/ids.ts';
+import type { BackupId, EncryptionKeyId, ImageId, ProjectId, VolumeId } from '#schema/ids.ts';
 import type { LuksCipher } from '#schema/luks.ts';
 import type { Tx } from '../transaction.ts';
+
+/** The volume, backup or image whose data a key opens: nothing else can be opened with it. */
+export type Opened = VolumeId | BackupId | ImageId;
 
 /** What is asked of a new key. */
 export interface NewKey {
   readonly id: EncryptionKeyId;
   readonly projectId: ProjectId;
-  /** The volume or backup that it is for. */
-  readonly opens: VolumeId | BackupId;
+  readonly opens: Opened;
   readonly cipher: LuksCipher;
   readonly keyBits: number;
 }
@@ -15,7 +17,7 @@ export interface NewKey {
 /** A key that there is, and what it opens. */
 export interface KnownKey {
   readonly id: EncryptionKeyId;
-  readonly opens: VolumeId | BackupId;
+  readonly opens: Opened;
 }
 
 /**
@@ -30,4 +32,6 @@ export interface KeyManager {
    * @throws Error when the key is gone, or cannot be opened.
    */
   copy(from: KnownKey, to: Omit<NewKey, 'cipher' | 'keyBits'>): Promise<(tx: Tx) => void>;
+  /** Gives a key to another project, in the transaction that gives it what the key opens. @throws LostRow in the transaction when it is gone. */
+  hand(tx: Tx, id: EncryptionKeyId, to: ProjectId): void;
 }

@@ -33,7 +33,7 @@ export async function createBackup(context: RequestContext, wanted: NewBackup): 
   const parent = wanted.incremental === true ? await findParent(context, volume, snapshot) : undefined;
   await checkStorage(app, volume);
   const host = await findBackupHost(app, { agent: poolParts(volume.pool).agent });
-  if (host === undefined || (wanted.availability_zone ?? host.zone) !== host.zone) throw noBackupService(503);
+  if (host === undefined || (wanted.availability_zone || host.zone) !== host.zone) throw noBackupService(503);
   const now = sqlTime(app.clock.now());
   const id = asId<BackupId>(app.ids.uuid());
   const key = await keyForCopy(context, volume, id);
@@ -48,7 +48,7 @@ export async function createBackup(context: RequestContext, wanted: NewBackup): 
     description: wanted.description ?? null,
     size_gib: snapshot?.size_gib ?? volume.size_gib,
     status: 'creating',
-    availability_zone: wanted.availability_zone ?? host.zone,
+    availability_zone: wanted.availability_zone || host.zone,
     container: wanted.container ?? null,
     host: host.agent,
     store: host.store,
@@ -146,11 +146,13 @@ function hold(
           .where('id', '=', volume.id)
           .where('size_gib', '=', volume.size_gib)
           .where('pool', '=', volume.pool)
+          .where('project_id', '=', volume.project_id)
           .where('status', 'in', from)
       : tx.q
           .updateTable('snapshots')
           .set({ status: 'backing-up', updated_at: now })
           .where('id', '=', snapshot.id)
+          .where('project_id', '=', snapshot.project_id)
           .where('status', '=', 'available'),
   );
 }

@@ -62,6 +62,7 @@ async function hand(
       .where('status', '=', 'awaiting-transfer')
       .where('size_gib', '=', volume.size_gib),
   );
+  if (volume.encryption_key_id !== null) app.keys.hand(tx, volume.encryption_key_id, caller.projectId);
   tx.must(tx.q.deleteFrom('volume_transfers').where('id', '=', transfer.id));
   if (transfer.no_snapshots === 1) return;
   const busy = await tx.rows(

@@ -4,18 +4,25 @@ import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type TransferId } from '#schema/ids.ts';
-import { refuseEncrypted } from '../volumes/encryption.ts';
 import { findVolume } from '../volumes/rows.ts';
 import { newKey } from './key.ts';
 import type { TransferRow } from './rows.ts';
 import type { NewTransfer } from './schema.ts';
 import { detailView } from './view.ts';
 
-/** Offers a volume, and its snapshots unless that is not wanted, to whoever is told the key. */
-export async function createTransfer(context: RequestContext, wanted: NewTransfer): Promise<Reply> {
+/**
+ * Offers a volume, and its snapshots unless that is not wanted, to whoever is told the key.
+ * @param encrypted whether an encrypted one can be offered.
+ */
+export async function createTransfer(
+  context: RequestContext,
+  wanted: NewTransfer,
+  encrypted: boolean,
+): Promise<Reply> {
   const { app } = context;
   const volume = await findVolume(context, wanted.volume_id);
-  refuseEncrypted(volume, 'transferred');
+  if (volume.status !== 'available') throw invalidVolume('status must be available');
+  if (volume.encryption_key_id !== null) checkEncrypted(wanted, encrypted);
   if (volume.group_id !== null) throw invalidVolume(`Volume ${volume.id} must not be part of a group.`);
   const noSnapshots = wanted.no_snapshots === true;
   if (!noSnapshots) await checkSnapshots(context, volume.id);
@@ -45,6 +52,13 @@ export async function createTransfer(context: RequestContext, wanted: NewTransfe
     throw error instanceof LostRow ? invalidVolume('status must be available') : error;
   });
   return { status: 202, body: { transfer: { ...detailView(context, row), auth_key: key } } };
+}
+
+/** @throws ApiError 400 where the key cannot go with all that it opens. */
+function checkEncrypted({ no_snapshots }: NewTransfer, encrypted: boolean): void {
+  if (!encrypted) throw invalidVolume('transferring encrypted volume is not supported');
+  if (no_snapshots === true)
+    throw invalidVolume('transferring an encrypted volume without its snapshots is not supported');
 }
 
 /** @throws ApiError 400 while anything is being done with one. */

@@ -12,6 +12,8 @@ import * as schema from './schema.ts';
 import { detailView, summaryView } from './view.ts';
 
 const NO_SNAPSHOTS_SINCE = 55;
+/** From here on an encrypted volume can be offered, by the newer name. */
+const ENCRYPTED_SINCE = 70;
 
 /** The same under both names; only the newer one takes snapshots into account when asked, and sorts. */
 function transferRoutesAt(path: '/os-volume-transfer' | '/volume-transfers'): Route[] {
@@ -76,7 +78,7 @@ function transferRoutesAt(path: '/os-volume-transfer' | '/volume-transfers'): Ro
         if ('no_snapshots' in transfer && context.microversion < NO_SNAPSHOTS_SINCE) {
           throw badRequest("Additional properties are not allowed ('no_snapshots' was unexpected)");
         }
-        return createTransfer(context, transfer);
+        return createTransfer(context, transfer, newer && context.microversion >= ENCRYPTED_SINCE);
       },
     }),
     route({

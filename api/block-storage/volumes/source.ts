@@ -93,6 +93,8 @@ async function fromVolume(context: RequestContext, id: string): Promise<Source> 
           .set((eb) => ({ seq: eb.ref('seq') }))
           .where('id', '=', origin.id)
           .where('size_gib', '=', origin.size_gib)
+          // Nor another project's by now: its key went with it.
+          .where('project_id', '=', origin.project_id)
           .where('status', 'in', ['available', 'in-use']),
       ),
     lost,
@@ -126,6 +128,7 @@ async function fromSnapshot(context: RequestContext, id: string): Promise<Source
           .updateTable('snapshots')
           .set((eb) => ({ status: eb.ref('status') }))
           .where('id', '=', snapshot.id)
+          .where('project_id', '=', snapshot.project_id)
           .where('status', '=', 'available'),
       ),
     lost,

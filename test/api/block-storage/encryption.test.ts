@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { rotateSecrets } from '#queues/rotate-secrets.ts';
 import { createSecrets } from '#queues/secrets.ts';
-import { SECRET_KEY, startApi, type TestApi } from '../support/api.ts';
+import { asId, type VolumeId } from '#schema/ids.ts';
+import { OTHER_PROJECT, PROJECT, SECRET_KEY, startApi, type TestApi } from '../support/api.ts';
 import { type Hosts, startHosts } from '../support/hosts.ts';
 
 const NEW_KEY = 'cd'.repeat(32);
@@ -152,9 +153,67 @@ describe('encrypted volumes', function () {
       assert.equal(status, 400, JSON.stringify(body));
       assert.match(body.badRequest.message, /is encrypted and cannot be/);
     }
-    const transfer = await api.call('POST', '/os-volume-transfer', { body: { transfer: { volume_id: id } } });
-    assert.equal(transfer.status, 400);
     assert.equal((await is(id, 'available')).encrypted, true);
+  });
+
+  it('are given to another project with their keys, by the newer name and from 3.70 on', async () => {
+    const { id, encryption_key_id: key } = await made({ volume_type: 'secret' });
+    const offer = (path: string, version: number, rest: object = {}) =>
+      api.call('POST', path, { version, body: { transfer: { volume_id: id, ...rest } } });
+    for (const [path, version, rest, words] of [
+      ['/volume-transfers', 69, {}, 'transferring encrypted volume is not supported'],
+      ['/os-volume-transfer', 70, {}, 'transferring encrypted volume is not supported'],
+      [
+        '/volume-transfers',
+        70,
+        { no_snapshots: true },
+        'transferring an encrypted volume without its snapshots is not supported',
+      ],
+    ] as const) {
+      const { status, body } = await offer(path, version, rest);
+      assert.equal(status, 400);
+      assert.equal(body.badRequest.message, `Invalid volume: ${words}`);
+    }
+    await is(id, 'available');
+    const keyOwner = async () => (await keys()).find((each) => each.id === key)?.project_id;
+    assert.equal(await keyOwner(), PROJECT);
+
+    const { status, body } = await offer('/volume-transfers', 70);
+    assert.equal(status, 202, JSON.stringify(body));
+    const { id: transfer, auth_key } = body.transfer;
+    const accept = (theirs: string) =>
+      api.call('POST', `/volume-transfers/${transfer}/accept`, {
+        as: 'stranger',
+        body: { accept: { auth_key: theirs } },
+      });
+    assert.equal((await accept('no such key')).status, 400);
+    assert.equal(await keyOwner(), PROJECT);
+    // The volume and its key go together or not at all.
+    await api.db
+      .updateTable('volumes')
+      .set({ status: 'error' })
+      .where('id', '=', asId<VolumeId>(id))
+      .execute();
+    assert.equal((await accept(auth_key)).status, 400);
+    assert.equal(await keyOwner(), PROJECT);
+    await api.db
+      .updateTable('volumes')
+      .set({ status: 'awaiting-transfer' })
+      .where('id', '=', asId<VolumeId>(id))
+      .execute();
+    assert.equal((await accept(auth_key)).status, 202);
+    assert.equal(await keyOwner(), OTHER_PROJECT);
+
+    assert.equal((await create({ source_volid: id })).status, 404, 'its former owner cannot copy it');
+    const theirs = await api.call('GET', `/volumes/${id}`, { as: 'stranger' });
+    assert.equal(theirs.body.volume.encryption_key_id, key);
+    assert.match(
+      await passphrase({ id, ...(key !== undefined && { encryption_key_id: key }) }),
+      /^[0-9a-f]{64}$/,
+    );
+    assert.equal((await api.call('DELETE', `/volumes/${id}`, { as: 'stranger' })).status, 202);
+    while ((await api.call('GET', `/volumes/${id}`, { as: 'stranger' })).status === 200);
+    assert.equal(await keyOwner(), undefined);
   });
 
   it('are said to be encrypted to whoever connects by himself', async () => {
