@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
+import { folderOf, placeOf } from './backends.ts';
 
 const MARK_BYTES = 65_536;
 /** Beginning, middle and end of the first GiB. */
@@ -10,24 +11,26 @@ const MARKS_AT = [0, 300 * 2 ** 20, 2 ** 30 - MARK_BYTES];
 
 /** What volumes hold: each is given data of its own at the beginning, which must never change again. */
 export class VolumeData {
+  readonly #runDir: string;
   readonly #folder: string;
   readonly #images: string;
 
   constructor(runDir: string) {
-    this.#folder = join(runDir, 'volumes');
+    this.#runDir = runDir;
+    this.#folder = folderOf(runDir, 'files');
     this.#images = join(runDir, 'state/images');
   }
 
   /** Gives a new volume data; while nobody has it. */
   async mark(volume: string): Promise<void> {
-    await using file = await open(this.#volume(volume), 'r+');
+    await using file = await open(await this.#volume(volume), 'r+');
     for (const [index, at] of MARKS_AT.entries()) await file.write(mark(volume, index), 0, MARK_BYTES, at);
     await file.sync();
   }
 
   /** The volume holds what the other one was given, and what nobody wrote to is still zero. */
   async verify(volume: string, of = volume): Promise<void> {
-    await verifyFile(this.#volume(volume), of);
+    await verifyFile(await this.#volume(volume), of);
   }
 
   async verifyUnmanaged(volume: string): Promise<void> {
@@ -52,7 +55,7 @@ export class VolumeData {
 
   /** Nothing was written to it. */
   async verifyEmpty(volume: string): Promise<void> {
-    const { size, blocks } = await stat(this.#volume(volume));
+    const { size, blocks } = await stat(await this.#volume(volume));
     assert.deepEqual({ size, blocks }, { size: 2 ** 30, blocks: 0 });
   }
 
@@ -72,7 +75,7 @@ export class VolumeData {
       '-F',
       'raw',
       join(this.#images, name),
-      this.#volume(of),
+      await this.#volume(of),
     ]);
   }
 
@@ -85,17 +88,17 @@ export class VolumeData {
   }
 
   async verifyImaged(volume: string): Promise<void> {
-    await using file = await open(this.#volume(volume), 'r');
+    await using file = await open(await this.#volume(volume), 'r');
     const { buffer } = await file.read(Buffer.alloc(IMAGE_BYTES), 0, IMAGE_BYTES, 0);
     assert.ok(buffer.equals(VolumeData.image()), `volume ${volume} does not hold the image`);
   }
 
   async sizeOf(volume: string): Promise<number> {
-    return (await stat(this.#volume(volume))).size;
+    return (await stat(await this.#volume(volume))).size;
   }
 
-  #volume(id: string): string {
-    return join(this.#folder, `volume-${id}`);
+  #volume(id: string): Promise<string> {
+    return placeOf(this.#runDir, `volume-${id}`);
   }
 }
 

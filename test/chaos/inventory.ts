@@ -5,14 +5,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemRunner } from '#agent/run.ts';
 import { secretId } from '#compute-agent/connectors/secret-id.ts';
 import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
+import type { PoolName } from '#schema/ids.ts';
+import { poolParts } from '#schema/pools.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import { parseTargets } from '#storage-agent/targets/tgt/show.ts';
 import { exchange, MODE, OP } from '#storage-agent/targets/tgt/wire.ts';
+import { foldersIn } from './backends.ts';
 import type { Rig } from './rig.ts';
 
 /** All that a volume can leave somewhere, as lists of words that must be equal. */
 interface Inventory {
-  /** Of volumes and snapshots. */
+  /** Of volumes and snapshots: `backend: name`. */
   readonly files: string[];
   readonly images: string[];
   /** `volume: initiators / accounts`. */
@@ -78,8 +81,13 @@ async function wantedBy(rig: Rig): Promise<Inventory> {
     .map((each) => each.volume_id);
   return sorted({
     files: [
-      ...placed.map(({ id }) => `volume-${id}`),
-      ...snapshots.filter(({ reserved }) => reserved === 1).map(({ id }) => `snapshot-${id}`),
+      ...placed.map(({ id, pool }) => `${backendOf(pool)}: volume-${id}`),
+      ...snapshots
+        .filter(({ reserved }) => reserved === 1)
+        .map(
+          ({ id, volume_id }) =>
+            `${backendOf(placed.find((volume) => volume.id === volume_id)?.pool)}: snapshot-${id}`,
+        ),
     ],
     images: images.map(({ id }) => id),
     domains: [
@@ -127,8 +135,7 @@ async function foundOn(rig: Rig): Promise<Inventory> {
     .execute();
   const steps = await db.selectFrom('operation_steps').selectAll().where('state', '=', 'running').execute();
   return sorted({
-    // What was unmanaged is nobody's.
-    files: (await readdir(join(stack.runDir, 'volumes'))).filter((name) => !name.startsWith('unmanaged-')),
+    files: (await Promise.all(foldersIn(stack.runDir).map(filesIn))).flat(),
     exports: targets.map(
       ({ name, initiators, accounts }) =>
         `${uuids(name).join()}: ${initiators.join()} / ${accounts.filter((each) => !guard(each)).join()}`,
@@ -153,6 +160,16 @@ async function foundOn(rig: Rig): Promise<Inventory> {
       ...steps.map(({ operation_id, name }) => `step ${name} of ${operation_id} runs`),
     ],
   });
+}
+
+/** What was unmanaged is nobody's. */
+async function filesIn([backend, folder]: readonly [string, string]): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => !name.startsWith('unmanaged-'));
+  return names.map((name) => `${backend}: ${name}`);
+}
+
+function backendOf(pool: PoolName | null | undefined): string {
+  return pool == null ? 'no back end' : poolParts(pool).backend;
 }
 
 function accountsIn(text: string): string[] {

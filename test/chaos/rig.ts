@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Selectable } from 'kysely';
-import { asId, type ServerId } from '#schema/ids.ts';
+import { asId, type PoolName, type ServerId, type VolumeId } from '#schema/ids.ts';
+import { poolParts } from '#schema/pools.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { Anchor } from './anchor.ts';
@@ -321,7 +322,36 @@ export class Rig extends Stage {
     );
   }
   async #pool(): Promise<string> {
-    return (await this.db.selectFrom('pools').select('name').executeTakeFirstOrThrow()).name;
+    return (await this.#pools()).find((name) => poolParts(name).backend === 'files')!;
+  }
+  async #pools(): Promise<PoolName[]> {
+    return (await this.db.selectFrom('pools').select('name').execute()).map(({ name }) => name);
+  }
+  async poolOf(volume: string): Promise<PoolName | null> {
+    const { pool } = await this.db
+      .selectFrom('volumes')
+      .select('pool')
+      .where('id', '=', asId<VolumeId>(volume))
+      .executeTakeFirstOrThrow();
+    return pool;
+  }
+  /** Where a volume may move to. */
+  async otherPool(volume: string): Promise<PoolName> {
+    const pool = await this.poolOf(volume);
+    return (await this.#pools()).find((name) => name !== pool)!;
+  }
+  /** A type, made at the first time; its volumes lie in `backend`, or anywhere. */
+  async type(name: string, backend?: string): Promise<string> {
+    const { body: listed } = await this.call('GET', this.path('types'));
+    const found = listed.volume_types.find((each: { name: string }) => each.name === name);
+    if (found !== undefined) return found.id as string;
+    const { body } = await this.call('POST', this.path('types'), {
+      volume_type: {
+        name,
+        ...(backend !== undefined && { extra_specs: { volume_backend_name: backend } }),
+      },
+    });
+    return body.volume_type.id as string;
   }
   async manage(former: string, name: string): Promise<void> {
     const host = await this.#pool();

@@ -21,6 +21,7 @@ import type { LibvirtServer } from '#stack/servers/libvirt.ts';
 import { PID_FILES } from '#stack/servers/libvirt-home.ts';
 import type { MariadbServer } from '#stack/servers/mariadb.ts';
 import { startTgtd, type TgtdServer } from '#stack/servers/tgtd.ts';
+import { backendsSetting } from './backends.ts';
 import { Stops } from './stops.ts';
 
 export type ProcessName = 'api' | 'conductor' | 'storage' | 'compute';
@@ -82,6 +83,7 @@ export class Stage implements AsyncDisposable {
       log: (name, line) => appendFileSync(join(dir, 'log'), `${new Date().toISOString()} ${name} ${line}\n`),
       env: {
         BLOCKYARD_STOPPING_POINTS: stops.folder,
+        BLOCKYARD_BACKENDS: backendsSetting(join(dir, 'run')),
         BLOCKYARD_DETACH_TIMEOUT_S: '120',
         BLOCKYARD_SHUTDOWN_TIMEOUT_S: '5',
         BLOCKYARD_DOMAIN_TYPE: 'qemu',

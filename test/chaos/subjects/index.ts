@@ -1,7 +1,8 @@
-import type { OperationKind } from '#schema/operations.ts';
+import type { Exempt } from '../places.ts';
 import { CLIENT_SUBJECTS } from './clients.ts';
 import { COPY_SUBJECTS } from './copies.ts';
 import { MANAGE_SUBJECTS } from './manage.ts';
+import { MOVE_SUBJECTS } from './moves.ts';
 import { SERVER_SUBJECTS } from './servers.ts';
 import type { Subject } from './subject.ts';
 import { VOLUME_SUBJECTS } from './volumes.ts';
@@ -13,14 +14,17 @@ export const SUBJECTS: readonly Subject[] = [
   ...CLIENT_SUBJECTS,
   ...SERVER_SUBJECTS,
   ...MANAGE_SUBJECTS,
+  ...MOVE_SUBJECTS,
 ];
 
-/** Flows that are not in the matrix, and why. */
-export const EXEMPT: Readonly<Partial<Record<OperationKind, string>>> = {
+/** Flows, and rows of flows, that are not in the matrix, and why. */
+export const EXEMPT: Exempt = {
   'volume.force-detach': 'asks for a host that is down for over a minute: test/e2e has it',
-  'volume.migrate':
-    'needs another storage host; test/queues/conductor/flows.test.ts kills its conductors, test/api its copies',
-  'volume.retype': 'where it lies it asks nothing of a host; elsewhere it is a migration',
+  'volume.migrate: export':
+    'only between two storage hosts: test/queues/conductor/flows.test.ts kills its conductors, test/api its copies',
+  'volume.migrate: unexport': 'as its export',
+  'volume.retype: export': 'as that of volume.migrate',
+  'volume.retype: unexport': 'as that of volume.migrate',
   'backup.create':
     'test/queues/conductor/flows.test.ts kills its conductors; what a dead restic leaves, test/storage-agent/backups has',
   'backup.delete': 'as backup.create',
