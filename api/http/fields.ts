@@ -1,5 +1,8 @@
 /** Field types that several nouns share, with the bounds and words of Cinder's own parameter types. */
 import { z } from 'zod';
+import { badRequest } from './errors.ts';
+import { repr } from './python.ts';
+import { TOO_MANY_CHARACTERS } from './validation.ts';
 
 const TRUE = ['True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes', 'y', 't'] as const;
 const FALSE = ['False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', 'NO', 'No', 'no', 'n', 'f'] as const;
@@ -9,7 +12,12 @@ const UNPRINTABLE = 'has characters that cannot be printed';
 
 /** A boolean, or one of the words that OpenStack takes for one. */
 export const flag = z
-  .union([z.boolean(), z.enum([...TRUE, ...FALSE])], { error: 'is not a boolean' })
+  .union([z.boolean(), z.enum([...TRUE, ...FALSE])], {
+    error: ({ input }) =>
+      typeof input === 'string'
+        ? `is not one of ${repr([true, ...TRUE, false, ...FALSE])}`
+        : "is not of type 'boolean', 'string'",
+  })
   .transform((value) => (typeof value === 'boolean' ? value : TRUE.some((word) => word === value)));
 
 /** A flag in a query, where Cinder reads anything that is not a word for true as false. */
@@ -52,7 +60,7 @@ export const text255 = z.string().refine(upTo(255), { error: 'is too long' }).me
 export const trimmed255 = z
   .string()
   .trim()
-  .refine(upTo(255), { error: 'has more than 255 characters' })
+  .refine(upTo(255), { error: TOO_MANY_CHARACTERS })
   .meta({ maxLength: 255 });
 /** Nova's names: there is something to be seen, and nothing that cannot be. */
 export const novaName = z
@@ -102,3 +110,22 @@ export function isoTime(text: string): string {
 export function isTrue(value: string | undefined): boolean {
   return /^(1|t|true|on|y|yes)$/i.test(value ?? '');
 }
+
+/** A yes or no in a query of which Cinder takes nothing but its words; absent is no. @throws ApiError 400 */
+export function readFlag(query: Readonly<Record<string, string>>, key: string): boolean {
+  const value = query[key] ?? 'false';
+  if (!/^(1|t|true|on|y|yes|0|f|false|off|n|no)$/i.test(value)) {
+    throw badRequest(`Value '${value.slice(0, 100).toWellFormed()}' for '${key}' is not a boolean.`);
+  }
+  return isTrue(value);
+}
+
+/**
+ * Cinder's descriptions: at most 255 characters, all of which can be printed and stand in Unicode's first plane, as its
+ * pattern has it.
+ */
+export const printable255 = text255.regex(/^[^\p{C}\p{Zl}\p{Zp}\u{10000}-\u{10FFFF}]*\n?$/u, {
+  error: UNPRINTABLE,
+});
+/** One of which surrounding white space does not count. */
+export const description255 = printable255.trim().nullish();

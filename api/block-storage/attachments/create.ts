@@ -9,7 +9,7 @@ import { carryOut, connectorColumns } from './export.ts';
 import { findAttachment } from './rows.ts';
 import type { NewAttachment } from './schema.ts';
 import { asServer, checkServer } from './server.ts';
-import { detailView } from './view.ts';
+import { exportedView } from './view.ts';
 
 /** Microversion that brought `mode`. */
 const MODE_SINCE = 54;
@@ -62,7 +62,7 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
   });
   if (operation !== undefined) await carryOut(context, operation, 'create attachment for volume');
   const row = await findAttachment(context, id);
-  return { status: 200, body: { attachment: detailView(context, row) } };
+  return { status: 200, body: { attachment: exportedView(context, row) } };
 }
 
 /**

@@ -23,7 +23,7 @@ export type Connector = z.output<typeof connector>;
 export const createBody = z.strictObject({
   attachment: z.strictObject({
     volume_uuid: uuid,
-    instance_uuid: uuid.nullish(),
+    instance_uuid: uuid.optional(),
     /** An empty one is none, as in Cinder. */
     connector: z.union([z.strictObject({}).transform(() => null), connector]).nullish(),
     mode: z.enum(['rw', 'ro'], { error: "is not one of ['rw', 'ro']" }).optional(),

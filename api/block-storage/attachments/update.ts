@@ -11,7 +11,7 @@ import type { Tables } from '#schema/tables.ts';
 import { carryOut, connectorColumns } from './export.ts';
 import { findAttachment, noAttachment } from './rows.ts';
 import type { Connector } from './schema.ts';
-import { detailView } from './view.ts';
+import { detailView, exportedView } from './view.ts';
 
 /** Exports the volume for the host that the connector names, and waits for that. The same connector again is fine. */
 export async function updateAttachment(
@@ -65,7 +65,8 @@ export async function updateAttachment(
     await carryOut(context, operation, 'update attachment');
   }
   const row = await findAttachment(context, id);
-  return { status: 200, body: { attachment: detailView(context, row) } };
+  const view = exported ? detailView : exportedView;
+  return { status: 200, body: { attachment: view(context, row) } };
 }
 
 /** The client has connected: attachment and volume are in use. Twice is as good as once. */

@@ -12,12 +12,28 @@ export function summaryView(row: Pick<AttachmentRow, 'id' | 'status' | 'server_i
 export function detailView(context: RequestContext, row: AttachmentRow) {
   return {
     ...summaryView(row),
-    attached_at: row.attached_at === null ? '' : isoTime(row.attached_at),
+    attached_at: attachedAt(row),
     detached_at: '',
     // Cinder's word for a reservation that named none; its connector may.
     attach_mode: row.status === 'reserved' && row.mode_asked === null ? ('null' as const) : row.mode,
     connection_info: connectionInfo(context, row) ?? {},
   };
+}
+
+/**
+ * What Cinder answers to the request that exports it: the connection, and for the rest the attachment as it was reserved.
+ */
+export function exportedView(context: RequestContext, row: AttachmentRow) {
+  return {
+    ...detailView(context, { ...row, status: 'reserved', attached_at: null, connection: null }),
+    connection_info: connectionInfo(context, row) ?? {},
+  };
+}
+
+/** As in Cinder the time runs from the export on, not from the client's word that it has connected. */
+function attachedAt({ attached_at, status, updated_at }: AttachmentRow): string {
+  const time = attached_at ?? (status === 'attaching' ? updated_at : null);
+  return time === null ? '' : isoTime(time);
 }
 
 /** What os-brick connects with; undefined before the volume has been exported for this attachment. */

@@ -23,8 +23,8 @@ export async function exportRecord(context: RequestContext, id: string): Promise
 /** Makes a backup of the caller's project of a record; it is available when its data have been found in the store. */
 export async function importRecord(context: RequestContext, service: string, text: string): Promise<Reply> {
   const { app, caller } = context;
-  const record = decodeRecord(text);
   if ((await findBackupHost(app, {})) === undefined) throw noBackupService(503, service);
+  const record = decodeRecord(text);
   const host =
     service === BACKUP_SERVICE ? await findBackupHost(app, { store: record.place.store }) : undefined;
   if (host === undefined) {

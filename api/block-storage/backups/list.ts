@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { invalidInput } from '#api/http/errors.ts';
-import { isTrue } from '#api/http/fields.ts';
+import { badRequest } from '#api/http/errors.ts';
+import { isTrue, readFlag } from '#api/http/fields.ts';
 import { after, type Condition, joined, ordered } from '#api/http/keyset.ts';
 import {
   contains,
@@ -24,6 +24,16 @@ const SORT_COLUMNS = {
   created_at: 'created_at',
   updated_at: 'updated_at',
   data_timestamp: 'data_timestamp',
+  display_description: 'description',
+  user_id: 'user_id',
+  availability_zone: 'availability_zone',
+  container: 'container',
+  host: 'host',
+  parent_id: 'parent_id',
+  snapshot_id: 'snapshot_id',
+  object_count: 'object_count',
+  fail_reason: 'fail_reason',
+  restore_volume_id: 'restore_volume_id',
 } as const satisfies Record<string, keyof BackupRow>;
 /** From here on lists are sorted by `name`, too. */
 const SORT_NAME_SINCE = 37;
@@ -49,6 +59,9 @@ const FILTERS: FilterTable = {
     availability_zone: equals('b.availability_zone'),
     container: equals('b.container'),
     host: equals('b.host'),
+    fail_reason: equals('b.fail_reason'),
+    restore_volume_id: equalsAscii('b.restore_volume_id'),
+    encryption_key_id: equalsAscii('b.encryption_key_id'),
     size: equalsNumber('b.size_gib'),
     object_count: equalsNumber('b.object_count'),
   },
@@ -65,7 +78,7 @@ export async function readBackups(context: RequestContext, query: Query, collect
   const sort = readSort<Column>(query, columns);
   const conditions = [...scope(context, query), ...readListFilters(context, query, FILTERS)];
   const count =
-    microversion >= COUNT_SINCE && isTrue(query['with_count'])
+    microversion >= COUNT_SINCE && readFlag(query, 'with_count')
       ? await countBackups(context, conditions)
       : undefined;
   if (page.marker !== undefined) conditions.push(after('b', await findBackup(context, page.marker), sort));
@@ -88,7 +101,7 @@ const WORDS = /^\s*(1|0|t|f|true|false|on|off|y|n|yes|no)\s*$/i;
 function scope({ caller }: RequestContext, query: Query): Condition[] {
   const wanted = query['all_tenants'];
   if (wanted !== undefined && !WORDS.test(wanted)) {
-    throw invalidInput(`all_tenants must be a boolean, got '${wanted.slice(0, 100).toWellFormed()}'.`);
+    throw badRequest(`all_tenants must be a boolean, got '${wanted.slice(0, 100).toWellFormed()}'.`);
   }
   const all = caller.isAdmin && isTrue(wanted);
   return all ? [] : [{ sql: 'b.project_id = ?', values: [caller.projectId] }];

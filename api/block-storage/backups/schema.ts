@@ -1,8 +1,8 @@
 /** Cinder's backups on the wire (its API reference, "Backups (backups)"). */
 import { z } from 'zod';
-import { flag, links, stringMap, text255, time, trimmed255, uuid } from '#api/http/fields.ts';
+import { description255, flag, links, stringMap, text255, time, uuid } from '#api/http/fields.ts';
 
-const named = { name: trimmed255.nullish(), description: trimmed255.nullish() };
+const named = { name: text255.trim().nullish(), description: description255 };
 
 const newBackup = z.strictObject({
   ...named,
@@ -25,7 +25,7 @@ export const updateBody = z.strictObject({
 export type BackupChanges = z.output<typeof updateBody>['backup'];
 
 export const restoreBody = z.strictObject({
-  restore: z.strictObject({ name: trimmed255.nullish(), volume_id: uuid.nullish() }).nullable(),
+  restore: z.strictObject({ name: text255.nullish(), volume_id: uuid.nullish() }).nullable(),
 });
 export const resetStatusBody = z.strictObject({ 'os-reset_status': z.strictObject({ status: z.string() }) });
 export const forceDeleteBody = z.strictObject({ 'os-force_delete': z.unknown() });

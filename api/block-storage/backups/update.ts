@@ -20,16 +20,18 @@ export async function updateBackup(
       "Invalid input for field/attribute backup. Additional properties are not allowed ('metadata' was unexpected)",
     );
   }
-  await app.db
-    .updateTable('backups')
-    .set({
-      ...(name !== undefined && { name }),
-      ...(description !== undefined && { description }),
-      ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
-      updated_at: sqlTime(app.clock.now()),
-    })
-    .where('id', '=', backup.id)
-    .execute();
+  const changes = {
+    ...(name !== undefined && { name }),
+    ...(description !== undefined && { description }),
+    ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+  };
+  if (Object.keys(changes).length > 0) {
+    await app.db
+      .updateTable('backups')
+      .set({ ...changes, updated_at: sqlTime(app.clock.now()) })
+      .where('id', '=', backup.id)
+      .execute();
+  }
   return { status: 200, body: { backup: summaryView(context, await findBackup(context, id)) } };
 }
 

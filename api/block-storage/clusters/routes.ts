@@ -1,7 +1,7 @@
 /** Cinder's "Clusters (clusters)", as it is where none is configured: each storage host works for itself. */
 import { z } from 'zod';
-import { invalidInput, notFound } from '#api/http/errors.ts';
-import { anyQuery, noParams } from '#api/http/fields.ts';
+import { type ApiError, invalidInput, notFound } from '#api/http/errors.ts';
+import { anyQuery, noParams, readFlag } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 
 const FILTERS = ['name', 'binary', 'is_up', 'disabled', 'num_hosts', 'num_down_hosts'] as const;
@@ -12,11 +12,20 @@ const REPLICATION_FILTERS = ['replication_status', 'frozen', 'active_backend_id'
 const reply = z.strictObject({ clusters: z.array(z.unknown()).max(0) });
 const none = z.strictObject({ cluster: z.never() });
 const binary = z.string().nullish();
-const named = { name: z.string().min(1).max(255), binary };
+const name = z.string().regex(/\S/, { error: "The 'name' can not be empty." });
+const named = { name: name.max(255), binary };
 const enableBody = z.strictObject(named);
 const disableBody = z.strictObject({ ...named, disabled_reason: z.string().max(255).nullish() });
 
 const since = 7;
+
+/** Cinder names what it looked for as Python shows a dictionary. */
+function noCluster(wanted: string, of: string | null = 'cinder-volume'): ApiError {
+  const quote = wanted.includes("'") && !wanted.includes('"') ? '"' : "'";
+  const shown = quote === '"' ? wanted : wanted.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
+  const text = of === null ? 'None' : `'${of}'`;
+  return notFound('Cluster', `{'binary': ${text}, 'name': ${quote}${shown}${quote}}`);
+}
 
 const list = (path: string, summary: string): Route =>
   route({
@@ -34,6 +43,7 @@ const list = (path: string, summary: string): Route =>
       const unknown = Object.keys(query).filter((key) => !known.includes(key));
       if (unknown.length > 0)
         throw invalidInput(`Invalid filter keys: ${unknown.join(', ').slice(0, 200).toWellFormed()}`);
+      for (const key of ['disabled', 'is_up']) readFlag(query, key);
       return { status: 200, body: { clusters: [] } };
     },
   });
@@ -51,7 +61,7 @@ export const clusterRoutes: readonly Route[] = [
     queryNames: ['binary'],
     replies: { 200: none },
     handle: (_, { params }) => {
-      throw notFound('Cluster', params.name.slice(0, 255));
+      throw noCluster(params.name.slice(0, 255));
     },
   }),
   route({
@@ -64,7 +74,7 @@ export const clusterRoutes: readonly Route[] = [
     body: enableBody,
     replies: { 200: none },
     handle: (_, { body }) => {
-      throw notFound('Cluster', body.name);
+      throw noCluster(body.name, body.binary);
     },
   }),
   route({
@@ -77,7 +87,7 @@ export const clusterRoutes: readonly Route[] = [
     body: disableBody,
     replies: { 200: none },
     handle: (_, { body }) => {
-      throw notFound('Cluster', body.name);
+      throw noCluster(body.name, body.binary);
     },
   }),
 ];

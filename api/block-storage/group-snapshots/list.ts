@@ -24,17 +24,18 @@ export const FILTER_NAMES = ['name', 'status', 'group_id'] as const;
 
 export function readGroupSnapshots(context: RequestContext, query: Query, collection: string) {
   const paged = context.microversion >= PAGED_SINCE;
-  const filters = groupFilters(context, paged ? query : {}, {
+  const used = paged ? query : {};
+  const filters = groupFilters(context, used, {
     table: 's',
     known: FILTER_NAMES,
     columns: new Set(['name', 'description', 'project_id', 'user_id']),
     asciiColumns: new Set(['id', 'status', 'group_id', 'group_type_id']),
   });
-  return readListing<keyof typeof SORT_COLUMNS, GroupSnapshotRow>(context, paged ? query : {}, {
+  return readListing<keyof typeof SORT_COLUMNS, GroupSnapshotRow>(context, used, {
     select: 'SELECT s.* FROM group_snapshots s',
     table: 's',
     sort: SORT_COLUMNS,
-    conditions: [...ofProject(context, query, 's'), ...filters],
+    conditions: [...ofProject(context, used, 's'), ...filters],
     collection,
     marker: (id) => findGroupSnapshot(context, id),
   });

@@ -53,7 +53,8 @@ export const groupSnapshotRoutes: readonly Route[] = [
     queryNames,
     replies: { 200: schema.groupSnapshotsDetailReply },
     handle: async (context, { query }) => {
-      const { rows, links } = await readGroupSnapshots(context, query, 'group_snapshots/detail');
+      // Cinder's link leads to the plain list from here, too.
+      const { rows, links } = await readGroupSnapshots(context, query, 'group_snapshots');
       const shown = rows.map((row) => detailView(context, row));
       return {
         status: 200,

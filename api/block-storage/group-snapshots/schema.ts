@@ -1,10 +1,8 @@
 /** Cinder's group snapshots on the wire (its API reference, "Group snapshots", 3.14). */
 import { z } from 'zod';
-import { links, text255, time, uuid } from '#api/http/fields.ts';
+import { links, printable255, text255, time, uuid } from '#api/http/fields.ts';
 
-const description = text255
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
-  .nullish();
+const description = printable255.nullish();
 
 export const createBody = z.strictObject({
   group_snapshot: z.strictObject({ group_id: uuid, name: text255.nullish(), description }),

@@ -1,11 +1,9 @@
 /** Cinder's group types on the wire (its API reference, "Group types" and "Group type specs", 3.11). */
 import { z } from 'zod';
-import { flag, keyOf255, links, text255 } from '#api/http/fields.ts';
+import { flag, keyOf255, links, printable255, text255 } from '#api/http/fields.ts';
 
 const name = text255.refine((text) => text.trim() !== '', { error: "The 'name' can not be empty." });
-const description = text255
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
-  .nullish();
+const description = printable255.nullish();
 /** Null counts as an empty value. */
 const value = text255.nullable().transform((text) => text ?? '');
 

@@ -1,6 +1,5 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
-import { isTrue } from '#api/http/fields.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { readListing } from '#api/http/listing.ts';
 import { PAGING_KEYS } from '#api/http/pagination.ts';
@@ -39,9 +38,9 @@ export function readGroups(context: RequestContext, query: Query, collection: st
 const COLUMNS = new Set(['name', 'description', 'availability_zone', 'project_id', 'user_id']);
 const ASCII = new Set(['id', 'status', 'group_type_id', 'group_snapshot_id', 'source_group_id']);
 
-/** An administrator may ask for every project's. */
+/** An administrator may ask for every project's: that `all_tenants` is there is enough for Cinder, whatever it says. */
 export function ofProject({ caller }: RequestContext, query: Query, table: string): Condition[] {
-  if (caller.isAdmin && isTrue(query['all_tenants'])) return [];
+  if (caller.isAdmin && 'all_tenants' in query) return [];
   return [{ sql: `${table}.project_id = ?`, values: [caller.projectId] }];
 }
 
@@ -66,13 +65,19 @@ export function groupFilters(
   query: Query,
   { table, known, columns, asciiColumns }: Filterable,
 ): Condition[] {
-  return Object.entries(query).flatMap(([key, value]) => {
-    if (PAGING_KEYS.has(key) || key === 'list_volume') return [];
-    const like = microversion >= LIKE_SINCE && key.endsWith('~');
-    const column = like ? key.slice(0, -1) : key;
-    if (!caller.isAdmin && microversion >= STRICT_SINCE && !known.includes(column)) {
-      throw badRequest(`Invalid filters ${key.slice(0, 100).toWellFormed()} are found in query options.`);
+  const filters = Object.entries(query).filter(([key]) => !PAGING_KEYS.has(key) && key !== 'list_volume');
+  const isLike = (key: string): boolean => microversion >= LIKE_SINCE && key.endsWith('~');
+  const columnOf = (key: string): string => (isLike(key) ? key.slice(0, -1) : key);
+  if (!caller.isAdmin && microversion >= STRICT_SINCE) {
+    const unknown = filters.map(([key]) => key).filter((key) => !known.includes(columnOf(key)));
+    if (unknown.length > 0) {
+      throw badRequest(
+        `Invalid filters ${unknown.join(',').slice(0, 200).toWellFormed()} are found in query options.`,
+      );
     }
+  }
+  return filters.flatMap(([key, value]) => {
+    const [like, column] = [isLike(key), columnOf(key)];
     if (!columns.has(column) && !asciiColumns.has(column)) return [NOTHING];
     if (asciiColumns.has(column) && !isAscii(value)) return [NOTHING];
     return [

@@ -1,6 +1,12 @@
 import { type ApiError, badRequest } from '#api/http/errors.ts';
 import type { GroupStatus } from '#schema/states.ts';
 
+/** What Cinder's refusal lists. */
+const LISTED = {
+  Group: `('error', 'available', 'creating', 'deleting', 'deleted', 'updating', 'in-use', 'error_deleting')`,
+  GroupSnapshot: `('error', 'available', 'creating', 'deleting', 'deleted', 'updating', 'error_deleting')`,
+} as const;
+
 const STATUSES: readonly GroupStatus[] = [
   'error',
   'available',
@@ -22,6 +28,7 @@ export function readStatus(noun: 'Group' | 'GroupSnapshot', text: string): Group
   if (text.trim() === '') throw invalid("The 'status' can not be empty.");
   const status = STATUSES.find((known) => known === text.toLowerCase());
   if (status !== undefined) return status;
-  const words = noun === 'Group' ? 'Group status' : 'Group snapshot status';
-  throw invalid(`${words}: ${text.slice(0, 100)} is invalid, valid status are: (${STATUSES.join(', ')}).`);
+  const [words, valid] =
+    noun === 'Group' ? ['Group status', 'valid status are'] : ['Group snapshot status', 'valid statuses are'];
+  throw invalid(`${words}: ${text.slice(0, 100)} is invalid, ${valid}: ${LISTED[noun]}.`);
 }

@@ -56,7 +56,8 @@ export const groupRoutes: readonly Route[] = [
     queryNames,
     replies: { 200: schema.groupsDetailReply },
     handle: async (context, { query }) => {
-      const { rows, links } = await readGroups(context, query, 'groups/detail');
+      // Cinder's link leads to the plain list from here, too.
+      const { rows, links } = await readGroups(context, query, 'groups');
       return {
         status: 200,
         body: {

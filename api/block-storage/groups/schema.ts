@@ -1,12 +1,8 @@
 /** Cinder's generic volume groups on the wire (its API reference, "Generic volume groups", 3.13). */
 import { z } from 'zod';
-import { flag, links, text255, time, uuid } from '#api/http/fields.ts';
+import { description255 as description, flag, links, text255, time, uuid } from '#api/http/fields.ts';
 
 const name = text255.trim().nullish();
-const description = text255
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
-  .trim()
-  .nullish();
 /** Ids with commas between. */
 const volumeList = z
   .string()

@@ -14,8 +14,8 @@ export interface Wanted {
   readonly cluster_name?: string | null | undefined;
   readonly host?: string | null | undefined;
   readonly service_id?: number | null | undefined;
-  readonly is_up?: boolean | null | undefined;
-  readonly disabled?: boolean | null | undefined;
+  readonly is_up?: boolean | undefined;
+  readonly disabled?: boolean | undefined;
   readonly binary?: string | undefined;
   readonly resource_type?: string | null | undefined;
   readonly resource_id?: string | null | undefined;
@@ -32,7 +32,7 @@ export async function cleanUp(context: RequestContext, wanted: Wanted): Promise<
   const { app } = context;
   const type = (wanted.resource_type ?? '').toLowerCase();
   if (type !== '' && !RESOURCES.some((name) => name.toLowerCase() === type)) {
-    throw invalidInput(`Resource type ${wanted.resource_type} not valid, must be ${RESOURCES.join(' or ')}`);
+    throw invalidInput(`Resource type ${title(type)} not valid, must be ${RESOURCES.join(' or ')}`);
   }
   const located = wanted.service_id != null || wanted.cluster_name != null || wanted.host != null;
   if (wanted.resource_id != null && !located && !(await isPending(app, wanted.resource_id))) {
@@ -50,6 +50,11 @@ export async function cleanUp(context: RequestContext, wanted: Wanted): Promise<
   };
 }
 
+/** As Python's `title` writes it. */
+function title(text: string): string {
+  return text.replace(/\p{L}+/gu, (word) => `${word[0]?.toUpperCase()}${word.slice(1)}`);
+}
+
 function view(row: ServiceRow) {
   return { id: row.id, host: row.host, binary: CINDER_BINARIES[row.binary], cluster_name: null };
 }
@@ -63,7 +68,7 @@ async function servicesFor({ app }: RequestContext, wanted: Wanted): Promise<Ser
       (wanted.host == null || row.host === wanted.host || row.agent === wanted.host) &&
       (wanted.service_id == null || row.id === wanted.service_id) &&
       (wanted.binary === undefined || row.binary === ourBinary(wanted.binary)) &&
-      (wanted.disabled == null || (row.disabled === 1) === wanted.disabled) &&
+      (wanted.disabled === undefined || (row.disabled === 1) === wanted.disabled) &&
       isUp(row, app.clock) === (wanted.is_up ?? false),
   );
 }

@@ -24,8 +24,8 @@ export const workerRoutes: readonly Route[] = [
         .union([z.int().min(0), z.string().regex(/^\d{1,11}$/)])
         .transform(Number)
         .nullish(),
-      is_up: flag.nullish(),
-      disabled: flag.nullish(),
+      is_up: flag.optional(),
+      disabled: flag.optional(),
       binary: z.enum(['cinder-volume', 'cinder-scheduler']).optional(),
       resource_type: z.string().max(40).nullish(),
       resource_id: uuid.nullish(),

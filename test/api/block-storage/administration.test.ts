@@ -170,7 +170,11 @@ describe('administration', () => {
     assert.deepEqual((await get('/clusters/detail?is_up=true')).body, { clusters: [] });
     assert.equal((await get('/clusters?hats=1')).status, 400);
     assert.equal((await get('/clusters?frozen=1', { version: 25 })).status, 400);
-    assert.equal((await get('/clusters/c')).body.itemNotFound.message, 'Cluster c could not be found.');
+    assert.equal((await get('/clusters?is_up=maybe')).status, 400);
+    assert.equal(
+      (await get("/clusters/it's")).body.itemNotFound.message,
+      `Cluster {'binary': 'cinder-volume', 'name': "it's"} could not be found.`,
+    );
     assert.equal((await put('/clusters/enable', { name: 'c' })).status, 404);
     assert.equal((await get('/clusters', { version: 6 })).status, 404);
   });

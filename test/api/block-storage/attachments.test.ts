@@ -25,12 +25,19 @@ describe('attachments of clients that connect by themselves', () => {
     const reserved = await create({ volume_uuid: volume });
     assert.equal(reserved.body.attachment.status, 'reserved');
     assert.deepEqual(reserved.body.attachment.connection_info, {});
+    assert.equal((await create({ volume_uuid: volume, instance_uuid: null })).status, 400);
     await volumeBecomes(api, volume, 'reserved');
     const path = `/attachments/${reserved.body.attachment.id}`;
 
     const updated = await api.call('PUT', path, { body: { attachment: { connector: CONNECTOR } } });
     assert.equal(updated.status, 200, JSON.stringify(updated.body));
     const info = updated.body.attachment.connection_info;
+    // As in Cinder the reply shows the rest as it was before.
+    const { status, attach_mode, attached_at } = updated.body.attachment;
+    assert.deepEqual([status, attach_mode, attached_at], ['reserved', 'null', '']);
+    const shown = (await api.call('GET', path)).body.attachment;
+    assert.deepEqual([shown.status, shown.attach_mode], ['attaching', 'rw']);
+    assert.notEqual(shown.attached_at, '');
     assert.equal(info.driver_volume_type, 'iscsi');
     assert.equal(info.target_portal, '127.0.0.1:3260');
     assert.equal(info.auth_method, 'CHAP');

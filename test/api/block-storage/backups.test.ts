@@ -89,6 +89,27 @@ describe('backups', () => {
     await volumeBecomes(api, volume_id, 'available');
   });
 
+  it('have names and descriptions within Cinder’s bounds, and any zone that is empty', async () => {
+    const volume_id = await availableVolume(api);
+    for (const bad of [
+      { name: 'n'.repeat(256) },
+      { name: ` ${'n'.repeat(255)}` },
+      { name: 1 },
+      { description: 'two\nlines' },
+      { description: 'a smile \u{1F600}' },
+      { description: 'd'.repeat(256) },
+      { snapshot_id: 'x' },
+      { force: 2 },
+    ]) {
+      assert.equal((await create({ volume_id, ...bad })).status, 400, JSON.stringify(bad));
+    }
+    const id = await made(volume_id, { name: '  ', description: ' d ', availability_zone: '' });
+    const { name, description, availability_zone, updated_at } = await shown(id);
+    assert.deepEqual([name, description, availability_zone], ['', 'd', 'nova']);
+    assert.equal((await api.call('PUT', `/backups/${id}`, { body: { backup: {} } })).status, 200);
+    assert.equal((await shown(id)).updated_at, updated_at, 'nothing was changed');
+  });
+
   it('of a volume in use need force', async () => {
     const id = await availableVolume(api);
     const set = (status: 'in-use' | 'available') =>
@@ -278,6 +299,10 @@ describe('backups', () => {
     assert.deepEqual(await names('name~=a'), ['a']);
     assert.deepEqual(await names(`volume_id=${volume}&status=available&limit=1&offset=1`), ['a']);
     assert.equal((await api.call('GET', '/backups?nonsense=1')).status, 400);
+    assert.deepEqual(await names('sort=availability_zone,name:asc'), ['a', 'b', 'c']);
+    const said = async (query: string) => message(await api.call('GET', `/backups?${query}`));
+    assert.equal(await said('with_count=2'), "Value '2' for 'with_count' is not a boolean.");
+    assert.equal(await said('all_tenants=2'), "all_tenants must be a boolean, got '2'.");
     const page = await list('limit=2&with_count=True&sort=name:asc');
     assert.deepEqual([page.count, page.backups.length], [3, 2]);
     const next = new URL(page.backups_links[0].href);

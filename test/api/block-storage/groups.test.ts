@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { asId, type GroupId, type VolumeId } from '#schema/ids.ts';
-import { type Answer, PROJECT, startApi, type TestApi } from '../support/api.ts';
+import { asId, type GroupId, type ProjectId, type VolumeId } from '#schema/ids.ts';
+import { type Answer, OTHER_PROJECT, PROJECT, startApi, type TestApi } from '../support/api.ts';
 import { eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 describe('groups', () => {
@@ -309,6 +309,10 @@ describe('groups', () => {
     }
     const wrong = await act(id, { reset_status: { status: 'happy' } }, 'admin');
     assert.match(wrong.body.badRequest.message, /^Invalid Group Status: Group status: happy is invalid/);
+    assert.match(
+      wrong.body.badRequest.message,
+      /valid status are: \('error', 'available', .*'updating', 'in-use', 'error_deleting'\)\.$/,
+    );
     assert.equal((await act(id, { reset_status: { status: 'error' } })).status, 403);
     const snapshot = await takeSnapshot(id);
     const reset = await api.call('POST', `/group_snapshots/${snapshot}/action`, {
@@ -324,6 +328,51 @@ describe('groups', () => {
     ]) {
       assert.match((await act(id, body)).body.badRequest.message, /is not a replication group type/);
     }
+  });
+
+  it('are listed as Cinder lists them', async () => {
+    await makeGroup(0);
+    const { id } = await makeGroup(0);
+    await takeSnapshot(id);
+    const get = async (path: string, who: 'member' | 'admin' = 'member', version = 71) =>
+      (await api.call('GET', path, { as: who, version })).body;
+    assert.match((await get('/groups/detail?limit=1')).group_links[0].href, /\/groups\?limit=1&marker=/);
+    assert.match(
+      (await get('/group_snapshots/detail?limit=1')).group_snapshot_links[0].href,
+      /\/group_snapshots\?limit=1&marker=/,
+    );
+    assert.equal(
+      (await get('/groups?size=1&status=error&all_tenants=1')).badRequest.message,
+      'Invalid filters size,status are found in query options.',
+    );
+    const said = (await get(`/groups/${id}?list_volume=perhaps`)).badRequest.message;
+    assert.equal(said, "Value 'perhaps' for 'list_volume' is not a boolean.");
+    const project_id = asId<ProjectId>(OTHER_PROJECT);
+    await api.db
+      .updateTable('volume_groups')
+      .set({ project_id })
+      .where('id', '=', asId<GroupId>(id))
+      .execute();
+    await api.db
+      .updateTable('group_snapshots')
+      .set({ project_id })
+      .where('group_id', '=', asId<GroupId>(id))
+      .execute();
+    for (const [noun, query, version, seen] of [
+      ['groups', '', 71, false],
+      ['groups', '?all_tenants=0', 71, true],
+      ['group_snapshots', '?all_tenants=0', 71, true],
+      ['group_snapshots', '?all_tenants=1', 28, false],
+    ] as const) {
+      const key = noun === 'groups' ? 'id' : 'group_id';
+      const rows: Record<string, string>[] = (await get(`/${noun}/detail${query}`, 'admin', version))[noun];
+      assert.equal(
+        rows.some((row) => row[key] === id),
+        seen,
+        `${noun}${query}`,
+      );
+    }
+    assert.equal((await create({ description: 'a smile \u{1F600}' })).status, 400);
   });
 
   it('a group that is being deleted takes no new volume', async () => {

@@ -117,6 +117,8 @@ describe('messages', () => {
     assert.equal((await ids('?limit=1', { version: 4 })).length, 5);
     assert.equal((await ids('?limit=1', { version: 5 })).length, 1);
     assert.equal((await get('?colour=blue', { version: 30 })).status, 200);
+    assert.deepEqual(await ids('?colour=blue', { version: 30 }), []);
+    assert.equal((await ids('?sort=message_level')).length, 5);
     const refused = await get('?colour=blue&size=1', { version: 31 });
     assert.equal(refused.body.badRequest.message, 'Invalid filters colour,size are found in query options.');
     assert.deepEqual(await ids('?colour=blue', { as: 'admin' }), []);
