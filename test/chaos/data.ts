@@ -118,6 +118,24 @@ async function verifyFile(path: string, of: string): Promise<void> {
   );
 }
 
+/** The same of data that pass by, as many as a volume of a GiB has. */
+export async function verifyStream(data: AsyncIterable<Buffer>, of: string): Promise<void> {
+  let at = 0;
+  for await (const chunk of data) {
+    for (const [index, from] of MARKS_AT.entries()) {
+      const [begin, end] = [Math.max(at, from), Math.min(at + chunk.length, from + MARK_BYTES)];
+      if (begin >= end) continue;
+      const wanted = mark(of, index).subarray(begin - from, end - from);
+      assert.ok(
+        chunk.subarray(begin - at, end - at).equals(wanted),
+        `there is not at ${begin} what was written to ${of}`,
+      );
+    }
+    at += chunk.length;
+  }
+  assert.equal(at, 2 ** 30);
+}
+
 function mark(volume: string, index: number): Buffer {
   const word = createHash('sha512').update(`${volume} ${index}`).digest();
   return Buffer.alloc(MARK_BYTES, word);

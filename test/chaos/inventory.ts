@@ -33,12 +33,20 @@ interface Inventory {
   readonly busy: string[];
 }
 
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 15_000;
 /**
  * `attaching`: exported to a client that has not said yet that it is done. `error_managing`: what a volume that could not be taken over is
- * left in, as in Cinder, with the reason in its operation.
+ * left in, as in Cinder, with the reason in its operation; so is `error_restoring`.
  */
-const RESTING = ['available', 'in-use', 'error', 'error_managing', 'attaching', 'reserved'];
+const RESTING = [
+  'available',
+  'in-use',
+  'error',
+  'error_managing',
+  'error_restoring',
+  'attaching',
+  'reserved',
+];
 
 /**
  * What the hosts have and what MySQL's sums say is exactly what MySQL's rows ask for, and nothing is under way.
@@ -128,6 +136,7 @@ async function foundOn(rig: Rig): Promise<Inventory> {
   const domains = uuids(await virsh('list', '--all', '--uuid'));
   const pools = await db.selectFrom('pools').selectAll().execute();
   const volumes = await db.selectFrom('volumes').selectAll().execute();
+  const backups = await db.selectFrom('backups').select(['id', 'status', 'operation_id']).execute();
   const open = await db
     .selectFrom('operations')
     .selectAll()
@@ -156,6 +165,11 @@ async function foundOn(rig: Rig): Promise<Inventory> {
       ...volumes
         .filter(({ status, operation_id }) => !RESTING.includes(status) || operation_id !== null)
         .map(({ id, status, operation_id }) => `volume ${id} is ${status}, held by ${operation_id}`),
+      ...backups
+        .filter(
+          ({ status, operation_id }) => !['available', 'error'].includes(status) || operation_id !== null,
+        )
+        .map(({ id, status, operation_id }) => `backup ${id} is ${status}, held by ${operation_id}`),
       ...open.map(({ id, kind, state, owner }) => `operation ${id} ${kind} is ${state}, owner ${owner}`),
       ...steps.map(({ operation_id, name }) => `step ${name} of ${operation_id} runs`),
     ],

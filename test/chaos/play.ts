@@ -37,7 +37,7 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
   const aofBytes = await rig.aofBytes();
   rig.stops.arm(place);
   try {
-    const reached = rig.stops.reached(place);
+    const reached = rig.stops.reached(place, subject.takesS);
     // An API that is killed says nothing.
     const called = call().catch((error: unknown) => error);
     const pid = await reached.catch(async (error: Error) => {
@@ -62,7 +62,7 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
         end = operations.find(({ kind }) => kind === subject.kind)?.state === 'done' ? 'done' : 'undone';
         return true;
       },
-      RECOVERY_MS + (faultOptions(fault).lastsS ?? 0) * 1_000,
+      RECOVERY_MS + ((faultOptions(fault).lastsS ?? 0) + (subject.takesS ?? 0)) * 1_000,
     );
     const seconds = Math.max(0, performance.now() - back) / 1_000;
     await assertNothingLeft(rig);

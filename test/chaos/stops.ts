@@ -23,14 +23,14 @@ export class Stops {
   }
 
   /** Resolves with the process id of the process that has stopped there. */
-  reached(place: Place): Promise<number> {
+  reached(place: Place, moreS = 0): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const look = (): void => {
       const name = readdirSync(this.folder).find((file) => file.startsWith(`${place}.`));
       if (name !== undefined) resolve(Number(name.slice(place.length + 1)));
     };
     const watcher = watch(this.folder, look);
-    const timer = setTimeout(() => reject(new Error(`nobody came to ${place}`)), DEADLINE_MS);
+    const timer = setTimeout(() => reject(new Error(`nobody came to ${place}`)), DEADLINE_MS + moreS * 1_000);
     look();
     return promise.finally(() => {
       clearTimeout(timer);

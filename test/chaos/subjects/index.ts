@@ -1,4 +1,5 @@
 import type { Exempt } from '../places.ts';
+import { BACKUP_SUBJECTS } from './backups.ts';
 import { CLIENT_SUBJECTS } from './clients.ts';
 import { COPY_SUBJECTS } from './copies.ts';
 import { MANAGE_SUBJECTS } from './manage.ts';
@@ -15,6 +16,7 @@ export const SUBJECTS: readonly Subject[] = [
   ...SERVER_SUBJECTS,
   ...MANAGE_SUBJECTS,
   ...MOVE_SUBJECTS,
+  ...BACKUP_SUBJECTS,
 ];
 
 /** Flows, and rows of flows, that are not in the matrix, and why. */
@@ -25,10 +27,5 @@ export const EXEMPT: Exempt = {
   'volume.migrate: unexport': 'as its export',
   'volume.retype: export': 'as that of volume.migrate',
   'volume.retype: unexport': 'as that of volume.migrate',
-  'backup.create':
-    'test/queues/conductor/flows.test.ts kills its conductors; what a dead restic leaves, test/storage-agent/backups has',
-  'backup.delete': 'as backup.create',
-  'backup.import': 'as backup.create; it only looks',
-  'backup.restore': 'as backup.create; the data go the way of `volume.reimage`',
   'volume.repair': 'asks for a difference to repair; its tasks are those of other flows',
 };

@@ -13,6 +13,8 @@ export interface Ready {
 /** One way through a flow. */
 export interface Subject extends Way {
   readonly title: string;
+  /** Seconds that it may take by itself. What takes long is left to `npm run test:chaos`. */
+  readonly takesS?: number;
   /** Brings about what the operation needs. */
   readonly begin: (rig: Rig) => Promise<Ready>;
 }
