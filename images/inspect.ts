@@ -40,11 +40,19 @@ export function inspectImage(head: Buffer): Inspection {
   return { format: 'raw', virtualSizeBytes: null, problem: null };
 }
 
+/** LUKS, version 1 (LUKS On-Disk Format Specification 1.2.3): how encrypted volumes begin. */
+const LUKS = 'LUKS\xba\xbe\x00\x01';
+
 /**
  * Why these data must not be used as an image of this format; null when they may.
  * @param head as for `inspectImage`
+ * @param encrypted they should be an encrypted volume's, of which nothing but the beginning can be known.
  */
-export function imageProblem(head: Buffer, declared: DiskFormat): string | null {
+export function imageProblem(head: Buffer, declared: DiskFormat, encrypted = false): string | null {
+  if (encrypted) {
+    const isLuks = head.toString('latin1', 0, LUKS.length) === LUKS;
+    return isLuks && declared === 'raw' ? null : 'the image should be an encrypted volume and is not';
+  }
   const { format, problem } = inspectImage(head);
   if (problem !== null) return problem;
   return format === declared ? null : `the image was declared as ${declared} but is ${format}`;

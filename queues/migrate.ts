@@ -13,6 +13,7 @@ import { up as backups } from '#schema/migrations/011-backups.ts';
 import { up as groups } from '#schema/migrations/012-groups.ts';
 import { up as quotas } from '#schema/migrations/013-quotas.ts';
 import { up as encryption } from '#schema/migrations/014-encryption.ts';
+import { up as imageKeys } from '#schema/migrations/015-image-keys.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -30,6 +31,7 @@ const MIGRATIONS = {
   '012-groups': { up: groups },
   '013-quotas': { up: quotas },
   '014-encryption': { up: encryption },
+  '015-image-keys': { up: imageKeys },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

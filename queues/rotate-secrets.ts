@@ -8,13 +8,13 @@ export interface Rotation {
   readonly rotated: number;
   /** How many the first key had sealed already. */
   readonly current: number;
-  /** Volumes and backups with a secret that none of the keys opens. */
+  /** Volumes, backups and images with a secret that none of the keys opens. */
   readonly unreadable: readonly string[];
 }
 
 const AT_ONCE = 500;
 
-/** Where a sealed secret stands: which row, and the volume or backup that it is sealed for. */
+/** Where a sealed secret stands: which row, and the volume, backup or image that it is sealed for. */
 interface Place {
   readonly id: string;
   readonly context: string | null;
@@ -97,9 +97,10 @@ function passphrases(db: Kysely<Tables>): Kind {
         .selectFrom('encryption_keys')
         .leftJoin('volumes', 'volumes.encryption_key_id', 'encryption_keys.id')
         .leftJoin('backups', 'backups.encryption_key_id', 'encryption_keys.id')
+        .leftJoin('images', 'images.encryption_key_id', 'encryption_keys.id')
         .select(({ fn }) => [
           'encryption_keys.id',
-          fn.coalesce('volumes.id', 'backups.id').as('context'),
+          fn.coalesce('volumes.id', 'backups.id', 'images.id').as('context'),
           'secret',
         ])
         .where('encryption_keys.id', '>', after as EncryptionKeyId)

@@ -2,6 +2,7 @@
 import type {
   AttachmentId,
   BackupId,
+  EncryptionKeyId,
   GroupId,
   GroupSnapshotId,
   HostName,
@@ -42,8 +43,8 @@ export interface OperationInputs {
   /** `groupSnapshotId`: the group snapshot that it is made, or goes, with. */
   'snapshot.create': { snapshotId: SnapshotId; groupSnapshotId?: GroupSnapshotId };
   'snapshot.delete': { snapshotId: SnapshotId; groupSnapshotId?: GroupSnapshotId };
-  /** Upload the volume to an image that the same request made. */
-  'volume.upload': { imageId: string; diskFormat: DiskFormat };
+  /** Upload the volume to an image that the same request made. `keyId`: the image's; it goes when the upload fails. */
+  'volume.upload': { imageId: string; diskFormat: DiskFormat; keyId?: EncryptionKeyId };
   /** Servers are operations of their root volume; the attachment is the root volume's. */
   'server.create': {
     serverId: string;

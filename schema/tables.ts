@@ -347,6 +347,8 @@ export interface ImagesTable {
   tags: JsonText;
   /** Other properties: `{ [key]: string }` */
   properties: JsonText;
+  /** Opens data that are an encrypted volume's; null for all others. */
+  encryption_key_id: EncryptionKeyId | null;
   created_at: Time;
   updated_at: Time;
 }
@@ -548,11 +550,11 @@ export interface QuotaHoldsTable {
   amount: number;
 }
 
-/** The built-in key manager's: what opens an encrypted volume. */
+/** The built-in key manager's: what opens an encrypted volume, backup or image. */
 export interface EncryptionKeysTable {
   id: EncryptionKeyId;
   project_id: ProjectId;
-  /** The passphrase; AES-256-GCM with the volume's id as context, see queues/secrets.ts. */
+  /** The passphrase; AES-256-GCM with the id of what it opens as context, see queues/secrets.ts. */
   secret: string;
   /** How the volume that it is of is encrypted (schema/luks.ts). */
   cipher: LuksCipher;

@@ -46,6 +46,8 @@ const imageSource = z.strictObject({
   /** Of the data as stored, in hexadecimal; null when the service knows none. */
   md5: z.string().nullable(),
   sha512: z.string().nullable(),
+  /** They are an encrypted volume's, header and all, and are copied as they are. */
+  encrypted: z.literal(true).optional(),
 });
 export type ImageSource = z.infer<typeof imageSource>;
 
@@ -94,7 +96,7 @@ export const TASKS = {
   /**
    * Make sure a volume of this size exists, whole: one that is still being filled from its source never has the
    * volume's name. One that exists is not filled again; one without a source shows zeroes. Answers its true size in bytes.
-   * `luks`: it is formatted, and an image encrypted; the data of any other source are so already.
+   * `luks`: it is formatted, and an image encrypted that is not yet; the data of any other source are so already.
    */
   'volume.ensure': {
     agent: 'storage',

@@ -50,7 +50,7 @@ export const volumeCreate = flow('volume.create')
           backend,
           sizeGib: volume.size_gib,
           ...(source !== undefined && { source }),
-          ...(luks !== null && (source === undefined || source.kind === 'image') && { luks }),
+          ...(luks !== null && isClear(source) && { luks }),
         },
       };
     },
@@ -82,6 +82,11 @@ function end(
   settle(tx, run, status, changes);
   if (source?.kind === 'backup') endRestore(tx, run, source.backupId);
   settleGroup(tx, run, groupId);
+}
+
+/** Nothing, or an image in clear: all other data of an encrypted volume are so already. */
+function isClear(source: OperationInputs['volume.create']['source']): boolean {
+  return source === undefined || (source.kind === 'image' && source.image.encrypted !== true);
 }
 
 /** What a host must have for it, as a type would ask. */

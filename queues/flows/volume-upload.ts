@@ -1,13 +1,15 @@
 import { asId, type ImageId } from '#schema/ids.ts';
+import { dropKey } from '../key-manager/drop-key.ts';
 import type { Tx } from '../transaction.ts';
 import { storedOn } from './exports.ts';
 import { FILL_WITHIN_S } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { settle } from './settle.ts';
 
-/** The image is taken away, its data with it; one that a Glance has, the api takes away there. */
+/** The image is taken away, its data and its key with it; one that a Glance has, the api takes away there. */
 function failed(tx: Tx, run: Run<'volume.upload', unknown>): void {
   tx.later(tx.q.deleteFrom('images').where('id', '=', asId<ImageId>(run.facts.input.imageId)));
+  dropKey(tx, { encryption_key_id: run.facts.input.keyId ?? null });
   settle(tx, run, 'by-attachments');
 }
 

@@ -98,9 +98,10 @@ export function createImages({ service, qemuImg, folder }: ImagesParts): Images 
         const stream = await service.fetch(source.id, signal);
         try {
           const data = await checkedData(source, stream);
-          const problem = imageProblem(data.head, source.diskFormat);
+          const problem = imageProblem(data.head, source.diskFormat, source.encrypted);
           if (problem !== null) throw new TaskError('invalid', problem);
-          const sizeBytes = inspectImage(data.head).virtualSizeBytes ?? source.sizeBytes;
+          const inside = source.encrypted === true ? null : inspectImage(data.head).virtualSizeBytes;
+          const sizeBytes = inside ?? source.sizeBytes;
           if (sizeBytes > atMostBytes)
             throw new TaskError('invalid', 'the image’s disk is larger than the volume');
           if (source.diskFormat === 'raw') return await work(openRaw(source, data));

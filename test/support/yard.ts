@@ -9,6 +9,7 @@ import {
   type AttachmentId,
   asId,
   type BackupId,
+  type EncryptionKeyId,
   type ImageId,
   type OperationId,
   type PoolName,
@@ -44,6 +45,8 @@ export interface Yard extends AsyncDisposable {
   addBackup(volume: VolumeId, status: BackupStatus): Promise<BackupId>;
   /** One that waits for its data. */
   addImage(): Promise<ImageId>;
+  /** A key of the built-in manager's; sealed as hosts in memory never ask. */
+  addKey(): Promise<EncryptionKeyId>;
   begin<K extends OperationKind>(
     kind: K,
     volume: VolumeId,
@@ -332,6 +335,15 @@ export async function createYard(): Promise<Yard> {
         .execute();
       return id;
     },
+    async addKey() {
+      const id = asId<EncryptionKeyId>(randomUUID());
+      const how = { cipher: 'aes-xts-plain64', key_bits: 256 } as const;
+      await db
+        .insertInto('encryption_keys')
+        .values({ id, project_id: asId('p1'), secret: 'sealed', ...how, created_at: now() })
+        .execute();
+      return id;
+    },
     begin: (kind, volume, input, attachment, backup) =>
       transact(db, (trx) =>
         gateway.begin(trx, {
@@ -349,9 +361,10 @@ export async function createYard(): Promise<Yard> {
       return {
         volumes: await db
           .selectFrom('volumes')
-          .select(['id', 'status', 'size_gib', 'pool', 'operation_id'])
+          .select(['id', 'status', 'size_gib', 'pool', 'operation_id', 'encryption_key_id'])
           .orderBy('id')
           .execute(),
+        keys: await db.selectFrom('encryption_keys').select(['id']).orderBy('id').execute(),
         attachments: await db
           .selectFrom('attachments')
           .select(['id', 'status', 'initiator', 'chap_username', 'mountpoint'])

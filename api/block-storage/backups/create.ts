@@ -10,7 +10,7 @@ import type { VolumeStatus } from '#schema/states.ts';
 import { charged } from '../quotas/charge.ts';
 import { checkStorage } from '../services/down.ts';
 import { findSnapshot, type SnapshotRow } from '../snapshots/rows.ts';
-import { keyForCopy } from '../volumes/encryption.ts';
+import { hasKey, keyForCopy } from '../volumes/encryption.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { findBackupHost, noBackupService } from './hosts.ts';
 import { findParent } from './parent.ts';
@@ -147,6 +147,7 @@ function hold(
           .where('size_gib', '=', volume.size_gib)
           .where('pool', '=', volume.pool)
           .where('project_id', '=', volume.project_id)
+          .where(...hasKey(volume))
           .where('status', 'in', from)
       : tx.q
           .updateTable('snapshots')

@@ -1,21 +1,21 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
-import type { KnownKey } from '#queues/key-manager/key-manager.ts';
+import type { KnownKey, Opened } from '#queues/key-manager/key-manager.ts';
 import type { Tx } from '#queues/transaction.ts';
-import { asId, type BackupId, type EncryptionKeyId, type VolumeId } from '#schema/ids.ts';
+import { asId, type EncryptionKeyId, type VolumeId } from '#schema/ids.ts';
 import type { VolumeEncryption } from '../types/volume-encryption.ts';
 import type { Source } from './source.ts';
 
 /** What has a key. */
 interface Owner {
-  readonly id: VolumeId | BackupId;
+  readonly id: Opened;
   readonly encryption_key_id: EncryptionKeyId | null;
 }
 
-/** The key of a volume that is to be encrypted. */
+/** A key that is to be. */
 export interface VolumeKey {
   readonly id: EncryptionKeyId;
-  /** Writes it, in the transaction that makes the volume. */
+  /** Writes it, in the transaction that makes what it opens. */
   readonly write: (tx: Tx) => void;
 }
 
@@ -29,8 +29,9 @@ export async function keyFor(
   encryption: VolumeEncryption | null,
   source: Source | undefined,
 ): Promise<VolumeKey | null> {
-  const copied = source !== undefined && source.input.source?.kind !== 'image';
   const from = source?.key ?? null;
+  // An image in clear is encrypted on its way; encrypted data are copied as they are.
+  const copied = source !== undefined && (from !== null || source.input.source?.kind !== 'image');
   if (copied && (encryption !== null) !== (from !== null)) {
     throw invalidInput(
       'Invalid volume_type provided (requested type is not compatible; either match source volume, or omit type argument).',
@@ -44,7 +45,12 @@ export async function keyFor(
   return { id, write: (tx) => app.keys.create(tx, key) };
 }
 
-/** The key of a volume or a backup. */
+/** The condition that a volume has the key that it had when it was read: whoever copies its data has a copy of that. */
+export function hasKey({ encryption_key_id: id }: Pick<Owner, 'encryption_key_id'>) {
+  return ['encryption_key_id', id === null ? 'is' : '=', id] as const;
+}
+
+/** The key of a volume, a backup or an image. */
 export function keyOf({ id, encryption_key_id }: Owner): KnownKey | null {
   return encryption_key_id === null ? null : { id: encryption_key_id, opens: id };
 }

@@ -39,6 +39,7 @@ export async function reimageVolume(
   const source = found?.input.source;
   if (found === undefined || source?.kind !== 'image')
     throw invalidInput(`Image ${imageId} has no data of its own.`);
+  if (found.key !== null) throw invalidInput(`Image ${imageId} is encrypted: make a volume of it.`);
   if (volume.size_gib < found.leastGib) throw found.tooSmall(volume.size_gib);
   const metadata = JSON.parse(found.columns.image_metadata ?? '{}') as Record<string, string>;
   const operation = await transaction(app.db, async (tx) => {

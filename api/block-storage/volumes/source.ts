@@ -5,14 +5,14 @@ import type { ImageRecord } from '#api/image/catalog/catalog.ts';
 import type { KnownKey } from '#queues/key-manager/key-manager.ts';
 import type { Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { isUuid } from '#schema/ids.ts';
+import { asId, type ImageId, isUuid } from '#schema/ids.ts';
 import type { BackedUpVolume, OperationInputs } from '#schema/operations.ts';
 import { DISK_FORMATS } from '#schema/tasks.ts';
 import { holdForRestore } from '../backups/hold.ts';
 import { dataOf, findBackup, invalidBackup } from '../backups/rows.ts';
 import { checkStorage } from '../services/down.ts';
 import { findSnapshot, volumeOf } from '../snapshots/rows.ts';
-import { keyOf } from './encryption.ts';
+import { hasKey, keyOf } from './encryption.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 
@@ -93,8 +93,9 @@ async function fromVolume(context: RequestContext, id: string): Promise<Source> 
           .set((eb) => ({ seq: eb.ref('seq') }))
           .where('id', '=', origin.id)
           .where('size_gib', '=', origin.size_gib)
-          // Nor another project's by now: its key went with it.
+          // Nor another project's by now, nor written with another key.
           .where('project_id', '=', origin.project_id)
+          .where(...hasKey(origin))
           .where('status', 'in', ['available', 'in-use']),
       ),
     lost,
@@ -194,6 +195,10 @@ async function fromImage(context: RequestContext, reference: string): Promise<So
   if (image.status !== 'active' || image.size === null) {
     throw invalidInput(`Image ${id} is not active.`);
   }
+  const key = keyOf({ ...image, id: asId<ImageId>(id) });
+  if (key === null && image.properties['cinder_encryption_key_id'] !== undefined) {
+    throw invalidInput(`Image ${id} is encrypted with a key that is not kept here.`);
+  }
   if (diskFormat === undefined) {
     throw invalidInput(
       `Image ${id} is of format ${image.disk_format ?? 'none'}, which no volume is made of.`,
@@ -207,7 +212,7 @@ async function fromImage(context: RequestContext, reference: string): Promise<So
     defaultGib: undefined,
     origin: undefined,
     type: image.properties['cinder_img_volume_type'] ?? null,
-    key: null,
+    key,
     columns: {
       source_volume_id: null,
       snapshot_id: null,
@@ -223,6 +228,7 @@ async function fromImage(context: RequestContext, reference: string): Promise<So
           sizeBytes: image.size,
           md5: image.checksum,
           sha512: image.os_hash_algo === 'sha512' ? image.os_hash_value : null,
+          ...(key !== null && { encrypted: true }),
         },
       },
     },

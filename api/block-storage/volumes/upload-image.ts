@@ -1,16 +1,18 @@
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { forbidden, invalidVolume } from '#api/http/errors.ts';
+import { badRequest, forbidden, invalidVolume } from '#api/http/errors.ts';
 import { anyQuery, flag, idParams, isoTime, text255, time } from '#api/http/fields.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
+import type { PreparedImage } from '#api/image/catalog/catalog.ts';
 import { isField, isReserved } from '#api/image/images/fields.ts';
 import { CONTAINER_FORMATS, VISIBILITIES } from '#api/image/images/schema.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
+import { asId, type ImageId, type OperationId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
-import { DISK_FORMATS } from '#schema/tasks.ts';
+import { DISK_FORMATS, type DiskFormat } from '#schema/tasks.ts';
 import { checkStorage } from '../services/down.ts';
-import { refuseEncrypted } from './encryption.ts';
+import { hasKey, keyForCopy } from './encryption.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 
 const ACTION = 'os-volume_upload_image';
@@ -77,12 +79,17 @@ async function uploadToImage(
 ): Promise<Reply> {
   const { app, caller, microversion } = context;
   const volume = await findVolume(context, id);
-  refuseEncrypted(volume, 'uploaded');
+  const diskFormat = asked.disk_format ?? 'raw';
+  const containerFormat = asked.container_format ?? 'bare';
+  const encrypted = volume.encryption_key_id !== null;
+  if (encrypted && (diskFormat !== 'raw' || containerFormat !== 'bare')) {
+    throw badRequest(
+      "An encrypted volume uploaded as an image must use 'raw' disk_format and 'bare' container_format, which are the defaults for these options.",
+    );
+  }
   const from: VolumeStatus[] = asked.force === true ? ['available', 'in-use'] : ['available'];
   if (!from.includes(volume.status)) throw wrongStatus(volume, from);
   await checkStorage(app, volume);
-  const diskFormat = asked.disk_format ?? 'raw';
-  const containerFormat = asked.container_format ?? 'bare';
   const chosen =
     microversion >= VISIBILITY_SINCE
       ? { visibility: asked.visibility ?? 'private', protected: asked.protected ?? false }
@@ -96,29 +103,15 @@ async function uploadToImage(
     container_format: containerFormat,
     ...chosen,
     ...inherited(volume),
+    encrypted,
   });
   const now = sqlTime(app.clock.now());
-  const operation = await transaction(app.db, async (tx) => {
-    tx.must(
-      tx.q
-        .updateTable('volumes')
-        .set({ status: 'uploading', updated_at: now })
-        .where('id', '=', volume.id)
-        .where('status', 'in', from),
-    );
-    image.write(tx);
-    return app.operations.begin(tx, {
-      kind: 'volume.upload',
-      volumeId: volume.id,
-      projectId: volume.project_id,
-      userId: caller.userId,
-      requestId: context.requestId,
-      input: { imageId: image.id, diskFormat },
-    });
-  }).catch(async (error: unknown) => {
-    await image.discard();
-    throw error instanceof LostRow ? wrongStatus(volume, from) : error;
-  });
+  const operation = await begin(context, { volume, from, image, now, diskFormat }).catch(
+    async (error: unknown) => {
+      await image.discard();
+      throw error instanceof LostRow ? wrongStatus(volume, from) : error;
+    },
+  );
   app.operations.submit(operation);
   image.watch(operation);
   return {
@@ -139,6 +132,44 @@ async function uploadToImage(
       },
     },
   };
+}
+
+interface Upload {
+  readonly volume: VolumeRow;
+  readonly from: readonly VolumeStatus[];
+  readonly image: PreparedImage;
+  readonly now: string;
+  readonly diskFormat: DiskFormat;
+}
+
+/** Image, its key and operation in one transaction. @throws LostRow when the volume is no longer as it was. */
+async function begin(
+  context: RequestContext,
+  { volume, from, image, now, diskFormat }: Upload,
+): Promise<OperationId> {
+  const { app, caller } = context;
+  const key = await keyForCopy(context, volume, asId<ImageId>(image.id));
+  return transaction(app.db, async (tx) => {
+    tx.must(
+      tx.q
+        .updateTable('volumes')
+        .set({ status: 'uploading', updated_at: now })
+        .where('id', '=', volume.id)
+        .where('project_id', '=', volume.project_id)
+        .where(...hasKey(volume))
+        .where('status', 'in', from),
+    );
+    key?.write(tx);
+    image.write(tx, key?.id ?? null);
+    return app.operations.begin(tx, {
+      kind: 'volume.upload',
+      volumeId: volume.id,
+      projectId: volume.project_id,
+      userId: caller.userId,
+      requestId: context.requestId,
+      input: { imageId: image.id, diskFormat, ...(key !== null && { keyId: key.id }) },
+    });
+  });
 }
 
 function wrongStatus({ id }: VolumeRow, from: readonly VolumeStatus[]): Error {

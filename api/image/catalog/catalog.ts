@@ -1,6 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import type { Tx } from '#queues/transaction.ts';
-import type { OperationId } from '#schema/ids.ts';
+import type { EncryptionKeyId, OperationId } from '#schema/ids.ts';
 
 /** What a volume's maker needs to know of an image. */
 export interface ImageRecord {
@@ -19,6 +19,8 @@ export interface ImageRecord {
   readonly checksum: string | null;
   readonly os_hash_algo: string | null;
   readonly os_hash_value: string | null;
+  /** Of the key manager's: opens data that are an encrypted volume's. */
+  readonly encryption_key_id: EncryptionKeyId | null;
   readonly properties: Readonly<Record<string, string>>;
 }
 
@@ -31,14 +33,16 @@ export interface WantedImage {
   readonly protected: boolean;
   readonly min_disk: number;
   readonly min_ram: number;
+  /** Its data will be an encrypted volume's, as they are. */
+  readonly encrypted: boolean;
   readonly properties: Readonly<Record<string, string>>;
 }
 
 /** A record that waits for its data. */
 export interface PreparedImage {
   readonly id: string;
-  /** Belongs into the transaction that begins the upload. */
-  write(tx: Tx): void;
+  /** Belongs into the transaction that begins the upload. @param key what opens encrypted data; the caller makes it. */
+  write(tx: Tx, key: EncryptionKeyId | null): void;
   /** Takes it away again when that transaction failed. */
   discard(): Promise<void>;
   /** Sees to it that the record goes when the upload fails, where the operation's end can't. */
@@ -49,5 +53,6 @@ export interface PreparedImage {
 export interface ImageCatalog {
   /** @throws ApiError 404 for an image that the caller may not see. */
   find(context: RequestContext, id: string): Promise<ImageRecord>;
+  /** @throws ApiError 400 where images cannot have keys. */
   prepare(context: RequestContext, wanted: WantedImage): Promise<PreparedImage>;
 }

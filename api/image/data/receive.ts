@@ -5,6 +5,13 @@ import { ApiError, badRequest } from '#api/http/errors.ts';
 import { HEAD_BYTES, imageProblem, inspectImage } from '#images/inspect.ts';
 import type { DiskFormat } from '#schema/tasks.ts';
 
+/** What the data are said to be. */
+interface Declared {
+  readonly format: DiskFormat;
+  /** An encrypted volume's. */
+  readonly encrypted: boolean;
+}
+
 export interface Received {
   readonly size: number;
   /** Bytes that the disk inside has; null when its format doesn't say. */
@@ -22,7 +29,7 @@ export interface Received {
 export async function receive(
   body: Readable,
   file: FileHandle,
-  declared: DiskFormat,
+  { format: declared, encrypted }: Declared,
   maxBytes: number,
 ): Promise<Received> {
   const md5 = createHash('md5');
@@ -33,9 +40,9 @@ export async function receive(
 
   const inspect = (chunks: readonly Buffer[]): void => {
     const bytes = Buffer.concat(chunks).subarray(0, HEAD_BYTES);
-    const problem = imageProblem(bytes, declared);
+    const problem = imageProblem(bytes, declared, encrypted);
     if (problem !== null) throw badRequest(`Image data refused: ${problem}.`);
-    virtualSize = inspectImage(bytes).virtualSizeBytes;
+    virtualSize = encrypted ? null : inspectImage(bytes).virtualSizeBytes;
     head = undefined;
   };
 

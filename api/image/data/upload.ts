@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { mediaType } from '#api/http/body.ts';
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, conflict } from '#api/http/errors.ts';
+import { ApiError, conflict, forbidden } from '#api/http/errors.ts';
 import { BYTES, type Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
@@ -25,6 +25,10 @@ export async function uploadData(
     // Its task runs a second time: the first one has brought them.
     return { status: 204 };
   }
+  const encrypted = image.encryption_key_id !== null;
+  // They are a volume's; what else somebody made of them would be opened with a key that is not theirs.
+  if (encrypted && !isAgent(context.caller))
+    throw forbidden('The data of an encrypted image come from its volume alone.');
   const format = checkRequest(image, request);
   const announced = Number(request.headers['content-length'] ?? 0);
   const maxBytes = await checkRoom(context, image, announced);
@@ -37,7 +41,7 @@ export async function uploadData(
   cleanup.defer(() => file.close());
   await begin(context, image, token);
   try {
-    const received = await receive(request, file, format, maxBytes);
+    const received = await receive(request, file, { format, encrypted }, maxBytes);
     await finish(context, image, token, received);
   } catch (error) {
     await giveBack(context, image, token);

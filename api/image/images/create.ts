@@ -57,6 +57,7 @@ export function newImage({ app }: RequestContext, draft: Draft, id: string): Ima
     os_hash_algo: null,
     os_hash_value: null,
     upload: null,
+    encryption_key_id: null,
     created_at: now,
     updated_at: now,
   };

@@ -51,6 +51,9 @@ export const READ_ONLY: ReadonlySet<string> = new Set([
   'direct_url',
   'locations',
   'stores',
+  // A key's name in a user's hand would be a wish for somebody's key.
+  'cinder_encryption_key_id',
+  'cinder_encryption_key_deletion_policy',
 ]);
 
 /** A user's own property. */

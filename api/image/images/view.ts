@@ -1,10 +1,21 @@
 import { sqlTimeToMs } from '#schema/clock.ts';
 import type { ImageRow } from './rows.ts';
 
+/** A user's own properties, and those that Cinder gives an image of an encrypted volume. */
+export function propertiesOf({ properties, encryption_key_id: key }: ImageRow): Record<string, string> {
+  return {
+    ...(JSON.parse(properties) as Record<string, string>),
+    ...(key !== null && {
+      cinder_encryption_key_id: key,
+      cinder_encryption_key_deletion_policy: 'on_image_deletion',
+    }),
+  };
+}
+
 /** Glance's view of an image; a user's own properties stand beside the others. */
 export function imageView(row: ImageRow): Record<string, unknown> {
   return {
-    ...(JSON.parse(row.properties) as Record<string, string>),
+    ...propertiesOf(row),
     id: row.id,
     name: row.name,
     status: row.status,

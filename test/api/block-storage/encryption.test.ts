@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { rotateSecrets } from '#queues/rotate-secrets.ts';
 import { createSecrets } from '#queues/secrets.ts';
-import { asId, type VolumeId } from '#schema/ids.ts';
-import { OTHER_PROJECT, PROJECT, SECRET_KEY, startApi, type TestApi } from '../support/api.ts';
+import { asId, type ImageId, type VolumeId } from '#schema/ids.ts';
+import { OTHER_PROJECT, PROJECT, SECRET_KEY, startApi, type TestApi, TOKENS } from '../support/api.ts';
 import { type Hosts, startHosts } from '../support/hosts.ts';
 
 const NEW_KEY = 'cd'.repeat(32);
@@ -148,12 +148,75 @@ describe('encrypted volumes', function () {
 
   it('are not let go of without their keys', async () => {
     const { id } = await made({ volume_type: 'secret' });
-    for (const action of [{ 'os-volume_upload_image': { image_name: 'x' } }, { 'os-unmanage': null }]) {
+    for (const action of [{ 'os-unmanage': null }]) {
       const { status, body } = await api.call('POST', `/volumes/${id}/action`, { as: 'admin', body: action });
       assert.equal(status, 400, JSON.stringify(body));
       assert.match(body.badRequest.message, /is encrypted and cannot be/);
     }
     assert.equal((await is(id, 'available')).encrypted, true);
+  });
+
+  it('are uploaded as they are, to images whose keys nobody can choose', async () => {
+    const volume = await made({ volume_type: 'secret' });
+    const upload = (rest: object) =>
+      api.call('POST', `/volumes/${volume.id}/action`, {
+        body: { 'os-volume_upload_image': { image_name: 'sealed', ...rest } },
+      });
+    for (const formats of [{ disk_format: 'qcow2' }, { container_format: 'ovf' }]) {
+      const { status, body } = await upload(formats);
+      assert.equal(status, 400);
+      assert.match(
+        body.badRequest.message,
+        /must use 'raw' disk_format and 'bare' container_format, which are/,
+      );
+    }
+    const before = (await keys()).length;
+    const { status, body } = await upload({});
+    assert.equal(status, 202, JSON.stringify(body));
+    const id: string = body['os-volume_upload_image'].image_id;
+    await is(volume.id, 'available');
+    const path = `/images/${id}`;
+    const image = (await api.image('GET', path)).body;
+    const key = (await keys()).find((each) => each.id === image.cinder_encryption_key_id);
+    assert.equal(image.cinder_encryption_key_deletion_policy, 'on_image_deletion');
+    assert.notEqual(key?.id, volume.encryption_key_id);
+    assert.equal(createSecrets(SECRET_KEY).decrypt(key?.secret ?? '', id), await passphrase(volume));
+    const sealed = createSecrets(SECRET_KEY);
+    assert.throws(() => sealed.decrypt(key?.secret ?? '', volume.id), 'it opens nothing else');
+    const rotated = await rotateSecrets(api.db, createSecrets(`${NEW_KEY},${SECRET_KEY}`));
+    assert.deepEqual(rotated.unreadable, []);
+    await rotateSecrets(api.db, createSecrets(`${SECRET_KEY},${NEW_KEY}`));
+
+    // Neither data nor key of somebody's own making.
+    const put = await fetch(`${api.url}/image/v2${path}/file`, {
+      method: 'PUT',
+      headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': 'application/octet-stream' },
+      body: 'LUKS',
+    });
+    assert.equal(put.status, 403);
+    for (const name of ['cinder_encryption_key_id', 'cinder_encryption_key_deletion_policy']) {
+      const wish = { name: 'mine', disk_format: 'raw', container_format: 'bare', [name]: key?.id };
+      assert.equal((await api.image('POST', '/images', { body: wish })).status, 403);
+    }
+    await api.db
+      .updateTable('images')
+      .set({ status: 'active', size: 1024 ** 3 })
+      .where('id', '=', asId<ImageId>(id))
+      .execute();
+    const wanted = { size: 1, imageRef: id, volume_type: 'secret' };
+    const stranger = await api.call('POST', '/volumes', { as: 'stranger', body: { volume: wanted } });
+    assert.equal(stranger.status, 404, 'who may not see it gets no key');
+    const reimage = { 'os-reimage': { image_id: id } };
+    assert.equal((await api.call('POST', `/volumes/${volume.id}/action`, { body: reimage })).status, 400);
+    const copy = await made(wanted);
+    assert.equal(await passphrase(copy), await passphrase(volume));
+    assert.equal((await keys()).length, before + 2);
+    assert.equal((await api.image('DELETE', path)).status, 204);
+    assert.equal(
+      (await keys()).some((each) => each.id === key?.id),
+      false,
+    );
+    assert.equal((await keys()).length, before + 1);
   });
 
   it('are given to another project with their keys, by the newer name and from 3.70 on', async () => {

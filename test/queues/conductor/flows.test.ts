@@ -242,6 +242,16 @@ const CASES: readonly (readonly [string, OperationKind, Scenario])[] = [
     },
   ],
   [
+    'volume.upload, of an encrypted volume',
+    'volume.upload',
+    async (yard, host) => {
+      const volume = await existing(yard, host, 'uploading');
+      const [imageId, keyId] = [await yard.addImage(), await yard.addKey()];
+      await yard.db.updateTable('images').set({ encryption_key_id: keyId }).execute();
+      return yard.begin('volume.upload', volume, { imageId, diskFormat: 'raw', keyId });
+    },
+  ],
+  [
     'volume.create, filled from an image',
     'volume.create',
     async (yard) =>
@@ -680,8 +690,8 @@ async function assertClean(
     }
     case 'volume.upload':
       assert.deepEqual(
-        [state, volume?.status, (rows as { images: object }).images],
-        ['undone', 'available', []],
+        [state, volume?.status, (rows as { images: object }).images, (rows as { keys: object }).keys],
+        ['undone', 'available', [], []],
         label,
       );
       return;
