@@ -101,7 +101,10 @@ export const apiRoots: readonly ApiRoot[] = [
     versions: BLOCK_STORAGE_VERSIONS,
     router: new Router(blockStorageRoutes),
     decisions: decisions.volume,
-    projectOptionalSince: 67,
+    // 3.67 says that it may be left out; Cinder looks at no version for that.
+    projectOptionalSince: 0,
+    wrongMethod: 404,
+    suffix: '.json',
   },
   {
     prefix: '/compute/v2.1',
@@ -161,10 +164,18 @@ function openApiDocument(): Reply {
   return { status: 200, json: openApi };
 }
 
+/** As oslo's middleware answers: in JSON who asks for that, in one word anybody else. */
+function healthcheck({ headers }: IncomingMessage): Reply {
+  if (headers.accept?.includes('application/json')) {
+    return { status: 200, body: { detailed: false, reasons: ['OK'] } };
+  }
+  return { status: 200, json: 'OK', headers: { 'Content-Type': 'text/plain; charset=UTF-8' } };
+}
+
 /** What answers on one exact path, without a token. */
 export const documents: ReadonlyMap<string, (request: IncomingMessage) => Reply> = new Map([
   ...versionDocuments,
   ['/openapi.json', openApiDocument],
   // For load balancers; `/readyz` beside the metrics also asks MySQL.
-  ['/healthcheck', () => ({ status: 200, json: '{"status":"ok"}' })],
+  ['/healthcheck', healthcheck],
 ]);

@@ -102,9 +102,11 @@ export function createApi(app: App, options: ApiOptions): Server {
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
       options.log(oneLine(`${requestId} ${request.method ?? ''} failed: ${reason}`));
     }
-    const body = request.url?.startsWith('/identity/')
-      ? told.toKeystoneBody(requestId)
-      : told.toBody(requestId);
+    // Keystone's middleware, in front of every service, is who answers 401.
+    const body =
+      told.status === 401 || request.url?.startsWith('/identity/')
+        ? told.toKeystoneBody(requestId)
+        : told.toBody(requestId);
     return { status: told.status, body, headers: told.headers };
   }
 

@@ -58,7 +58,10 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-const tooLarge = (): ApiError => new ApiError(413, 'Request is too large.', { Connection: 'close' });
+const tooLarge = (): ApiError =>
+  new ApiError(413, `Request is too large. Larger than max_request_body_size (${MAX_BODY_BYTES}).`, {
+    Connection: 'close',
+  });
 
 /** No lone surrogates (MySQL would change them), no `__proto__` key, no depth that recursion could not bear. */
 function isClean(value: unknown, depth: number): boolean {

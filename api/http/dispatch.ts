@@ -23,6 +23,10 @@ export interface ApiRoot {
   readonly decisions: Decisions;
   /** From this minor on the path may leave out the project. */
   readonly projectOptionalSince: number;
+  /** What a path is to a method that it does not have: Cinder does not know it then. Default: 405. */
+  readonly wrongMethod?: 404;
+  /** A path may end in `.json`, as Cinder's may. */
+  readonly suffix?: '.json';
   /** An older header that carries a bare version. */
   readonly legacyVersionHeader?: string;
   /**
@@ -56,6 +60,8 @@ export interface Exchange {
   route?: string;
 }
 
+/** What Cinder's paths take for a project; anything else leads nowhere. */
+const PROJECT_OF_CINDER = /^[0-9a-f-]+$/;
 const PROJECT = /^[A-Za-z0-9_.-]{1,64}$/;
 const METHODS: Readonly<Record<string, Method>> = {
   GET: 'GET',
@@ -88,7 +94,9 @@ export class Dispatcher {
     if (login !== undefined && request.method === 'POST' && path === `${root.prefix}${login.path}`) {
       return this.#logIn(root, login, exchange, rawQuery);
     }
-    const segments = path.slice(root.prefix.length + 1).split('/');
+    const { suffix = '' } = root;
+    const end = suffix !== '' && path.endsWith(suffix) ? -suffix.length : undefined;
+    const segments = path.slice(root.prefix.length + 1, end).split('/');
     const first = segments[0] ?? '';
     const project = root.router.hasRoot(first) ? undefined : first;
     const caller =
@@ -101,6 +109,7 @@ export class Dispatcher {
     const microversion = setVersion(root, request, response);
     if (project === undefined && microversion < root.projectOptionalSince) throw noSuchRoute();
     if (match.endpoint === undefined) {
+      if (root.wrongMethod === 404) throw noSuchRoute();
       throw new ApiError(405, 'The method is not allowed for this resource.', {
         Allow: match.allowed.join(', '),
       });
@@ -207,18 +216,22 @@ function select(endpoint: Endpoint, body: unknown): Route {
   if (endpoint.route !== undefined) return endpoint.route;
   const keys = typeof body === 'object' && body !== null && !Array.isArray(body) ? Object.keys(body) : [];
   const [action] = keys;
+  if (body === undefined) throw noSuchAction('None');
   if (action === undefined || keys.length !== 1) throw badRequest('Malformed request body');
   const route = endpoint.actions?.get(action);
   if (route !== undefined) return route;
-  const shown = action.slice(0, 100).toWellFormed();
-  throw badRequest(
-    `There is no such action: ${shown}. Verify the request body and Content-Type header and try again.`,
-  );
+  throw noSuchAction(action.slice(0, 100).toWellFormed());
 }
+
+const noSuchAction = (action: string): ApiError =>
+  badRequest(
+    `There is no such action: ${action}. Verify the request body and Content-Type header and try again.`,
+  );
 
 function checkProject(caller: Caller, project: string | undefined): void {
   if (project === undefined || project === caller.projectId) return;
-  if (!PROJECT.test(project) || !caller.isAdmin) throw badRequest('Malformed request url');
+  if (PROJECT.test(project) && caller.isAdmin) return;
+  throw PROJECT_OF_CINDER.test(project) ? badRequest('Malformed request url') : noSuchRoute();
 }
 
 /** An admin who names another project in the path acts in that project. */
@@ -266,7 +279,9 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw badRequest('Malformed request url');
+    throw badRequest(
+      'Error decoding your request. Either the URL or the request body contained characters that could not be decoded by Cinder.',
+    );
   }
 }
 

@@ -60,3 +60,19 @@ const OF_ZOD: Readonly<Record<string, string>> = {
 export function jsonType(type: string): string {
   return OF_ZOD[type] ?? type;
 }
+
+/** Whether a value is of one of jsonschema's types. */
+export function isOf(type: string, value: unknown): boolean {
+  switch (type) {
+    case 'null':
+      return value === null;
+    case 'array':
+      return Array.isArray(value);
+    case 'object':
+      return typeof value === 'object' && value !== null && !Array.isArray(value);
+    case 'integer':
+      return Number.isInteger(value);
+    default:
+      return typeof value === type;
+  }
+}

@@ -7,26 +7,38 @@ export interface MicroversionRange {
   readonly major: number;
   readonly min: number;
   readonly max: number;
+  /** Cinder refuses a header that says nothing of it, and finds itself in any word that has its name. */
+  readonly strict?: true;
 }
 
-export const BLOCK_STORAGE_VERSIONS: MicroversionRange = { service: 'volume', major: 3, min: 0, max: 71 };
+export const BLOCK_STORAGE_VERSIONS: MicroversionRange = {
+  service: 'volume',
+  major: 3,
+  min: 0,
+  max: 71,
+  strict: true,
+};
 export const COMPUTE_VERSIONS: MicroversionRange = { service: 'compute', major: 2, min: 1, max: 93 };
 
+/** What WebOb says of a request when nobody else has said anything. */
+const GENERAL_COMPLAINT =
+  'The server could not comply with the request since it is either malformed or otherwise incorrect.';
 const VERSION = /^([1-9]\d*)\.([1-9]\d*|0)$/;
 
 /**
  * The minor that a request asks for (OpenStack API-WG, microversion specification; Cinder's messages).
  * @param header the value of `OpenStack-API-Version`: `volume 3.27`, or several separated by commas.
- * @throws ApiError 400 for an ill-formed version, 406 for one outside the range.
+ * @throws ApiError 400 for an ill-formed version, 406 for one outside the range, which names it in its headers.
  */
 export function negotiate(range: MicroversionRange, header: string | undefined): number {
   if (header === undefined) return range.min;
   for (const part of header.split(',')) {
     const [service, version, ...rest] = part.trim().split(/\s+/);
-    if (service !== range.service) continue;
+    if (range.strict ? !part.includes(range.service) : service !== range.service) continue;
     if (version === undefined || rest.length > 0) throw malformed(part.trim());
     return parse(range, version);
   }
+  if (range.strict) throw badRequest(GENERAL_COMPLAINT);
   return range.min;
 }
 
@@ -40,6 +52,7 @@ export function parse(range: MicroversionRange, version: string): number {
     throw new ApiError(
       406,
       `Version ${version} is not supported by the API. Minimum is ${range.major}.${range.min} and maximum is ${range.major}.${range.max}.`,
+      { 'OpenStack-API-Version': `${range.service} ${version}`, Vary: 'OpenStack-API-Version' },
     );
   }
   return minor;

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type ApiError, badRequest, invalidInput } from './errors.ts';
-import { jsonType, typesAt } from './json-types.ts';
+import { isOf, jsonType, typesAt } from './json-types.ts';
 import { repr } from './python.ts';
 
 /** Room for a name that is too long, shown twice. */
@@ -67,18 +67,21 @@ function wording(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown): Wo
     return { rank: 0, path, message: `${WHOLE}${name} has ${length} characters, more than 255.` };
   }
   const found = shown(path, value, repr);
-  return { rank: 0, path, message: complaint(issue, found, typesAt(schema, path)) };
+  return { rank: 0, path, message: complaint(issue, valueAt(value, path), found, typesAt(schema, path)) };
 }
 
 /** What is said of a value, the value first. */
-function complaint(issue: z.core.$ZodIssue, found: string, types: readonly string[]): string {
+function complaint(issue: z.core.$ZodIssue, value: unknown, found: string, types: readonly string[]): string {
   const { message } = issue;
+  if (types.length > 0 && !types.some((type) => isOf(type, value))) {
+    return `${found} is not of type ${types.map((type) => `'${type}'`).join(', ')}`;
+  }
   // Our own words leave out the value.
   if (/^(is|has|does|must) /.test(message)) return `${found} ${message}`;
   if (issue.code === 'custom' || !/^(Invalid|Too)\b(?! input received)/.test(message)) return message;
   switch (issue.code) {
     case 'invalid_type':
-      return `${found} is not of type ${types.map((type) => `'${type}'`).join(', ') || `'${jsonType(issue.expected)}'`}`;
+      return `${found} is not of type '${jsonType(issue.expected)}'`;
     case 'invalid_value':
       return `${found} is not one of ${repr(issue.values)}`;
     case 'too_small':

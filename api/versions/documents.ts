@@ -1,5 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS, type MicroversionRange } from '#api/http/microversion.ts';
+import {
+  BLOCK_STORAGE_VERSIONS,
+  COMPUTE_VERSIONS,
+  type MicroversionRange,
+  negotiate,
+} from '#api/http/microversion.ts';
 import type { Reply } from '#api/http/route.ts';
 import { schemeOf } from '../http/scheme.ts';
 
@@ -48,7 +53,21 @@ type Document = (request: IncomingMessage) => Reply;
 
 const all =
   (api: VersionedApi, status: number): Document =>
-  (request) => ({ status, body: { versions: [describe(api, request)] } });
+  (request) => ({
+    status,
+    body: { versions: [describe(api, request)] },
+    headers: api.range.strict ? versionHeaders(api.range, request) : {},
+  });
+
+/** Cinder negotiates here too. @throws ApiError 400 or 406 */
+function versionHeaders(range: MicroversionRange, { headers }: IncomingMessage): Record<string, string> {
+  const header = headers['openstack-api-version'];
+  const minor = negotiate(range, typeof header === 'string' ? header : undefined);
+  return {
+    'OpenStack-API-Version': `${range.service} ${range.major}.${minor}`,
+    Vary: 'OpenStack-API-Version',
+  };
+}
 
 const one =
   (api: VersionedApi): Document =>

@@ -47,21 +47,40 @@ describe('protocol', () => {
     ] as const) {
       assert.equal((await ask(wanted)).headers.get('openstack-api-version'), got);
     }
-    assert.equal((await ask('volume 3.72')).status, 406);
+    const outside = await ask('volume 3.72');
+    assert.equal(outside.status, 406);
+    assert.equal(outside.headers.get('openstack-api-version'), 'volume 3.72');
+    assert.match(
+      await outside.text(),
+      /^\{"computeFault":\{"code":406,"message":"Version 3\.72 is not supported by the API\. Minimum is 3\.0 and maximum is 3\.71\."/,
+    );
     assert.equal((await ask('volume 2.0')).status, 406);
-    assert.equal((await ask('volume 3.x')).status, 400);
+    for (const wrong of ['volume 3.x', 'volume 3', 'volume LATEST', 'compute 2.79', '3.5', '']) {
+      assert.equal((await ask(wrong)).status, 400, wrong);
+    }
   });
 
-  it('wants the project in the path before 3.67, and the right one', async () => {
+  it('negotiates for version documents as well', async () => {
+    const ask = (version: string) => fetch(`${api.url}/`, { headers: { 'OpenStack-API-Version': version } });
+    assert.equal((await fetch(`${api.url}/`)).headers.get('openstack-api-version'), 'volume 3.0');
+    assert.equal((await ask('volume 3.5')).headers.get('openstack-api-version'), 'volume 3.5');
+    assert.equal((await ask('volume 3.99')).status, 406);
+    assert.equal((await fetch(`${api.url}/compute/`)).headers.get('openstack-api-version'), null);
+  });
+
+  it('takes a path without the project at any version, and with none but the right one', async () => {
     const ask = (path: string, minor: number) =>
       raw(path, { headers: { 'OpenStack-API-Version': `volume 3.${minor}` } });
-    assert.equal((await ask('/v3/volumes', 66)).status, 404);
+    assert.equal((await ask('/v3/volumes', 0)).status, 200);
     assert.equal((await ask('/v3/volumes', 67)).status, 200);
+    assert.equal((await ask('/v3/elsewhere/volumes', 67)).status, 404);
     const other = await ask(`/v3/${'c'.repeat(32)}/volumes`, 67);
     assert.equal(other.status, 400);
     assert.match(await other.text(), /Malformed request url/);
-    const wrong = await ask('/v3/%zz/volumes', 67);
-    assert.equal(wrong.status, 400);
+    assert.equal((await ask('/v3/%zz/volumes', 67)).status, 404);
+    const undecodable = await ask('/v3/volumes/%ff', 67);
+    assert.equal(undecodable.status, 400);
+    assert.match(await undecodable.text(), /Error decoding your request/);
   });
 
   it('fields appear from their microversion on', async () => {
@@ -106,9 +125,31 @@ describe('protocol', () => {
   it('tells an unknown path from a wrong method', async () => {
     assert.equal((await raw(`/v3/${PROJECT}/nothing`)).status, 404);
     assert.equal((await raw('/nothing')).status, 404);
-    const wrong = await raw(`/v3/${PROJECT}/volumes`, { method: 'PATCH' });
+    // Cinder knows no path by a method that it does not have; Nova says so.
+    assert.equal((await raw(`/v3/${PROJECT}/volumes`, { method: 'PATCH' })).status, 404);
+    const wrong = await raw('/compute/v2.1/servers', { method: 'PATCH' });
     assert.equal(wrong.status, 405);
     assert.equal(wrong.headers.get('allow'), 'GET, POST');
+  });
+
+  it('takes .json at the end of a path for nothing', async () => {
+    for (const path of ['volumes', 'volumes/detail', 'types/default']) {
+      assert.equal((await raw(`/v3/${PROJECT}/${path}.json`)).status, 200, path);
+    }
+  });
+
+  it('says what it can of an action without a body', async () => {
+    const answer = await raw(`/v3/${PROJECT}/volumes/${randomUUID()}/action`, { method: 'POST' });
+    assert.equal(answer.status, 400);
+    assert.match(await answer.text(), /There is no such action: None\./);
+  });
+
+  it('tells load balancers that it is there, in the form that they ask for', async () => {
+    const ask = (accept: string) => fetch(`${api.url}/healthcheck`, { headers: { Accept: accept } });
+    assert.deepEqual(await (await ask('application/json')).json(), { detailed: false, reasons: ['OK'] });
+    const plain = await ask('*/*');
+    assert.equal(plain.headers.get('content-type'), 'text/plain; charset=UTF-8');
+    assert.equal(await plain.text(), 'OK');
   });
 
   it('asks for a token, and keeps readers and members to what is theirs', async () => {
@@ -116,7 +157,7 @@ describe('protocol', () => {
       const answer = await raw(`/v3/${PROJECT}/volumes`, { headers: { 'X-Auth-Token': token } });
       assert.equal(answer.status, 401);
       assert.ok(answer.headers.get('www-authenticate'));
-      assert.match(await answer.text(), /^\{"unauthorized":\{"code":401,/);
+      assert.match(await answer.text(), /^\{"error":\{"code":401,"title":"Unauthorized",/);
     }
     const body = { volume: { size: 1 } };
     assert.equal((await api.call('GET', '/volumes', { as: 'reader' })).status, 200);
