@@ -23,14 +23,14 @@ export class VolumeData {
 
   /** Gives a new volume data; while nobody has it. */
   async mark(volume: string): Promise<void> {
-    await using file = await open(await this.#volume(volume), 'r+');
+    await using file = await open(await this.pathOf(volume), 'r+');
     for (const [index, at] of MARKS_AT.entries()) await file.write(mark(volume, index), 0, MARK_BYTES, at);
     await file.sync();
   }
 
   /** The volume holds what the other one was given, and what nobody wrote to is still zero. */
   async verify(volume: string, of = volume): Promise<void> {
-    await verifyFile(await this.#volume(volume), of);
+    await verifyFile(await this.pathOf(volume), of);
   }
 
   async verifyUnmanaged(volume: string): Promise<void> {
@@ -55,7 +55,7 @@ export class VolumeData {
 
   /** Nothing was written to it. */
   async verifyEmpty(volume: string): Promise<void> {
-    const { size, blocks } = await stat(await this.#volume(volume));
+    const { size, blocks } = await stat(await this.pathOf(volume));
     assert.deepEqual({ size, blocks }, { size: 2 ** 30, blocks: 0 });
   }
 
@@ -75,7 +75,7 @@ export class VolumeData {
       '-F',
       'raw',
       join(this.#images, name),
-      await this.#volume(of),
+      await this.pathOf(of),
     ]);
   }
 
@@ -88,16 +88,16 @@ export class VolumeData {
   }
 
   async verifyImaged(volume: string): Promise<void> {
-    await using file = await open(await this.#volume(volume), 'r');
+    await using file = await open(await this.pathOf(volume), 'r');
     const { buffer } = await file.read(Buffer.alloc(IMAGE_BYTES), 0, IMAGE_BYTES, 0);
     assert.ok(buffer.equals(VolumeData.image()), `volume ${volume} does not hold the image`);
   }
 
   async sizeOf(volume: string): Promise<number> {
-    return (await stat(await this.#volume(volume))).size;
+    return (await stat(await this.pathOf(volume))).size;
   }
 
-  #volume(id: string): Promise<string> {
+  pathOf(id: string): Promise<string> {
     return placeOf(this.#runDir, `volume-${id}`);
   }
 }

@@ -77,7 +77,12 @@ export function placesOf({ kind, skips = [], inside = {}, never = [], undoes }: 
     'conductor.picked',
     `conductor.claimed@${kind}`,
     ...rows.flatMap(({ name, task }) =>
-      around(task, [...(inside[name] ?? []), ...(name === 'revoke' ? TAKEN_AWAY : INSIDE[task])]),
+      around(
+        task,
+        [...(inside[name] ?? []), ...(name === 'revoke' ? TAKEN_AWAY : INSIDE[task])].filter(
+          (point) => !never.includes(point),
+        ),
+      ),
     ),
     `conductor.ended@${kind}`,
   ];

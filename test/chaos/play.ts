@@ -32,7 +32,7 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
   const subject = SUBJECTS.find((each) => each.title === title);
   assert.ok(subject !== undefined, `there is no subject ${title}`);
   await rig.apiUp();
-  const { call, verify } = await subject.begin(rig);
+  const { call, verify, afterwards } = await subject.begin(rig);
   const before = await rig.operationCount();
   const aofBytes = await rig.aofBytes();
   rig.stops.arm(place);
@@ -65,10 +65,15 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
       RECOVERY_MS + ((faultOptions(fault).lastsS ?? 0) + (subject.takesS ?? 0)) * 1_000,
     );
     const seconds = Math.max(0, performance.now() - back) / 1_000;
+    await afterwards?.();
     await assertNothingLeft(rig);
     await verify?.(end);
     await rig.verifyBystander();
     return { seconds, end };
+  } catch (error) {
+    rig.stops.release();
+    await afterwards?.().catch(() => undefined);
+    throw error;
   } finally {
     rig.stops.release();
   }

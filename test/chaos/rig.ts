@@ -359,6 +359,30 @@ export class Rig extends Stage {
     await this.call('POST', this.path('manageable_volumes'), { volume: { host, ref, name } });
   }
 
+  forceDetach(volume: string): Promise<unknown> {
+    return this.call('POST', this.path(`volumes/${volume}/action`), { 'os-force_detach': {} });
+  }
+  /** A volume that a server has which is off. */
+  async pluggedWhereItIsOff(): Promise<string> {
+    const off = async () =>
+      (await this.servers()).find(({ status, task_state }) => status === 'SHUTOFF' && task_state === null);
+    if ((await off()) === undefined) {
+      const { server } = await this.booted();
+      await this.call('POST', `/compute/v2.1/servers/${server}/action`, { 'os-stop': null });
+      await this.until('a server is off', async () => (await off()) !== undefined);
+    }
+    const { id } = (await off())!;
+    const name = 'forced';
+    const found = await this.#find(name, 'in-use');
+    if (found !== undefined) return found;
+    const volume = await this.volume('available', name);
+    await this.call('POST', `/compute/v2.1/servers/${id}/os-volume_attachments`, {
+      volumeAttachment: { volumeId: volume },
+    });
+    await this.until('it has the volume', async () => (await this.#find(name, 'in-use')) !== undefined);
+    return volume;
+  }
+
   /** A volume that servers may boot from, free. */
   async bootable(): Promise<string> {
     const volume = await this.volume('available', 'root');

@@ -9,6 +9,8 @@ import { Redis } from 'ioredis';
 import type { Kysely, Selectable } from 'kysely';
 import { systemRunner } from '#agent/run.ts';
 import { openDatabase } from '#queues/database.ts';
+import { sqlTime } from '#schema/clock.ts';
+import { asId, type VolumeId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { OperationsTable, Tables } from '#schema/tables.ts';
@@ -20,6 +22,7 @@ import { answers, servicesUp } from '#stack/readiness.ts';
 import type { LibvirtServer } from '#stack/servers/libvirt.ts';
 import { PID_FILES } from '#stack/servers/libvirt-home.ts';
 import type { MariadbServer } from '#stack/servers/mariadb.ts';
+import { signalProcess } from '#stack/servers/server.ts';
 import { startTgtd, type TgtdServer } from '#stack/servers/tgtd.ts';
 import { backendsSetting } from './backends.ts';
 import { Stops } from './stops.ts';
@@ -39,6 +42,9 @@ const LETTING_GO = new Set<OperationKind>([
   'server.delete',
 ]);
 const LOOKS_AT_MOST = 200;
+/** Longer than a host may be silent before it counts as down. */
+const SILENT_MS = 90_000;
+const ON_ITS_WAY_MS = 300;
 
 interface StageParts {
   readonly dir: string;
@@ -194,6 +200,36 @@ export class Stage implements AsyncDisposable {
     const supervised = this.stack.processes.get(name)!;
     await supervised.kill('SIGKILL');
     supervised.start();
+  }
+
+  /** The compute host falls silent, and as far as MySQL knows a minute goes by. */
+  async awayWithCompute(): Promise<void> {
+    signalProcess(this.stack.processes.get('compute')!.pid!, 'SIGSTOP');
+    const silent = sqlTime(Date.now() - SILENT_MS);
+    const services = this.db.updateTable('services').set({ last_seen_at: silent });
+    // What it has said last may be on its way yet.
+    for (let looks = 0; looks < 2; looks++) {
+      await sleep(ON_ITS_WAY_MS);
+      await services.where('binary', '=', 'blockyard-compute').execute();
+    }
+  }
+  /** It is back, and has been cleared of what was taken from it. */
+  async backWithCompute(): Promise<void> {
+    signalProcess(this.stack.processes.get('compute')!.pid!, 'SIGCONT');
+    await this.until(
+      'the host is cleared',
+      async () => (await this.db.selectFrom('evictions').select('id').execute()).length === 0,
+      2 * RECOVERY_MS,
+    );
+  }
+  /** The guest's name for a volume's disk. */
+  async deviceOf(volume: string): Promise<string> {
+    const { mountpoint } = await this.db
+      .selectFrom('attachments')
+      .select('mountpoint')
+      .where('volume_id', '=', asId<VolumeId>(volume))
+      .executeTakeFirstOrThrow();
+    return mountpoint!.replace('/dev/', '');
   }
 
   /** kill -9 of the target, which keeps nothing on disk, and its restart. */

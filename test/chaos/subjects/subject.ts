@@ -6,6 +6,8 @@ export type End = 'done' | 'undone' | 'never begun';
 /** One operation that is ready to be asked for. */
 export interface Ready {
   readonly call: () => Promise<unknown>;
+  /** Brings back what was away for it, once it has ended; twice, or after a failure, it does no harm. */
+  readonly afterwards?: () => Promise<void>;
   /** What must be true of the data afterwards. */
   readonly verify?: (end: End) => Promise<void>;
 }
