@@ -4,6 +4,7 @@ import { availabilityZoneRoutes } from './block-storage/availability-zones/route
 import { backupRoutes } from './block-storage/backups/routes.ts';
 import { capabilityRoutes } from './block-storage/capabilities/routes.ts';
 import { clusterRoutes } from './block-storage/clusters/routes.ts';
+import { consistencyGroupRoutes } from './block-storage/consistency-groups/routes.ts';
 import { driftRoutes } from './block-storage/drift/routes.ts';
 import { evictionRoutes } from './block-storage/evictions/routes.ts';
 import { extensionRoutes } from './block-storage/extensions/routes.ts';
@@ -56,6 +57,7 @@ export const blockStorageRoutes: readonly Route[] = [
   ...groupTypeRoutes,
   ...groupRoutes,
   ...groupSnapshotRoutes,
+  ...consistencyGroupRoutes,
   ...serviceRoutes,
   ...hostRoutes,
   ...capabilityRoutes,

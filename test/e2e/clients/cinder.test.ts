@@ -8,6 +8,7 @@ const OF_THE_CLIENT = 'asks no server';
 
 /** Commands that are not walked, and why. */
 const NOT_WALKED: Readonly<Record<string, string>> = {
+  // The rest of the older words for groups is walked in test/api/block-storage/consistency-groups.test.ts.
   'cgsnapshot-create': CONSISTENCY_GROUPS,
   'cgsnapshot-delete': CONSISTENCY_GROUPS,
   'cgsnapshot-list': CONSISTENCY_GROUPS,

@@ -126,6 +126,13 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
     failover_replication: { allow_attached_volume: true, secondary_backend_id: 'none' },
   }),
   'volume POST /groups/{id}/action list_replication_targets': () => ({ list_replication_targets: {} }),
+  'volume POST /consistencygroups': ({ type }) => ({ consistencygroup: { volume_types: type } }),
+  'volume POST /consistencygroups/create_from_src': ({ group }) => ({
+    'consistencygroup-from-src': { name: 'n', source_cgid: group },
+  }),
+  'volume PUT /consistencygroups/{id}/update': () => ({ consistencygroup: { name: 'renamed' } }),
+  'volume POST /consistencygroups/{id}/delete': () => ({ consistencygroup: { force: true } }),
+  'volume POST /cgsnapshots': ({ group }) => ({ cgsnapshot: { consistencygroup_id: group } }),
   'volume POST /group_snapshots': ({ group }) => ({ group_snapshot: { group_id: group, name: 'n' } }),
   'volume POST /group_snapshots/{id}/action reset_status': () => ({ reset_status: { status: 'error' } }),
   'volume POST /qos-specs': () => ({ qos_specs: { name: randomUUID(), total_iops_sec: '5' } }),
@@ -188,6 +195,9 @@ function recordOf(volume: string): string {
 const VARIANTS: Readonly<Record<string, (own: Kit) => readonly unknown[]>> = {
   'volume POST /groups/action create-from-src': ({ group_snapshot }) => [
     { 'create-from-src': { name: 'n', group_snapshot_id: group_snapshot } },
+  ],
+  'volume POST /consistencygroups/create_from_src': ({ group_snapshot }) => [
+    { 'consistencygroup-from-src': { cgsnapshot_id: group_snapshot } },
   ],
   'volume POST /backups': ({ volume, snapshot }) => [
     { backup: { volume_id: volume, snapshot_id: snapshot } },

@@ -51,6 +51,8 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
   'volume-transfers': 'transfer',
   groups: 'group',
   group_snapshots: 'group_snapshot',
+  consistencygroups: 'group',
+  cgsnapshots: 'group_snapshot',
   group_types: 'group_type',
   group_type_id: 'group_type',
   project: 'project',
@@ -100,8 +102,10 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   flavorRef: [],
   // One of three, as its neighbour says.
   uuid: ['volume', 'plugged', 'image', 'snapshot'],
-  // Of things that do not exist here.
-  consistencygroup_id: [],
+  // Older words.
+  consistencygroup_id: ['group'],
+  source_cgid: ['group'],
+  cgsnapshot_id: ['group_snapshot'],
   group_id: ['group'],
   source_group_id: ['group'],
   group_snapshot_id: ['group_snapshot'],

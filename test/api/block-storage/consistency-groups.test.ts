@@ -1,0 +1,104 @@
+/** Groups by Cinder's older words, which its clients of old still say. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { Method } from '#api/http/route.ts';
+import { startApi, type TestApi } from '../support/api.ts';
+
+describe('consistency groups', () => {
+  let api: TestApi;
+  let group: string;
+  before(async () => {
+    api = await startApi();
+    const as = 'admin';
+    const made = async (path: string, noun: string): Promise<string> =>
+      (await api.call('POST', path, { as, body: { [noun]: { name: randomUUID() } } })).body[noun].id;
+    const [group_type, type] = [
+      await made('/group_types', 'group_type'),
+      await made('/types', 'volume_type'),
+    ];
+    const wanted = { name: 'g', group_type, volume_types: [type] };
+    group = (await api.call('POST', '/groups', { body: { group: wanted } })).body.group.id;
+  });
+  after(() => api[Symbol.asyncDispose]());
+
+  /** In Cinder's oldest version. */
+  const call = (method: Method, path: string, body?: unknown, version = 0) =>
+    api.call(method, path, { version, body });
+  const refusal = async (body: object, path = '/consistencygroups'): Promise<string> =>
+    (await call('POST', path, body)).body.badRequest.message;
+
+  it('are the groups there are', async () => {
+    assert.deepEqual((await call('GET', '/consistencygroups')).body, {
+      consistencygroups: [{ id: group, name: 'g' }],
+    });
+    const { body } = await call('GET', '/consistencygroups/detail?limit=1');
+    const [detail] = body.consistencygroups;
+    assert.deepEqual(Object.keys(detail).toSorted(), [
+      'availability_zone',
+      'created_at',
+      'description',
+      'id',
+      'name',
+      'status',
+      'volume_types',
+    ]);
+    assert.match(body.consistencygroup_links[0].href, /\/consistencygroups\?limit=1&marker=/);
+    assert.deepEqual((await call('GET', `/consistencygroups/${group}`)).body, { consistencygroup: detail });
+    const { body: none } = await call('GET', '/consistencygroups/nothing');
+    assert.equal(none.itemNotFound.message, 'Group nothing could not be found.');
+  });
+
+  it('are renamed, to nothing from 3.6 on', async () => {
+    const path = `/consistencygroups/${group}/update`;
+    const named = { name: ' other ', description: null, add_volumes: null, remove_volumes: null };
+    assert.equal((await call('PUT', path, { consistencygroup: named })).status, 202);
+    assert.equal((await call('GET', `/consistencygroups/${group}`)).body.consistencygroup.name, 'other');
+    const blank = { consistencygroup: { name: '' } };
+    assert.match((await call('PUT', path, blank, 5)).body.badRequest.message, /can not be all empty/);
+    assert.equal((await call('PUT', path, blank, 6)).status, 202);
+    assert.equal((await call('GET', `/consistencygroups/${group}`)).body.consistencygroup.name, '');
+  });
+
+  it('promise what no back end keeps, so none is made', async () => {
+    const wanted = { name: 'n', user_id: null, project_id: null, status: 'creating' };
+    assert.equal(
+      await refusal({ consistencygroup: wanted }),
+      'volume_types must be provided to create consistency group n.',
+    );
+    assert.match(await refusal({ consistencygroup: { ...wanted, volume_types: 'a,b' } }), /at one moment/);
+    const path = '/consistencygroups/create_from_src';
+    assert.match(await refusal({ 'consistencygroup-from-src': {} }, path), /^Either 'cgsnapshot_id' or/);
+    const both = { cgsnapshot_id: randomUUID(), source_cgid: group };
+    assert.match(await refusal({ 'consistencygroup-from-src': both }, path), /^Cannot provide both/);
+    assert.equal(
+      await refusal({ 'consistencygroup-from-src': { source_cgid: group } }, path),
+      'Invalid Group: Source Group is empty. No group will be created.',
+    );
+  });
+
+  it('have snapshots, and go when they have none', async () => {
+    const gone = `/consistencygroups/${group}/delete`;
+    const wanted = { name: 's', consistencygroup_id: group, status: 'creating' };
+    const made = await call('POST', '/cgsnapshots', { cgsnapshot: wanted });
+    assert.equal(made.status, 202, JSON.stringify(made.body));
+    const { id } = made.body.cgsnapshot;
+    assert.deepEqual(made.body, { cgsnapshot: { id, name: 's' } });
+    for (const limit of ['0', '1']) {
+      assert.deepEqual((await call('GET', `/cgsnapshots?limit=${limit}`)).body, {
+        cgsnapshots: [{ id, name: 's' }],
+      });
+    }
+    const { body } = await call('GET', `/cgsnapshots/${id}`);
+    assert.deepEqual(
+      [body.cgsnapshot.consistencygroup_id, body.cgsnapshot.status, body.cgsnapshot.description],
+      [group, 'available', null],
+    );
+    assert.deepEqual((await call('GET', '/cgsnapshots/detail')).body, { cgsnapshots: [body.cgsnapshot] });
+    assert.equal((await call('POST', gone, { consistencygroup: {} })).status, 400);
+    assert.equal((await call('DELETE', `/cgsnapshots/${id}`)).status, 202);
+    assert.equal((await call('GET', `/cgsnapshots/${id}`)).status, 404);
+    assert.equal((await call('POST', '/cgsnapshots', { cgsnapshot: { name: 's' } })).status, 400);
+    assert.equal((await call('POST', gone, { consistencygroup: { force: false } })).status, 202);
+    assert.deepEqual((await call('GET', '/consistencygroups')).body, { consistencygroups: [] });
+  });
+});
