@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { MachineFile } from './machine/seed.ts';
 
 /** What tells the lab's machines apart. */
@@ -19,7 +21,7 @@ export const STORAGE: Node = {
   addresses: ['10.77.0.1', '10.77.1.1', 'fd77:b10c::1'],
   memoryMiB: 1536,
   wants: [],
-  files: [kernelModules('dm_thin_pool', 'target_core_mod', 'target_core_iblock', 'iscsi_target_mod')],
+  files: [packagedModules('blockyard-storage.conf')],
 };
 
 export const COMPUTE: Node = {
@@ -34,4 +36,10 @@ export const COMPUTE: Node = {
 /** Loaded at boot. */
 function kernelModules(...names: string[]): MachineFile {
   return { path: '/etc/modules-load.d/lab.conf', content: `${names.join('\n')}\n` };
+}
+
+/** What production loads at boot: the agent may not. */
+function packagedModules(name: string): MachineFile {
+  const file = join(import.meta.dirname, '../packaging/modules-load.d', name);
+  return { path: `/etc/modules-load.d/${name}`, content: readFileSync(file, 'utf8') };
 }
