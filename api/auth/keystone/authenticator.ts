@@ -24,10 +24,21 @@ export function createKeystoneAuthenticator(
       return { value, until: late || Number.isNaN(expires) ? until : Math.min(until, expires) };
     });
 
-  const isService = async (token: string | undefined): Promise<boolean> => {
+  /**
+   * Whether a service vouches for the user's token. A good token of somebody who is no service says nothing; one that is not good refuses
+   * the request, whoever the user is (both as in keystonemiddleware).
+   */
+  const isVouchedFor = async (request: IncomingMessage): Promise<boolean> => {
+    if ((request.headers['x-service-token'] ?? '') === '') return false;
+    const token = header(request, 'x-service-token');
     const service = token === undefined ? undefined : await find(token, false);
-    return service?.roles.some(({ name }) => roles.service.includes(name)) ?? false;
+    if (service === undefined) throw refused();
+    return service.roles.some(({ name }) => roles.service.includes(name));
   };
+  const refused = (): ApiError =>
+    new ApiError(401, 'The request you have made requires authentication.', {
+      'WWW-Authenticate': `Keystone uri="${account.authUrl}"`,
+    });
 
   const toCaller = (validated: Validated): Caller => {
     const names = validated.roles.map(({ name }) => name);
@@ -41,13 +52,10 @@ export function createKeystoneAuthenticator(
     async authenticate(request) {
       const token = header(request, 'x-auth-token');
       if (token !== undefined) {
-        const late = await isService(header(request, 'x-service-token'));
-        const validated = await find(token, late);
+        const validated = await find(token, await isVouchedFor(request));
         if (validated !== undefined) return toCaller(validated);
       }
-      throw new ApiError(401, 'The request you have made requires authentication.', {
-        'WWW-Authenticate': `Keystone uri="${account.authUrl}"`,
-      });
+      throw refused();
     },
     async isAdminToken(token) {
       const validated = token === '' ? undefined : await find(token, false).catch(() => undefined);

@@ -1,7 +1,7 @@
 /** A real Keystone gives out the tokens. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import { registerAtKeystone } from '#stack/keystone-account.ts';
 import { type KeystoneServer, startKeystone } from '#stack/servers/keystone.ts';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
 import { createDatabase } from '#test/support/database.ts';
+import { expiredToken } from './expired-token.ts';
 
 const PASSWORD = 'of-the-administrator';
 const SERVICE_PASSWORD = 'of-the-service';
@@ -105,10 +106,16 @@ describe('tokens of a real Keystone', function () {
     await ask('PUT', `/projects/${project}/users/${user}/roles/${id}`);
     return { user, ...(await logIn(name, PASSWORD, { id: project })) };
   };
-  const call = async (token: string, method: string, path: string, body?: object): Promise<number> => {
+  const call = async (
+    token: string,
+    method: string,
+    path: string,
+    body?: object,
+    headers: Record<string, string> = {},
+  ): Promise<number> => {
     const answer = await fetch(`${url}${path}`, {
       method,
-      headers: { 'X-Auth-Token': token, 'Content-Type': 'application/json' },
+      headers: { 'X-Auth-Token': token, 'Content-Type': 'application/json', ...headers },
       body: body === undefined ? null : JSON.stringify(body),
     });
     await answer.text();
@@ -146,6 +153,38 @@ describe('tokens of a real Keystone', function () {
     await ask('PATCH', `/users/${user}`, { user: { enabled: false } });
     await sleep(CACHE_MS + 100);
     assert.equal(await call(again.token, 'GET', `/v3/${project}/volumes`), 401);
+  });
+
+  it('that have run out are good where a service vouches for them', async () => {
+    const { token, project } = await newUser('lisa', 'member');
+
+    const key = await readFile(join(dir, 'fernet/1'), 'utf8');
+    const late = expiredToken(token, key, 60);
+    const service = (await logIn('blockyard', SERVICE_PASSWORD, { name: 'service', domain: DOMAIN })).token;
+    const lateService = expiredToken(service, key, 60);
+    const plain = (await newUser('paul', 'member')).token;
+    const path = `/v3/${project}/volumes`;
+    const withService = (user: string, word: string): Promise<number> =>
+      call(user, 'GET', path, undefined, { 'X-Service-Token': word });
+    assert.equal(await call(late, 'GET', path), 401);
+    assert.equal(await withService(late, service), 200);
+    // Nothing of that is remembered for who comes without.
+    assert.equal(await call(late, 'GET', path), 401);
+    // Whoever is no service says nothing.
+    assert.equal(await withService(late, plain), 401);
+    assert.equal(await withService(token, plain), 200);
+    assert.equal(await withService(token, service), 200);
+    // What is no good token is no reason to go on.
+    for (const word of ['nonsense', 'not a token', lateService])
+      assert.equal(await withService(token, word), 401);
+    assert.equal(await withService(token, ''), 200);
+    // What the user may do stays what the user may do.
+    assert.equal(
+      await call(late, 'GET', `/v3/${project}/os-services`, undefined, { 'X-Service-Token': service }),
+      403,
+    );
+    // Keystone itself vouches for no token that ran out more than two days ago.
+    assert.equal(await withService(expiredToken(token, key, 3 * 86_400), service), 401);
   });
 
   it('are not the api’s own', async () => {
