@@ -1,12 +1,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { dataRuns } from '#images/data-runs.ts';
 import { reach } from '#queues/stopping-points.ts';
 
 /** What is written at once. */
 const BATCH_BYTES = 4 * 1024 ** 2;
-/** No thin pool has smaller chunks; less would only cost time. */
-const GRAIN_BYTES = 64 * 1024;
-const ZEROES = Buffer.alloc(GRAIN_BYTES);
 
 /**
  * Writes data to the beginning of a device or file in batches, of which one is written while the next one fills.
@@ -49,21 +47,8 @@ export async function writeRaw(
 }
 
 async function writeBatch(file: FileHandle, batch: Buffer, position: number, zeroed: boolean): Promise<void> {
-  const runs = zeroed ? written(batch) : [[0, batch.length] as const];
+  const runs = zeroed ? dataRuns(batch) : [[0, batch.length] as const];
   for (const [from, to] of runs) {
     for (let at = from; at < to; ) at += (await file.write(batch, at, to - at, position + at)).bytesWritten;
   }
-}
-
-/** The stretches that hold anything but zeroes. */
-function written(batch: Buffer): (readonly [from: number, to: number])[] {
-  const runs: [number, number][] = [];
-  for (let from = 0; from < batch.length; from += GRAIN_BYTES) {
-    const to = Math.min(from + GRAIN_BYTES, batch.length);
-    if (batch.compare(ZEROES, 0, to - from, from, to) === 0) continue;
-    const last = runs.at(-1);
-    if (last?.[1] === from) last[1] = to;
-    else runs.push([from, to]);
-  }
-  return runs;
 }
