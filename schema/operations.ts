@@ -82,8 +82,8 @@ export interface OperationInputs {
   'backup.delete': { data: BackupData; host: HostName | null };
   /** Look whether an imported backup's data are there. */
   'backup.import': { data: BackupData; host: HostName };
-  /** An operation of the volume that is written over. */
-  'backup.restore': { data: BackupData; backupId: BackupId };
+  /** An operation of the volume that is written over. `keyId`: opens the backup's data, and so the volume from then on. */
+  'backup.restore': { data: BackupData; backupId: BackupId; keyId?: EncryptionKeyId };
   'server.power': { serverId: string; action: 'start' | 'stop' | 'reboot' | 'hard-reboot' };
 }
 

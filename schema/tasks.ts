@@ -190,6 +190,8 @@ export const TASKS = {
       ...stored,
       sizeGib: z.number().int().positive(),
       source: z.discriminatedUnion('kind', [fromSnapshot, fromImage]),
+      /** An image is encrypted on its way. */
+      luks: luks.optional(),
     }),
     output: z.strictObject({}),
   },

@@ -162,14 +162,17 @@ export function createStorageHandlers({
         sizeBytes: await place.ensure(volumeId, sizeGib * GIB, { kind: 'image', image }),
       };
     },
-    async 'volume.rewrite'({ volumeId, backend, sizeGib, source }, { signal }) {
+    async 'volume.rewrite'({ volumeId, backend, sizeGib, source, luks }, { signal }) {
       const place = backendOf(backend);
       await closed(volumeId);
-      const content =
-        source.kind === 'image'
-          ? ({ kind: 'image', image: withImages().content(source.image, signal) } as const)
-          : ({ kind: 'snapshot', snapshotId: source.snapshotId } as const);
-      await place.rewrite(volumeId, sizeGib * GIB, content);
+      if (source.kind === 'snapshot') {
+        await place.rewrite(volumeId, sizeGib * GIB, { kind: 'snapshot', snapshotId: source.snapshotId });
+        return {};
+      }
+      const plain = withImages().content(source.image, signal);
+      const image =
+        luks === undefined ? plain : disks.encrypted(volumeId, passphraseOf(volumeId, luks), plain);
+      await place.rewrite(volumeId, sizeGib * GIB, { kind: 'image', image });
       return {};
     },
     async 'snapshot.adopt'({ volumeId, backend, snapshotId, name, sizeGib }) {

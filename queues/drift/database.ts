@@ -1,5 +1,6 @@
 import { busyVolumes, isOpen } from './busy.ts';
 import type { Finding } from './difference.ts';
+import { compareKeys } from './keys.ts';
 import type { OperationRow, Rows, VolumeRow } from './rows.ts';
 
 /** Operations that change what is reserved: while one is under way in a pool, its sums are not looked at. */
@@ -18,7 +19,7 @@ export const RESERVING: ReadonlySet<string> = new Set([
 /** They take room in a pool that their volume's row does not name yet. */
 const MOVING: ReadonlySet<string> = new Set(['volume.retype', 'volume.migrate']);
 
-/** Compares MySQL with itself: sums, marks and statuses. */
+/** Compares MySQL with itself: sums, marks, statuses and keys. */
 export function compareDatabase(rows: Rows): Finding[] {
   const busy = busyVolumes(rows);
   return [
@@ -28,6 +29,7 @@ export function compareDatabase(rows: Rows): Finding[] {
       ...(busy.has(row.id) || row.operation_id !== null ? [] : compareStatus(rows, row)),
     ]),
     ...stuckOperations(rows, busy),
+    ...compareKeys(rows),
   ];
 }
 

@@ -1,5 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
+import type { OperationInputs } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { OperationsTable, Tables } from '#schema/tables.ts';
 
@@ -24,6 +25,18 @@ export interface Rows {
   readonly evictions: readonly EvictionRow[];
   /** Those that are under way or stuck, by id. */
   readonly operations: ReadonlyMap<string, OperationRow>;
+  /** Ids of the built-in key manager's keys. */
+  readonly keys: ReadonlySet<string>;
+  /** What is encrypted, and with which. */
+  readonly keyed: readonly KeyedRow[];
+  /** Keys that operations under way will give to their volumes. */
+  readonly keysToBe: ReadonlySet<string>;
+}
+
+interface KeyedRow {
+  readonly what: 'volume' | 'backup' | 'image';
+  readonly id: string;
+  readonly key: string;
 }
 
 export type VolumeRow = Awaited<ReturnType<typeof readVolumes>>[number];
@@ -53,6 +66,7 @@ export function readRows(db: Kysely<Tables>): Promise<Rows> {
         images: byId(await readImages(trx)),
         evictions: await readEvictions(trx),
         operations: byId(await readOperations(trx)),
+        ...(await readKeys(trx)),
       };
     });
 }
@@ -127,6 +141,27 @@ function readEvictions(db: Kysely<Tables>) {
     .selectFrom('evictions')
     .select(['id', 'volume_id', 'server_id', 'host', 'operation_id', 'error'])
     .execute();
+}
+
+async function readKeys(db: Kysely<Tables>): Promise<Pick<Rows, 'keys' | 'keyed' | 'keysToBe'>> {
+  const keys = await db.selectFrom('encryption_keys').select('id').execute();
+  const { rows: keyed } = await sql<KeyedRow>`
+    SELECT 'volume' AS what, id, encryption_key_id AS \`key\` FROM volumes WHERE encryption_key_id IS NOT NULL
+    UNION ALL SELECT 'backup', id, encryption_key_id FROM backups WHERE encryption_key_id IS NOT NULL
+    UNION ALL SELECT 'image', id, encryption_key_id FROM images WHERE encryption_key_id IS NOT NULL`.execute(
+    db,
+  );
+  const restores = await db
+    .selectFrom('operations')
+    .select('input')
+    .where('kind', '=', 'backup.restore')
+    .where('state', 'in', OPEN_OPERATION_STATES)
+    .execute();
+  const toBe = restores.flatMap(({ input }) => {
+    const { keyId } = JSON.parse(input) as OperationInputs['backup.restore'];
+    return keyId === undefined ? [] : [keyId];
+  });
+  return { keys: new Set(keys.map(({ id }) => id as string)), keyed, keysToBe: new Set(toBe) };
 }
 
 /** Under way, stuck, or holding a volume although they have ended. */

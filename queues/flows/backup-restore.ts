@@ -1,3 +1,4 @@
+import { dropKey } from '../key-manager/drop-key.ts';
 import type { Tx } from '../transaction.ts';
 import { endRestore } from './backups.ts';
 import { storedOn } from './exports.ts';
@@ -5,7 +6,9 @@ import { FILL_WITHIN_S } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { settle } from './settle.ts';
 
+/** Restored again it gets a key that fits whatever of the data is there. */
 function failed(tx: Tx, run: Run<'backup.restore', unknown>): void {
+  dropKey(tx, { encryption_key_id: run.facts.input.keyId ?? null });
   settle(tx, run, 'error_restoring');
   endRestore(tx, run, run.facts.input.backupId);
 }
@@ -28,7 +31,9 @@ export const backupRestore = flow('backup.restore')
   })
   .ends({
     done(tx, run) {
-      settle(tx, run, 'available');
+      const { keyId } = run.facts.input;
+      if (keyId !== undefined) dropKey(tx, run.facts.volume);
+      settle(tx, run, 'available', keyId === undefined ? {} : { encryption_key_id: keyId });
       endRestore(tx, run, run.facts.input.backupId);
     },
     undone: failed,

@@ -17,7 +17,13 @@ export type NextStatus = VolumeStatus | 'by-attachments' | null;
 
 export type Changes = Pick<
   Updateable<VolumesTable>,
-  'size_gib' | 'pool' | 'image_metadata' | 'volume_type_id' | 'multiattach' | 'migration_status'
+  | 'size_gib'
+  | 'pool'
+  | 'image_metadata'
+  | 'volume_type_id'
+  | 'multiattach'
+  | 'migration_status'
+  | 'encryption_key_id'
 >;
 
 /**

@@ -20,6 +20,7 @@ export const volumeReimage = flow('volume.reimage')
           ...input,
           sizeGib: facts.volume.size_gib,
           source: { kind: 'image', image: facts.input.image },
+          ...(facts.luks !== null && { luks: facts.luks }),
         },
       };
     },

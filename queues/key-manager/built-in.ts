@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { type Clock, sqlTime } from '#schema/clock.ts';
+import type { EncryptionKeyId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { Secrets } from '../secrets.ts';
 import type { Tx } from '../transaction.ts';
-import type { KeyManager, NewKey } from './key-manager.ts';
+import type { KeyManager, KnownKey, NewKey } from './key-manager.ts';
 
 /** LUKS makes the cipher's own key itself; this only has to be beyond guessing. */
 const PASSPHRASE_BYTES = 32;
@@ -28,22 +29,28 @@ export function createBuiltInKeyManager({ db, secrets, clock }: Parts): KeyManag
         created_at: sqlTime(clock.now()),
       }),
     );
+  const read = (id: EncryptionKeyId) =>
+    db
+      .selectFrom('encryption_keys')
+      .select(['secret', 'cipher', 'key_bits as keyBits'])
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
   return {
     create(tx, key) {
       write(tx, key, secrets.encrypt(randomBytes(PASSPHRASE_BYTES).toString('hex'), key.opens));
     },
     async copy(from, to) {
-      const {
-        secret,
-        cipher,
-        key_bits: keyBits,
-      } = await db
-        .selectFrom('encryption_keys')
-        .select(['secret', 'cipher', 'key_bits'])
-        .where('id', '=', from.id)
-        .executeTakeFirstOrThrow();
+      const { secret, cipher, keyBits } = await read(from.id);
       const sealed = secrets.encrypt(secrets.decrypt(secret, from.opens), to.opens);
       return (tx) => write(tx, { ...to, cipher, keyBits }, sealed);
+    },
+    async describe(id) {
+      const { cipher, keyBits } = await read(id);
+      return { cipher, keyBits };
+    },
+    async same(one, other) {
+      const open = async ({ id, opens }: KnownKey) => secrets.decrypt((await read(id)).secret, opens);
+      return (await open(one)) === (await open(other));
     },
     hand(tx, id, to) {
       tx.must(tx.q.updateTable('encryption_keys').set({ project_id: to }).where('id', '=', id));

@@ -32,6 +32,10 @@ export interface KeyManager {
    * @throws Error when the key is gone, or cannot be opened.
    */
   copy(from: KnownKey, to: Omit<NewKey, 'cipher' | 'keyBits'>): Promise<(tx: Tx) => void>;
+  /** How the data that it opens are encrypted. @throws Error when it is gone. */
+  describe(id: EncryptionKeyId): Promise<Pick<NewKey, 'cipher' | 'keyBits'>>;
+  /** Whether both are the same passphrase. @throws Error when one is gone, or cannot be opened. */
+  same(one: KnownKey, other: KnownKey): Promise<boolean>;
   /** Gives a key to another project, in the transaction that gives it what the key opens. @throws LostRow in the transaction when it is gone. */
   hand(tx: Tx, id: EncryptionKeyId, to: ProjectId): void;
 }

@@ -168,10 +168,32 @@ describe('the data of encrypted volumes', function () {
     const copy = await made({ imageRef: image.id, volume_type: 'secret' });
     await assertHolds(copy, data);
 
+    // Another image over it: encrypted on its way, with the volume's own key.
+    const other = randomBytes(2 * MIB);
+    const reimage = { 'os-reimage': { image_id: await imageOf(other) } };
+    assert.equal((await call('POST', v3(`/volumes/${copy.id}/action`), reimage)).status, 202);
+    assert.equal((await available(copy.id)).encryption_key_id, copy.encryption_key_id);
+    await assertHolds(copy, other);
+
     await deleted(path);
     assert.deepEqual(await keys(), [copy.encryption_key_id], 'the image took its key along');
-    await assertHolds(copy, data);
+    await assertHolds(copy, other);
     await deleted(v3(`/volumes/${copy.id}`));
     assert.deepEqual(await keys(), []);
+  });
+
+  it('are restored over a volume with the key that opens them', async () => {
+    const volume = await made({ imageRef: plainImage, volume_type: 'secret' });
+    const target = await made({ volume_type: 'secret' });
+    const { status, body } = await call('POST', v3('/backups'), { backup: { volume_id: volume.id } });
+    assert.equal(status, 202, JSON.stringify(body));
+    const path = v3(`/backups/${body.backup.id}`);
+    await is(path, 'backup', 'available');
+    const restore = { restore: { volume_id: target.id } };
+    assert.equal((await call('POST', `${path}/restore`, restore)).status, 202);
+    const restored = await available(target.id);
+    assert.notEqual(restored.encryption_key_id, target.encryption_key_id);
+    await assertHolds(restored, data);
+    assert.equal((await keys()).length, 3);
   });
 });

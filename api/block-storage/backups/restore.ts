@@ -8,7 +8,7 @@ import { poolParts } from '#schema/pools.ts';
 import { charged } from '../quotas/charge.ts';
 import { checkStorage } from '../services/down.ts';
 import { prepareVolume } from '../volumes/create.ts';
-import { refuseEncrypted } from '../volumes/encryption.ts';
+import { hasKey, keyForCopy, keyOf, type VolumeKey } from '../volumes/encryption.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { FROM_BACKUP_SINCE } from '../volumes/source.ts';
 import { holdForRestore } from './hold.ts';
@@ -58,9 +58,6 @@ async function restoreOver(
 ): Promise<VolumeRow> {
   const { app, caller } = context;
   if (volume.status !== 'available' || volume.pool === null) throw volumeMustBeAvailable();
-  // Whose key would it be if the restore came to nothing halfway?
-  for (const each of [volume, backup])
-    refuseEncrypted(each, 'restored over a volume: restore it to a new one');
   if (backup.size_gib > volume.size_gib) {
     throw invalidVolume(
       `volume size ${volume.size_gib} is too small to restore backup of size ${backup.size_gib}.`,
@@ -71,7 +68,9 @@ async function restoreOver(
   if ((await findBackupHost(app, { agent, store: backup.store ?? '' })) === undefined)
     throw noBackupService(404);
   const details = JSON.parse(backup.volume_details) as Partial<BackedUpVolume>;
+  const key = await keyAfter(context, backup, volume);
   const operation = await transaction(app.db, async (tx) => {
+    key?.write(tx);
     tx.must(
       tx.q
         .updateTable('volumes')
@@ -83,7 +82,14 @@ async function restoreOver(
         })
         .where('id', '=', volume.id)
         .where('status', '=', 'available')
-        .where('size_gib', '=', volume.size_gib),
+        .where('size_gib', '=', volume.size_gib)
+        .where(...hasKey(volume))
+        // A snapshot's data are opened with the volume's key.
+        .where((eb) =>
+          key === null
+            ? eb.lit(true)
+            : eb.not(eb.exists(eb.selectFrom('snapshots').select('id').where('volume_id', '=', volume.id))),
+        ),
     );
     holdForRestore(tx, sqlTime(app.clock.now()), backup, volume.id);
     return app.operations.begin(tx, {
@@ -92,7 +98,7 @@ async function restoreOver(
       projectId: volume.project_id,
       userId: caller.userId,
       requestId: context.requestId,
-      input: { data: dataOf(backup), backupId: backup.id },
+      input: { data: dataOf(backup), backupId: backup.id, ...(key !== null && { keyId: key.id }) },
     });
   }).catch((error: unknown) => {
     if (!(error instanceof LostRow)) throw error;
@@ -100,6 +106,36 @@ async function restoreOver(
   });
   app.operations.submit(operation);
   return volume;
+}
+
+/**
+ * What the volume has to be opened with from then on; null when nothing changes.
+ * @throws ApiError 400 where it could not be opened with one key.
+ */
+async function keyAfter(
+  context: RequestContext,
+  backup: BackupRow,
+  volume: VolumeRow,
+): Promise<VolumeKey | null> {
+  const { app } = context;
+  const [from, has] = [keyOf(backup), keyOf(volume)];
+  if (from === null && has === null) return null;
+  if (from === null || has === null)
+    throw invalidVolume(
+      `volume ${volume.id} is ${has === null ? 'not ' : ''}encrypted and backup ${backup.id} is${from === null ? ' not' : ''}: restore it to a new volume.`,
+    );
+  if (await app.keys.same(from, has)) return null;
+  const snapshot = await app.db
+    .selectFrom('snapshots')
+    .select('id')
+    .where('volume_id', '=', volume.id)
+    .limit(1)
+    .executeTakeFirst();
+  if (snapshot !== undefined)
+    throw invalidVolume(
+      `volume ${volume.id} has snapshots, which backup ${backup.id} would leave without their key.`,
+    );
+  return keyForCopy(context, backup, volume.id, volume.project_id);
 }
 
 const mustBeAvailable = () => invalidBackup('Backup status must be available');

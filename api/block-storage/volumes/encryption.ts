@@ -60,18 +60,20 @@ export async function keyForCopy(
   context: RequestContext,
   of: Owner,
   copy: Owner['id'],
+  projectId = context.caller.projectId,
 ): Promise<VolumeKey | null> {
   const from = keyOf(of);
-  return from === null ? null : copyOf(context, from, copy);
+  return from === null ? null : copyOf(context, from, copy, projectId);
 }
 
 async function copyOf(
   { app, caller }: RequestContext,
   from: KnownKey,
   opens: Owner['id'],
+  projectId = caller.projectId,
 ): Promise<VolumeKey> {
   const id = asId<EncryptionKeyId>(app.ids.uuid());
-  return { id, write: await app.keys.copy(from, { id, projectId: caller.projectId, opens }) };
+  return { id, write: await app.keys.copy(from, { id, projectId, opens }) };
 }
 
 /** @throws ApiError 400 for an encrypted volume: what was asked would leave data that nobody can read. */

@@ -5,7 +5,6 @@ import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { checkStorage } from '../services/down.ts';
-import { refuseEncrypted } from './encryption.ts';
 import { findVolume } from './rows.ts';
 import { findSource } from './source.ts';
 
@@ -18,7 +17,6 @@ export async function reimageVolume(
 ): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
-  refuseEncrypted(volume, 'given another image');
   const attached = await app.db
     .selectFrom('attachments')
     .select('status')

@@ -4,7 +4,7 @@ import type { Reply } from '#api/http/route.ts';
 import { type QosSpec, resolveIotune } from '#queues/qos/resolve.ts';
 import { LostRow } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { isUuid, type OperationId, type QosSpecId } from '#schema/ids.ts';
+import { isUuid, type OperationId, type QosSpecId, type VolumeTypeId } from '#schema/ids.ts';
 import { IOTUNE_KEYS, type Iotune } from '#schema/iotune.ts';
 import { charged, hold } from '../quotas/charge.ts';
 import type { Charge } from '../quotas/charges.ts';
@@ -35,9 +35,7 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
       'Retype needs volume to be in available or in-use state, not be part of an active migration or a consistency group, requested type has to be different that the one from the volume, and for in-use volumes front-end qos specs cannot change.',
     );
   if (volume.volume_type_id === type.id || volume.group_id !== null || volume.pool === null) throw refused();
-  // What lies there stays as it is, and its key fits nothing else.
-  if (volume.encryption_key_id !== null || (await encryptionOf(app.db, type.id)) !== null)
-    throw invalidInput('Invalid volume_type passed, retypes affecting encryption are not supported.');
+  await checkEncryption(context, volume, type.id, multiattach);
   const limits = await limitsOf(context, volume, type);
   if (limits.changed && (await hasStrangers(context, volume))) throw refused();
   const charge: Charge = {
@@ -103,6 +101,20 @@ async function chosenType(context: RequestContext, wanted: string): Promise<Type
   throw isUuid(wanted)
     ? noType(wanted)
     : new ApiError(404, `Volume type with name ${wanted.slice(0, 255).toWellFormed()} could not be found.`);
+}
+
+/** The data stay as they are, encrypted or not. @throws ApiError 400 where the new type would have them otherwise */
+async function checkEncryption(
+  { app: { db, keys } }: RequestContext,
+  { encryption_key_id: key }: VolumeRow,
+  type: VolumeTypeId,
+  multiattach: boolean,
+): Promise<void> {
+  const [is, shall] = [key === null ? null : await keys.describe(key), await encryptionOf(db, type)];
+  if (shall !== null && multiattach)
+    throw invalidInput('Retype requested both encryption and multi-attach, which is not supported.');
+  if (is?.cipher === shall?.cipher && is?.keyBits === shall?.keyBits) return;
+  throw invalidInput('Invalid volume_type passed, retypes affecting encryption are not supported.');
 }
 
 /** What a hypervisor limits the volume to now, and whether it will be something else. */

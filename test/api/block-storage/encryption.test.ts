@@ -93,7 +93,7 @@ describe('encrypted volumes', function () {
     assert.deepEqual(await keys(), []);
   });
 
-  it('are backed up with their keys, and restored to new volumes only', async () => {
+  it('are backed up with their keys, and restored with them to new volumes and over others', async () => {
     const volume = await made({ volume_type: 'secret' });
     const { body } = await api.call('POST', '/backups', { body: { backup: { volume_id: volume.id } } });
     const path = `/backups/${body.backup.id}`;
@@ -102,8 +102,45 @@ describe('encrypted volumes', function () {
       if (backup.status === 'available') break;
       assert.notEqual(backup.status, 'error', backup.fail_reason);
     }
-    const over = await api.call('POST', `${path}/restore`, { body: { restore: { volume_id: volume.id } } });
-    assert.equal(over.status, 400);
+    const over = (id: string) =>
+      api.call('POST', `${path}/restore`, { body: { restore: { volume_id: id } } });
+    const backupIsFree = async () => {
+      while ((await api.call('GET', path)).body.backup.status !== 'available');
+    };
+    assert.equal((await over(volume.id)).status, 202);
+    assert.equal((await is(volume.id, 'available')).encryption_key_id, volume.encryption_key_id, 'it fits');
+    await backupIsFree();
+    const plain = await made({ volume_type: 'plain' });
+    const mixed = await over(plain.id);
+    assert.equal(mixed.status, 400);
+    assert.match(
+      mixed.body.badRequest.message,
+      /is not encrypted and backup .* is: restore it to a new volume/,
+    );
+    const other = await made({ volume_type: 'secret' });
+    const { snapshot } = (
+      await api.call('POST', '/snapshots', { body: { snapshot: { volume_id: other.id } } })
+    ).body;
+    while ((await api.call('GET', `/snapshots/${snapshot.id}`)).body.snapshot.status !== 'available');
+    const kept = await over(other.id);
+    assert.equal(kept.status, 400);
+    assert.match(
+      kept.body.badRequest.message,
+      /has snapshots, which backup .* would leave without their key/,
+    );
+    await api.call('DELETE', `/snapshots/${snapshot.id}`);
+    while ((await api.call('GET', `/snapshots/${snapshot.id}`)).status === 200);
+    assert.notEqual(await passphrase(other), await passphrase(volume));
+    assert.equal((await over(other.id)).status, 202);
+    const changed = await is(other.id, 'available');
+    assert.notEqual(changed.encryption_key_id, other.encryption_key_id);
+    assert.equal(await passphrase(changed), await passphrase(volume), 'opens as what was backed up');
+    assert.equal((await keys()).length, 3, 'its former key has gone with its former data');
+    await backupIsFree();
+    for (const { id } of [plain, other]) {
+      await api.call('DELETE', `/volumes/${id}`);
+      while ((await api.call('GET', `/volumes/${id}`)).status === 200);
+    }
     assert.equal((await api.call('GET', `${path}/export_record`, { as: 'admin' })).status, 400);
     const before = await passphrase(volume);
     await api.call('DELETE', `/volumes/${volume.id}`);
@@ -144,6 +181,36 @@ describe('encrypted volumes', function () {
       });
       assert.equal(status, 400);
     }
+  });
+
+  it('get another type of the same encryption, and stay as they are', async () => {
+    for (const [name, size, multiattach] of [
+      ['as secret', 256, false],
+      ['more secret', 512, false],
+      ['shared secret', 256, true],
+    ] as const) {
+      const extra_specs = multiattach ? { multiattach: '<is> True' } : {};
+      const { body } = await api.call('POST', '/types', {
+        as: 'admin',
+        body: { volume_type: { name, extra_specs } },
+      });
+      const encryption = { provider: 'luks', key_size: size, control_location: 'front-end' };
+      await api.call('POST', `/types/${body.volume_type.id}/encryption`, {
+        as: 'admin',
+        body: { encryption },
+      });
+    }
+    const volume = await made({ volume_type: 'secret' });
+    const retype = (new_type: string) =>
+      api.call('POST', `/volumes/${volume.id}/action`, { as: 'admin', body: { 'os-retype': { new_type } } });
+    assert.match((await retype('more secret')).body.badRequest.message, /retypes affecting encryption/);
+    assert.match((await retype('shared secret')).body.badRequest.message, /both encryption and multi-attach/);
+    assert.equal((await retype('as secret')).status, 202);
+    const retyped = await is(volume.id, 'available');
+    assert.deepEqual(
+      [retyped.volume_type, retyped.encryption_key_id],
+      ['as secret', volume.encryption_key_id],
+    );
   });
 
   it('are not let go of without their keys', async () => {

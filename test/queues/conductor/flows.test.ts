@@ -252,6 +252,21 @@ const CASES: readonly (readonly [string, OperationKind, Scenario])[] = [
     },
   ],
   [
+    'backup.restore, over a volume with another key',
+    'backup.restore',
+    async (yard, host) => {
+      const volume = await existing(yard, host, 'restoring-backup');
+      const [backup, keyId] = [await yard.addBackup(volume, 'restoring'), await yard.addKey()];
+      await yard.db
+        .updateTable('volumes')
+        .set({ encryption_key_id: await yard.addKey() })
+        .execute();
+      host.backups.set(backup, volume);
+      const input = { data: dataOf(volume, backup), backupId: backup, keyId };
+      return yard.begin('backup.restore', volume, input);
+    },
+  ],
+  [
     'volume.create, filled from an image',
     'volume.create',
     async (yard) =>
@@ -638,6 +653,8 @@ async function assertClean(
         ['undone', 'error_restoring', 'available'],
         label,
       );
+      const own = volume?.encryption_key_id ?? null;
+      assert.deepEqual((rows as { keys: object }).keys, own === null ? [] : [{ id: own }], label);
       return;
     }
     case 'volume.unmanage':
