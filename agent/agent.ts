@@ -14,6 +14,7 @@ import { observed } from './observed.ts';
 import { reclaimJobs } from './reclaim.ts';
 import type { Recorder } from './recorder.ts';
 import { openSequenceJournal } from './sequence-journal.ts';
+import { SharedRuns } from './shared-runs.ts';
 import { beSoleAgent } from './sole-agent.ts';
 import { TaskRecords } from './task-records.ts';
 
@@ -87,23 +88,26 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
   }
 
   const records = new TaskRecords();
+  async function perform(job: Job<TaskEnvelope>): Promise<unknown> {
+    const id = job.id ?? '';
+    const recorder = records.of(id);
+    try {
+      const output = await volumes.run(job.data.volumeId, () =>
+        observed(job, recorder, () => carryOut(job.name, job.data)),
+      );
+      records.end(id);
+      return { output, account: recorder.account() };
+    } catch (error) {
+      const failure = toJobError(error, recorder);
+      if (!hasAnother(job, failure)) records.end(id);
+      throw failure;
+    }
+  }
+
+  const runs = new SharedRuns<unknown>();
   const worker = new Worker<TaskEnvelope>(
     agentQueue(kind, host),
-    async (job) => {
-      const id = job.id ?? '';
-      const recorder = records.of(id);
-      try {
-        const output = await volumes.run(job.data.volumeId, () =>
-          observed(job, recorder, () => carryOut(job.name, job.data)),
-        );
-        records.end(id);
-        return { output, account: recorder.account() };
-      } catch (error) {
-        const failure = toJobError(error, recorder);
-        if (!hasAnother(job, failure)) records.end(id);
-        throw failure;
-      }
-    },
+    (job) => runs.run(job.id ?? '', () => perform(job)),
     {
       connection: commands,
       prefix,

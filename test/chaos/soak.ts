@@ -40,10 +40,10 @@ export async function soak(rig: Rig, { seed, lastsMs, all = false }: SoakOptions
     const name = `user ${index}`;
     const random = randomFrom(seed + index + 1);
     while (performance.now() < until) {
-      const choices = await work[index % work.length]!(rig, name);
-      // A dead API is called again.
+      // MySQL may be away, and a dead API is called again.
+      const choices = await work[index % work.length]!(rig, name).catch(() => [() => sleep(100)]);
       await random
-        .pick(choices)()
+        .pick<() => Promise<unknown>>(choices)()
         .catch(() => sleep(100));
       done.calls += 1;
       await rig.until(`a call of ${name} ends (seed ${seed})`, () => rig.isResting(name), CALL_MS);
