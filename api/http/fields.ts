@@ -20,12 +20,6 @@ export const flag = z
   })
   .transform((value) => (typeof value === 'boolean' ? value : TRUE.some((word) => word === value)));
 
-/** A flag in a query, where Cinder reads anything that is not a word for true as false. */
-export const queryFlag = z
-  .string()
-  .optional()
-  .transform((value) => TRUE.some((word) => word === value));
-
 /** A resource's id in a path; one that is no UUID names nothing, which is the handler's 404. */
 export const idParams = z.strictObject({ id: z.string() });
 
@@ -106,18 +100,20 @@ export function isoTime(text: string): string {
   return text.replace(' ', 'T');
 }
 
+/**
+ * A query parameter of which Cinder wants to know; false when it is not there.
+ * @throws ApiError 400 for a word that says neither yes nor no
+ */
+export function strictFlag(query: Readonly<Record<string, string>>, name: string): boolean {
+  const value = query[name];
+  if (value === undefined || isTrue(value)) return value !== undefined;
+  if (/^(0|f|false|off|n|no)$/i.test(value)) return false;
+  throw badRequest(`Value '${value.slice(0, 100).toWellFormed()}' for '${name}' is not a boolean.`);
+}
+
 /** Whether a query parameter says yes, in the words that OpenStack's services take (oslo.utils' `bool_from_string`). */
 export function isTrue(value: string | undefined): boolean {
   return /^(1|t|true|on|y|yes)$/i.test(value ?? '');
-}
-
-/** A yes or no in a query of which Cinder takes nothing but its words; absent is no. @throws ApiError 400 */
-export function readFlag(query: Readonly<Record<string, string>>, key: string): boolean {
-  const value = query[key] ?? 'false';
-  if (!/^(1|t|true|on|y|yes|0|f|false|off|n|no)$/i.test(value)) {
-    throw badRequest(`Value '${value.slice(0, 100).toWellFormed()}' for '${key}' is not a boolean.`);
-  }
-  return isTrue(value);
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest, invalidVolume, notFound } from '#api/http/errors.ts';
+import { invalidVolume, notFound } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId, type OperationId } from '#schema/ids.ts';
+import { unexpected } from '../versioned-body.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { carryOut, connectorColumns } from './export.ts';
 import { findAttachment } from './rows.ts';
@@ -17,7 +18,7 @@ const MODE_SINCE = 54;
 /** Without a connector: reserves the volume. With one: exports it for that host too, and waits for that. */
 export async function createAttachment(context: RequestContext, wanted: NewAttachment): Promise<Reply> {
   if (wanted.mode !== undefined && context.microversion < MODE_SINCE) {
-    throw badRequest("Additional properties are not allowed ('mode' was unexpected)");
+    throw unexpected('attachment', wanted, ['mode']);
   }
   const { app, caller } = context;
   const volume = await findVolume(context, wanted.volume_uuid);

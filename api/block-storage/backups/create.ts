@@ -1,5 +1,5 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest, invalidVolume } from '#api/http/errors.ts';
+import { ApiError, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
@@ -10,6 +10,7 @@ import type { VolumeStatus } from '#schema/states.ts';
 import { charged } from '../quotas/charge.ts';
 import { checkStorage } from '../services/down.ts';
 import { findSnapshot, type SnapshotRow } from '../snapshots/rows.ts';
+import { unexpected } from '../versioned-body.ts';
 import { hasKey, keyForCopy } from '../volumes/encryption.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
 import { findBackupHost, noBackupService } from './hosts.ts';
@@ -96,10 +97,12 @@ function checkFields({ microversion }: RequestContext, wanted: NewBackup): void 
     metadata: METADATA_SINCE,
     availability_zone: ZONE_SINCE,
   };
-  const early = Object.entries(since).find(([key, minor]) => key in wanted && microversion < minor);
-  if (early === undefined) return;
-  throw badRequest(
-    `Invalid input for field/attribute backup. Additional properties are not allowed ('${early[0]}' was unexpected)`,
+  const early = Object.entries(since).filter(([key, minor]) => key in wanted && microversion < minor);
+  if (early.length === 0) return;
+  throw unexpected(
+    'backup',
+    wanted,
+    early.map(([key]) => key),
   );
 }
 

@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
-import { isTrue, readFlag } from '#api/http/fields.ts';
+import { isTrue, strictFlag } from '#api/http/fields.ts';
 import { after, type Condition, joined, ordered } from '#api/http/keyset.ts';
 import {
   contains,
@@ -78,7 +78,7 @@ export async function readBackups(context: RequestContext, query: Query, collect
   const sort = readSort<Column>(query, columns);
   const conditions = [...scope(context, query), ...readListFilters(context, query, FILTERS)];
   const count =
-    microversion >= COUNT_SINCE && readFlag(query, 'with_count')
+    microversion >= COUNT_SINCE && strictFlag(query, 'with_count')
       ? await countBackups(context, conditions)
       : undefined;
   if (page.marker !== undefined) conditions.push(after('b', await findBackup(context, page.marker), sort));

@@ -4,6 +4,7 @@ import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { BackupStatus } from '#schema/states.ts';
+import { unexpected } from '../versioned-body.ts';
 import { findBackup } from './rows.ts';
 import type { BackupChanges } from './schema.ts';
 import { METADATA_SINCE, summaryView } from './view.ts';
@@ -11,15 +12,14 @@ import { METADATA_SINCE, summaryView } from './view.ts';
 export async function updateBackup(
   context: RequestContext,
   id: string,
-  { name, description, metadata }: BackupChanges,
+  wanted: BackupChanges,
 ): Promise<Reply> {
   const { app, microversion } = context;
-  const backup = await findBackup(context, id);
+  const { name, description, metadata } = wanted;
   if (metadata !== undefined && microversion < METADATA_SINCE) {
-    throw badRequest(
-      "Invalid input for field/attribute backup. Additional properties are not allowed ('metadata' was unexpected)",
-    );
+    throw unexpected('backup', wanted, ['metadata']);
   }
+  const backup = await findBackup(context, id);
   const changes = {
     ...(name !== undefined && { name }),
     ...(description !== undefined && { description }),

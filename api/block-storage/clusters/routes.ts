@@ -1,7 +1,8 @@
 /** Cinder's "Clusters (clusters)", as it is where none is configured: each storage host works for itself. */
 import { z } from 'zod';
 import { type ApiError, invalidInput, notFound } from '#api/http/errors.ts';
-import { anyQuery, noParams, readFlag } from '#api/http/fields.ts';
+import { anyQuery, noParams, strictFlag } from '#api/http/fields.ts';
+import { repr } from '#api/http/python.ts';
 import { type Route, route } from '#api/http/route.ts';
 
 const FILTERS = ['name', 'binary', 'is_up', 'disabled', 'num_hosts', 'num_down_hosts'] as const;
@@ -20,11 +21,8 @@ const disableBody = z.strictObject({ ...named, disabled_reason: z.string().max(2
 const since = 7;
 
 /** Cinder names what it looked for as Python shows a dictionary. */
-function noCluster(wanted: string, of: string | null = 'cinder-volume'): ApiError {
-  const quote = wanted.includes("'") && !wanted.includes('"') ? '"' : "'";
-  const shown = quote === '"' ? wanted : wanted.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
-  const text = of === null ? 'None' : `'${of}'`;
-  return notFound('Cluster', `{'binary': ${text}, 'name': ${quote}${shown}${quote}}`);
+function noCluster(name: string, binary: string | null = 'cinder-volume'): ApiError {
+  return notFound('Cluster', repr({ binary, name }));
 }
 
 const list = (path: string, summary: string): Route =>
@@ -43,7 +41,7 @@ const list = (path: string, summary: string): Route =>
       const unknown = Object.keys(query).filter((key) => !known.includes(key));
       if (unknown.length > 0)
         throw invalidInput(`Invalid filter keys: ${unknown.join(', ').slice(0, 200).toWellFormed()}`);
-      for (const key of ['disabled', 'is_up']) readFlag(query, key);
+      for (const key of ['disabled', 'is_up']) strictFlag(query, key);
       return { status: 200, body: { clusters: [] } };
     },
   });

@@ -1,5 +1,5 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest } from '#api/http/errors.ts';
+import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
 import { sqlTime } from '#schema/clock.ts';
@@ -21,7 +21,7 @@ export async function createGroup(context: RequestContext, wanted: NewGroup): Pr
   const row: GroupRow = {
     ...newGroup(context, wanted),
     status: 'available',
-    availability_zone: await checkZone(context.app, wanted.availability_zone, undefined),
+    availability_zone: await readZone(context, wanted.availability_zone),
     group_type_id: type.id,
     group_snapshot_id: null,
     source_group_id: null,
@@ -37,6 +37,13 @@ export async function createGroup(context: RequestContext, wanted: NewGroup): Pr
     throw isDangling(error) ? badRequest('A type was deleted while the group was being created.') : error;
   });
   return { status: 202, body: { group: summaryView(row) } };
+}
+
+/** @throws ApiError 400 in the words that Cinder has for groups. */
+async function readZone({ app }: RequestContext, zone: string | null | undefined): Promise<string> {
+  return checkZone(app, zone, undefined).catch((error: unknown) => {
+    throw error instanceof ApiError ? invalidInput(error.message) : error;
+  });
 }
 
 /** What every new group has. */

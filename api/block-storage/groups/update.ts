@@ -1,5 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { type ApiError, invalidVolume } from '#api/http/errors.ts';
+import { repr } from '#api/http/python.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
@@ -29,7 +30,7 @@ export async function updateGroup(
   const remove = changes.remove_volumes ?? [];
   const both = add.filter((volume) => remove.includes(volume));
   if (both.length > 0) {
-    throw invalidVolume(`UUIDs ${both.join(', ').slice(0, 1_000)} are in both add and remove volume list.`);
+    throw invalidVolume(`UUIDs ${repr(both).slice(0, 1_000)} are in both add and remove volume list.`);
   }
   const members = (await volumesOf(context, [group.id])).get(group.id) ?? [];
   const added = await checkAdded(

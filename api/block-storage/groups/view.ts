@@ -1,5 +1,5 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { isoTime, readFlag } from '#api/http/fields.ts';
+import { isoTime, strictFlag } from '#api/http/fields.ts';
 import { type GroupRow, typesOf, volumesOf } from './rows.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -18,7 +18,7 @@ export async function detailViews(context: RequestContext, query: Query, rows: r
   const { caller, microversion } = context;
   const ids = rows.map(({ id }) => id);
   const types = await typesOf(context, ids);
-  const withVolumes = microversion >= VOLUMES_SINCE && readFlag(query, 'list_volume');
+  const withVolumes = microversion >= VOLUMES_SINCE && strictFlag(query, 'list_volume');
   const volumes = withVolumes ? await volumesOf(context, ids) : undefined;
   return rows.map((row) => ({
     id: row.id,

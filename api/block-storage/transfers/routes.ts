@@ -1,8 +1,8 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest } from '#api/http/errors.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
+import { unexpected } from '../versioned-body.ts';
 import { acceptTransfer } from './accept.ts';
 import { createTransfer } from './create.ts';
 import { deleteTransfer } from './delete.ts';
@@ -76,7 +76,7 @@ function transferRoutesAt(path: '/os-volume-transfer' | '/volume-transfers'): Ro
       replies: { 202: schema.createdReply },
       handle: (context, { body: { transfer } }) => {
         if ('no_snapshots' in transfer && context.microversion < NO_SNAPSHOTS_SINCE) {
-          throw badRequest("Additional properties are not allowed ('no_snapshots' was unexpected)");
+          throw unexpected('transfer', transfer, ['no_snapshots']);
         }
         return createTransfer(context, transfer, newer && context.microversion >= ENCRYPTED_SINCE);
       },

@@ -125,6 +125,10 @@ describe('groups', () => {
     assert.equal((await create({ group_type: 'no such type' })).status, 404);
     assert.equal((await create({ volume_types: ['no such type'] })).status, 404);
     assert.equal((await create({ volume_types: [] })).status, 400);
+    assert.equal(
+      (await create({ availability_zone: 'nowhere' })).body.badRequest.message,
+      "Invalid input received: Availability zone 'nowhere' is invalid.",
+    );
     const consistent = await makeGroupType({
       group_specs: { consistent_group_snapshot_enabled: '<is> True' },
     });
