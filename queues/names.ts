@@ -47,6 +47,10 @@ export function evictionsChannel(prefix: string, host: HostName): string {
 export function questionChannel(prefix: string, kind: Answerer, host: HostName): string {
   return `${prefix}:questions:${kind}.${host}`;
 }
+/** Where all api processes hear what one of them was told to log; no agent's account reaches it. */
+export function apiLogLevelsChannel(prefix: string): string {
+  return `${prefix}:api-log-levels`;
+}
 /** Where one process hears that agent's answers to its own; a `*` for the host of any agent. */
 export function answerChannel(prefix: string, agent: string, asker: string): string {
   return `${prefix}:answers:${agent}:${asker}`;

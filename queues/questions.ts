@@ -1,4 +1,5 @@
-import type { z } from 'zod';
+import { hostname } from 'node:os';
+import { z } from 'zod';
 import type { HostName, Ids } from '#schema/ids.ts';
 import {
   answerEnvelope,
@@ -7,7 +8,8 @@ import {
   type QuestionName,
   type QuestionOutput,
 } from '#schema/questions.ts';
-import { answerChannel, questionChannel } from './names.ts';
+import { LOG_LEVELS, setLogLevels } from '#telemetry/log-levels.ts';
+import { answerChannel, apiLogLevelsChannel, questionChannel } from './names.ts';
 import { unpack } from './packed.ts';
 import { openRedis } from './redis.ts';
 
@@ -27,8 +29,18 @@ export class Unanswered extends Error {
 export interface Questions {
   /** @throws Unanswered */
   ask<N extends QuestionName>(host: HostName, name: N, input: QuestionInput<N>): Promise<QuestionOutput<N>>;
+  /** Has every api process, this one too, log so much; those on this host alone when it is named. */
+  setApiLogLevels(wanted: ApiLogLevels): Promise<void>;
   close(): void;
 }
+
+const apiLogLevels = z.strictObject({
+  prefix: z.string(),
+  level: z.enum(LOG_LEVELS),
+  /** Null: on every host. */
+  host: z.string().nullable(),
+});
+type ApiLogLevels = z.infer<typeof apiLogLevels>;
 
 interface Options {
   readonly redisUrl: string;
@@ -50,6 +62,9 @@ export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Opt
   const waiting = new Map<string, Waiting>();
   const listening = answers.psubscribe(answerChannel(prefix, '*', asker));
   listening.catch(() => undefined);
+  const heeding = answers.subscribe(apiLogLevelsChannel(prefix));
+  heeding.catch(() => undefined);
+  answers.on('message', (_channel: string, text: string) => heed(text));
   answers.on('pmessage', (_pattern: string, channel: string, text: string) => {
     const answer = parseAnswer(text);
     if (answer !== undefined) waiting.get(`${channel} ${answer.id}`)?.(answer);
@@ -85,11 +100,27 @@ export function createQuestions({ redisUrl, prefix, ids, withinMs = 5_000 }: Opt
         waiting.delete(awaited);
       }
     },
+    async setApiLogLevels(wanted) {
+      heed(JSON.stringify(wanted));
+      if (commands.status === 'ready') {
+        await commands.publish(apiLogLevelsChannel(prefix), JSON.stringify(wanted));
+      }
+    },
     close() {
       commands.disconnect();
       answers.disconnect();
     },
   };
+}
+
+/** What is no order is none. */
+function heed(text: string): void {
+  try {
+    const { prefix, level, host } = apiLogLevels.parse(JSON.parse(text));
+    if (host === null || host === hostname()) setLogLevels(prefix, level);
+  } catch {
+    // Nobody is there to be told.
+  }
 }
 
 /** Undefined for what is no answer: a host that has been taken over must not end this process. */

@@ -17,6 +17,7 @@ interface Definition {
   readonly in?: unknown;
   readonly shape?: Readonly<Record<PropertyKey, unknown>>;
   readonly valueType?: unknown;
+  readonly catchall?: unknown;
   readonly element?: unknown;
   readonly options?: readonly unknown[];
 }
@@ -38,7 +39,7 @@ function unwrap(schema: unknown): { schema: Definition | undefined; nullable: bo
 }
 
 function below(definition: Definition | undefined, key: PropertyKey): unknown {
-  return definition?.shape?.[key] ?? definition?.valueType ?? definition?.element;
+  return definition?.shape?.[key] ?? definition?.valueType ?? definition?.element ?? definition?.catchall;
 }
 
 function typesOf({ type, format, options }: Definition): string[] {

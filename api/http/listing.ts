@@ -17,8 +17,8 @@ export interface Listing<R, C extends string> {
   readonly conditions: readonly Condition[];
   /** The path below the API's root that a `next` link repeats. */
   readonly collection: string;
-  /** @throws ApiError when there is no such row. */
-  readonly marker: (id: string) => Promise<R>;
+  /** Undefined: none is no error, and the list begins at its beginning. @throws ApiError when there is no such row. */
+  readonly marker: (id: string) => Promise<R | undefined>;
 }
 
 /** Reads one page of a list in MySQL, by keyset, and the link to the next one. */
@@ -34,7 +34,8 @@ export async function readListing<
   const page = readPage(query);
   const sort = readSort(query, listing.sort);
   const conditions = [...listing.conditions];
-  if (page.marker !== undefined) conditions.push(after(table, await listing.marker(page.marker), sort));
+  const marker = page.marker === undefined ? undefined : await listing.marker(page.marker);
+  if (marker !== undefined) conditions.push(after(table, marker, sort));
   const { where, values } = joined(conditions);
   const rows = await read<R>(
     context.app.db,

@@ -26,8 +26,10 @@ function readLimit(text: string | undefined): number {
 
 function readOffset(text: string | undefined): number {
   if (text === undefined) return 0;
-  const offset = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(offset <= MAX_INT)) throw invalidInput('offset must be an integer from 0 to 2147483647');
+  if (!/^\s*[+-]?\d{1,30}\s*$/.test(text)) throw badRequest('offset must be an integer');
+  const offset = Number(text);
+  if (offset < 0) throw badRequest('offset must be >= 0');
+  if (offset > MAX_INT) throw badRequest(`offset must be <= ${MAX_INT}`);
   return offset;
 }
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type ApiError, badRequest, invalidInput } from './errors.ts';
+import { type ApiError, badRequest } from './errors.ts';
 import { isOf, jsonType, typesAt } from './json-types.ts';
 import { repr } from './python.ts';
 
@@ -26,8 +26,7 @@ function describe(error: z.ZodError, schema: z.ZodType, value: unknown): ApiErro
     message: 'Malformed request body',
   };
   const field = path.at(-1);
-  if (message.startsWith(WHOLE)) return invalidInput(message.slice(WHOLE.length));
-  if (field === undefined) return badRequest(message);
+  if (field === undefined || WHOLE.test(message)) return badRequest(message);
   return badRequest(
     `Invalid input for field/attribute ${String(field)}. Value: ${shown(path, value, plain)}. ${message}`,
   );
@@ -42,8 +41,8 @@ interface Wording {
   readonly message: string;
 }
 
-/** Begins messages that are all that there is to be said. */
-const WHOLE = 'Invalid input received: ';
+/** How messages begin that are all that there is to be said. */
+const WHOLE = /^(Invalid input received: |An invalid 'name' value |Invalid qos specs: )/;
 
 function wording(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown): Wording {
   const { path } = issue;
@@ -64,7 +63,11 @@ function wording(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown): Wo
   if (issue.message === TOO_MANY_CHARACTERS) {
     const { length } = Array.from(String(valueAt(value, path)).trim());
     const name = String(last).replace(/^display_/, '');
-    return { rank: 0, path, message: `${WHOLE}${name} has ${length} characters, more than 255.` };
+    return {
+      rank: 0,
+      path,
+      message: `Invalid input received: ${name} has ${length} characters, more than 255.`,
+    };
   }
   const found = shown(path, value, repr);
   return { rank: 0, path, message: complaint(issue, valueAt(value, path), found, typesAt(schema, path)) };
@@ -73,6 +76,7 @@ function wording(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown): Wo
 /** What is said of a value, the value first. */
 function complaint(issue: z.core.$ZodIssue, value: unknown, found: string, types: readonly string[]): string {
   const { message } = issue;
+  if (WHOLE.test(message)) return message;
   if (types.length > 0 && !types.some((type) => isOf(type, value))) {
     return `${found} is not of type ${types.map((type) => `'${type}'`).join(', ')}`;
   }

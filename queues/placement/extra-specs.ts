@@ -2,6 +2,9 @@ import type { Candidate } from './candidate.ts';
 
 /** Extra specs that steer something else than placement. */
 const NOT_CAPABILITIES = new Set(['multiattach', 'replication_enabled', 'RESKEY:availability_zones']);
+/** What a pool says of itself that a type may ask for. */
+type Reported = Pick<Candidate, 'backendName' | 'thin' | 'totalGib' | 'freeGib' | 'capabilities'>;
+
 const SCOPE = 'capabilities:';
 
 /**
@@ -9,7 +12,7 @@ const SCOPE = 'capabilities:';
  * are compared; other scopes are meant for somebody else. The operators are those of Cinder's CapabilitiesFilter
  * ("Configure volume type extra specs" in its admin guide).
  */
-export function unmetSpec(pool: Candidate, specs: Readonly<Record<string, string>>): string | null {
+export function unmetSpec(pool: Reported, specs: Readonly<Record<string, string>>): string | null {
   for (const [key, wanted] of Object.entries(specs)) {
     if (NOT_CAPABILITIES.has(key) || (key.includes(':') && !key.startsWith(SCOPE))) continue;
     const name = key.startsWith(SCOPE) ? key.slice(SCOPE.length) : key;
@@ -21,7 +24,7 @@ export function unmetSpec(pool: Candidate, specs: Readonly<Record<string, string
   return null;
 }
 
-function capability(pool: Candidate, name: string): string | number | boolean | undefined {
+function capability(pool: Reported, name: string): string | number | boolean | undefined {
   switch (name) {
     case 'volume_backend_name':
       return pool.backendName;

@@ -3,11 +3,12 @@ import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
-import { anyQuery, isoTime, isTrue, noParams } from '#api/http/fields.ts';
+import { anyQuery, isoTime, isTrue, noParams, strictFlag } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
+import { unmetSpec } from '#queues/placement/extra-specs.ts';
 import { VERSION } from '#queues/system.ts';
 import type { PoolsTable } from '#schema/tables.ts';
-import { findType } from '../types/rows.ts';
+import { namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
 
 const pool = z.strictObject({ name: z.string(), capabilities: z.looseObject({}).optional() });
 
@@ -21,14 +22,18 @@ export const poolRoutes: readonly Route[] = [
     queryNames: ['detail', 'name', 'volume_type'],
     replies: { 200: z.strictObject({ pools: z.array(pool) }) },
     handle: async (context, { query }) => {
-      const detail = isTrue(query['detail']);
-      const { name, volume_type: type } = readFilters(context, query);
-      const backend = await backendOf(context, type);
+      const detail = strictFlag(query, 'detail');
+      const { name, volume_type: type, ...others } = readFilters(context, query);
+      const specs = await specsOf(context, type);
       const rows = await context.app.db.selectFrom('pools').selectAll().orderBy('name').execute();
       const pools = rows
         .filter((row) => name === undefined || row.name === name)
-        .filter((row) => backend === undefined || row.backend_name === backend)
-        .map((row) => ({ name: row.name, ...(detail && { capabilities: capabilities(row) }) }));
+        .filter((row) => unmetSpec(asCandidate(row), specs) === null)
+        .map((row) => ({ name: row.name, capabilities: capabilities(row) }))
+        .filter((pool) =>
+          Object.entries(others).every(([key, value]) => reports(pool.capabilities, key, value)),
+        )
+        .map((pool) => (detail ? pool : { name: pool.name }));
       return { status: 200, body: { pools } };
     },
   }),
@@ -42,7 +47,7 @@ const TYPE_SINCE = 35;
 function readFilters(
   { microversion }: RequestContext,
   query: Readonly<Record<string, string>>,
-): { readonly name?: string | undefined; readonly volume_type?: string | undefined } {
+): Readonly<Record<string, string>> {
   const { detail: _, name, volume_type, ...others } = query;
   if (microversion < NAME_SINCE) return {};
   const unknown = Object.keys(others);
@@ -51,14 +56,38 @@ function readFilters(
       `Invalid filters ${unknown.join(', ').slice(0, 200).toWellFormed()} are found in query options.`,
     );
   }
-  return { name, ...(microversion >= TYPE_SINCE && { volume_type }) };
+  return {
+    ...others,
+    ...(name !== undefined && { name }),
+    ...(volume_type !== undefined && microversion >= TYPE_SINCE && { volume_type }),
+  };
 }
 
-/** The `volume_backend_name` that a type asks for, when the list is to hold only what fits it. */
-async function backendOf(context: RequestContext, typeId: string | undefined): Promise<string | undefined> {
-  if (typeId === undefined) return undefined;
-  const specs = JSON.parse((await findType(context, typeId)).extra_specs) as Record<string, string>;
-  return specs['volume_backend_name'];
+/** What a type asks of its pools, when the list is to hold only what would be taken for it. */
+async function specsOf(
+  { app }: RequestContext,
+  wanted: string | undefined,
+): Promise<Readonly<Record<string, string>>> {
+  if (wanted === undefined) return {};
+  const type = await readTypeByNameOrId(app.db, wanted);
+  if (type === undefined) throw namedTypeMissing(wanted);
+  return JSON.parse(type.extra_specs) as Record<string, string>;
+}
+
+function asCandidate(row: Selectable<PoolsTable>): Parameters<typeof unmetSpec>[0] {
+  return {
+    backendName: row.backend_name,
+    thin: row.thin === 1,
+    totalGib: row.total_gib,
+    freeGib: row.free_gib,
+    capabilities: JSON.parse(row.capabilities) as Record<string, string | number | boolean>,
+  };
+}
+
+/** Before 3.31 any capability may be asked for, by its text; flags by any word for them. */
+function reports(has: Readonly<Record<string, unknown>>, key: string, value: string): boolean {
+  const actual = has[key];
+  return typeof actual === 'boolean' ? actual === isTrue(value) : String(actual) === value;
 }
 
 /** In Cinder's words; the agent's own come first, so that they can't stand in for ours. */

@@ -2,6 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, conflict } from '#api/http/errors.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { readListing } from '#api/http/listing.ts';
+import { PAGING_KEYS } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDuplicateKey } from '#queues/database.ts';
 import type { QosSpec } from '#queues/qos/resolve.ts';
@@ -12,7 +13,9 @@ import { changeQos, findQos, type QosRow, toSpec } from './change.ts';
 import { checkSpecs } from './check.ts';
 
 type Query = Readonly<Record<string, string>>;
-type Wanted = Readonly<Record<string, string>> & { readonly consumer?: QosSpec['consumer'] | undefined };
+type Wanted = Readonly<Record<string, string | null | undefined>> & {
+  readonly consumer?: QosSpec['consumer'] | null | undefined;
+};
 
 const SORT_COLUMNS = {
   id: 'id',
@@ -39,7 +42,7 @@ export async function listQos(context: RequestContext, query: Query): Promise<Re
     select: 'SELECT q.* FROM qos_specs q',
     table: 'q',
     sort: SORT_COLUMNS,
-    conditions: FILTERS.flatMap((key) => byColumn(key, query[key])),
+    conditions: Object.entries(query).flatMap(([key, value]) => filter(key, value)),
     collection: 'qos-specs',
     marker: (id) => findQos(context, id),
   });
@@ -49,10 +52,10 @@ export async function listQos(context: RequestContext, query: Query): Promise<Re
   };
 }
 
-const FILTERS = ['id', 'name', 'consumer'] as const;
-
-function byColumn(key: (typeof FILTERS)[number], value: string | undefined): Condition[] {
-  if (value === undefined) return [];
+/** A filter that nobody knows matches nothing. */
+function filter(key: string, value: string): Condition[] {
+  if (PAGING_KEYS.has(key)) return [];
+  if (key !== 'id' && key !== 'name' && key !== 'consumer') return [NOTHING];
   return [key === 'name' || isAscii(value) ? { sql: `q.${key} = ?`, values: [value] } : NOTHING];
 }
 
@@ -62,7 +65,9 @@ export async function showQos(context: RequestContext, id: string): Promise<Repl
 
 export async function createQos(context: RequestContext, wanted: Wanted & { name: string }): Promise<Reply> {
   const { db, ids, clock } = context.app;
-  const { name, consumer = 'back-end', ...specs } = wanted;
+  const { name, consumer: asked, ...given } = wanted;
+  const consumer = asked ?? 'back-end';
+  const specs = told(given);
   checkSpecs({ consumer, specs });
   const row: QosRow = {
     id: asId<QosSpecId>(ids.uuid()),
@@ -78,6 +83,13 @@ export async function createQos(context: RequestContext, wanted: Wanted & { name
     throw isDuplicateKey(error) ? conflict(`QoS Specs ${name} already exists.`) : error;
   }
   return reply(context, row);
+}
+
+/** Without the keys that are null. */
+function told(specs: Readonly<Record<string, string | null | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(specs).flatMap(([key, value]) => (value == null ? [] : [[key, value]])),
+  );
 }
 
 /** Writes the changed spec, and begins to retune every guest that feels it. */
@@ -103,7 +115,7 @@ export async function updateQos(context: RequestContext, id: string, wanted: Wan
   const { consumer, ...specs } = wanted;
   await rewrite(context, id, (spec) => ({
     consumer: consumer ?? spec.consumer,
-    specs: { ...spec.specs, ...specs },
+    specs: told({ ...spec.specs, ...specs }),
   }));
   return { status: 200, body: { qos_specs: wanted } };
 }

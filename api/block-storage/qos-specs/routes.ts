@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { anyQuery, idParams, noParams, queryFlag } from '#api/http/fields.ts';
+import { anyQuery, idParams, noParams, strictFlag } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { associate, disassociate, disassociateAll, listAssociations } from './associations.ts';
@@ -62,9 +62,9 @@ export const qosRoutes: readonly Route[] = [
     method: 'DELETE',
     path: '/qos-specs/{id}',
     summary: 'Delete a QoS spec',
-    query: z.looseObject({ force: queryFlag }),
     replies: { 202: null },
-    handle: (context, { params, query }) => deleteQos(context, params.id, query.force),
+    queryNames: ['force'],
+    handle: (context, { params, query }) => deleteQos(context, params.id, strictFlag(query, 'force')),
   }),
   route({
     ...admin,

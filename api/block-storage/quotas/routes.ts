@@ -15,17 +15,23 @@ const updated = z.strictObject({ quota_set: z.record(z.string(), z.int()) });
 const shownClass = z.strictObject({ quota_class_set: z.object({ id: z.string() }).catchall(z.int()) });
 const updatedClass = z.strictObject({ quota_class_set: z.record(z.string(), z.int()) });
 
-const name = z
-  .string()
-  .min(1)
-  .refine(upTo(255), { error: 'has more than 255 characters' })
-  .meta({ maxLength: 255 });
-const projectParams = z.strictObject({ project: name });
-const classParams = z.strictObject({ class: name });
+/** @param called what Cinder calls it when it is too long. */
+const nameOf = (called: string) =>
+  z
+    .string()
+    .min(1)
+    .refine(upTo(255), {
+      error: ({ input }) =>
+        `Invalid input received: ${called} has ${Array.from(String(input)).length} characters, more than 255.`,
+    })
+    .meta({ maxLength: 255 });
+const projectParams = z.strictObject({ project: nameOf('quota_set_name') });
+const classParams = z.strictObject({ class: nameOf('quota_class_name') });
 
-const limit = z.union([z.int().min(-1).max(2_147_483_647), z.string().regex(/^\d{1,12}$/)], {
-  error: 'is not an integer from -1 to 2147483647',
-});
+const limit = z.union([
+  z.int().min(-1).max(2_147_483_647),
+  z.string().regex(/^\d{1,12}$/, { error: "does not match '^[0-9]*$'" }),
+]);
 const setBody = z.strictObject({
   quota_set: z
     .record(z.string(), z.unknown())

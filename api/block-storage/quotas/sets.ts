@@ -1,7 +1,7 @@
 /** Cinder's "Quota sets extension (os-quota-sets)". */
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
-import { isTrue } from '#api/http/fields.ts';
+import { isTrue, strictFlag } from '#api/http/fields.ts';
 import type { Reply } from '#api/http/route.ts';
 import { forgetLimited } from './charge.ts';
 import { limitsOf, projectLimits } from './limits.ts';
@@ -14,7 +14,7 @@ type Query = Readonly<Record<string, string>>;
 
 export async function showQuotas(context: RequestContext, project: string, query: Query): Promise<Reply> {
   const { app } = context;
-  if (!isTrue(query['usage'])) {
+  if (!strictFlag(query, 'usage')) {
     return { status: 200, body: { quota_set: { ...(await plainQuotas(context, project)), id: project } } };
   }
   const [names, limits, usage] = await Promise.all([

@@ -1,17 +1,19 @@
 /** Cinder's freeze, thaw and failover of a storage back end. */
 import type { RequestContext } from '#api/http/context.ts';
-import { invalidInput } from '#api/http/errors.ts';
+import { badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type ServiceRow, servicesOn } from './find.ts';
 
 export interface Named {
-  readonly host?: string | undefined;
+  readonly host?: string | null | undefined;
   readonly cluster?: string | null | undefined;
 }
 
 /** From here on a cluster may be named instead of a host. */
 const CLUSTERS_SINCE = 26;
+/** Where none may be named at any version. */
+export const HOST_ONLY = Number.POSITIVE_INFINITY;
 
 /** A frozen back end takes no new volumes until it is thawed; what it has goes on. */
 export async function freeze(context: RequestContext, named: Named): Promise<Reply> {
@@ -23,8 +25,12 @@ export async function thaw(context: RequestContext, named: Named): Promise<Reply
 }
 
 /** There is no replication, so this is refused in the words that a Cinder without it has. */
-export async function failover(context: RequestContext, named: Named): Promise<never> {
-  const services = await backends(context, named);
+export async function failover(
+  context: RequestContext,
+  named: Named,
+  clustersSince = CLUSTERS_SINCE,
+): Promise<never> {
+  const services = await backends(context, named, clustersSince);
   throw unchanged('replication_status', services, 'enabled or failed-over and must be up');
 }
 
@@ -50,17 +56,21 @@ async function change(context: RequestContext, named: Named, frozen: boolean): P
 }
 
 /** @throws ApiError 400 when there is none. */
-async function backends(context: RequestContext, { host, cluster }: Named): Promise<ServiceRow[]> {
-  const clusters = context.microversion >= CLUSTERS_SINCE;
+async function backends(
+  context: RequestContext,
+  { host, cluster }: Named,
+  clustersSince = CLUSTERS_SINCE,
+): Promise<ServiceRow[]> {
+  const clusters = context.microversion >= clustersSince;
   const name = clusters ? (cluster ?? '') : '';
-  if ((name === '') === (host === undefined || host === '')) {
+  if ((name === '') === (host == null || host === '')) {
     throw invalidInput(
       clusters ? 'One and only one of cluster and host must be set.' : 'Host field is missing.',
     );
   }
-  if (name !== '') throw invalidInput(`No service found with cluster=${name.slice(0, 255).toWellFormed()}`);
+  if (name !== '') throw badRequest(`No service found with cluster=${name.slice(0, 255).toWellFormed()}`);
   const services = await servicesOn(context.app, host ?? '', 'blockyard-storage');
-  if (services.length === 0) throw invalidInput(`No service found with host=${host}`);
+  if (services.length === 0) throw badRequest(`No service found with host=${host}`);
   return services;
 }
 

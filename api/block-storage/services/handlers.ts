@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest } from '#api/http/errors.ts';
+import { ApiError, invalidInput } from '#api/http/errors.ts';
 import { isoTime } from '#api/http/fields.ts';
 import type { Reply } from '#api/http/route.ts';
 import { type Clock, sqlTime, sqlTimeToMs } from '#schema/clock.ts';
@@ -45,7 +45,7 @@ function view({ app, microversion }: RequestContext, row: ServiceRow) {
 }
 
 interface Named {
-  readonly host: string;
+  readonly host?: string | null | undefined;
   readonly binary?: string | undefined;
   readonly service?: string | undefined;
 }
@@ -57,9 +57,10 @@ interface Wanted {
 
 /** A disabled service gets no new volumes and no new attachments; what it has goes on. */
 export async function setService(context: RequestContext, named: Named, wanted: Wanted): Promise<Reply> {
-  const { host, binary = '', service = '' } = named;
+  const { binary = '', service = '' } = named;
+  const host = named.host ?? '';
   const name = binary === '' ? service : binary;
-  if (name === '') throw badRequest("'binary' is a required property");
+  if (host === '') throw invalidInput('Host field is missing.');
   const values = {
     disabled: wanted.disabled ? (1 as const) : (0 as const),
     disabled_reason: wanted.reason ?? null,

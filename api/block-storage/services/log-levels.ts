@@ -5,7 +5,7 @@ import { invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { Unanswered } from '#queues/questions.ts';
 import { CINDER_BINARIES, ourBinary } from '#schema/services.ts';
-import { LOG_LEVELS, type LogLevel, logLevels, setLogLevels } from '#telemetry/log-levels.ts';
+import { LOG_LEVELS, type LogLevel, logLevels } from '#telemetry/log-levels.ts';
 import type { ServiceRow } from './find.ts';
 import { isUp } from './handlers.ts';
 
@@ -46,7 +46,10 @@ export async function changeLogLevels(
   if (level === undefined)
     throw invalidInput(`${(wanted.level ?? '').slice(0, 100).toWellFormed()} is not a valid log level.`);
   const prefix = wanted.prefix ?? '';
-  if (meansApi(wanted)) setLogLevels(prefix, level);
+  if (isAll(wanted) || wanted.binary === API) {
+    const host = wanted.server ?? '';
+    await context.app.questions.setApiLogLevels({ prefix, level, host: host === '' ? null : host });
+  }
   await askAll(context.app, await servicesFor(context, wanted), prefix, level);
   return { status: 202 };
 }

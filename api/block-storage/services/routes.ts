@@ -1,24 +1,45 @@
 /** Cinder's "Services (os-services)". */
 import { z } from 'zod';
-import { anyQuery, noParams, trimmed255 } from '#api/http/fields.ts';
-import { type Route, route } from '#api/http/route.ts';
-import { failover, freeze, thaw } from './freeze.ts';
+import type { RequestContext } from '#api/http/context.ts';
+import { invalidInput } from '#api/http/errors.ts';
+import { anyQuery, noParams, upTo } from '#api/http/fields.ts';
+import { type Reply, type Route, route } from '#api/http/route.ts';
+import { failover, freeze, HOST_ONLY, thaw } from './freeze.ts';
 import { listServices, setService } from './handlers.ts';
 import { changeLogLevels, getLogLevels } from './log-levels.ts';
 
-const host = z.string().regex(/^[a-zA-Z0-9\-._#@:/+[\]]{1,255}$/, { error: 'does not name a host' });
+const host = z
+  .string()
+  .min(1, { error: 'is too short' })
+  .max(255, { error: 'is too long' })
+  .regex(/^[a-zA-Z0-9\-._#@:/+[\]]*$/, {
+    error: String.raw`does not match '^[a-zA-Z0-9-._#@:/+\\[\\]]*$'`,
+  })
+  .nullish();
 const binary = z.string().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
-const body = z.strictObject({
+const switchable = z.strictObject({
   host,
   binary: binary.optional(),
   service: binary.optional(),
   cluster: z.string().nullish(),
 });
-const bodyWithReason = body.extend({
-  disabled_reason: trimmed255.min(1, { error: 'is too short' }).optional(),
-});
+const oneOfThem = { error: 'is not valid under any of the given schemas' } as const;
+const named = (body: { binary?: string | undefined; service?: string | undefined }): boolean =>
+  (body.binary ?? body.service) !== undefined;
+const body = switchable.refine(named, oneOfThem);
+const bodyWithReason = switchable
+  .extend({
+    disabled_reason: z
+      .string()
+      .min(1, { error: 'is too short' })
+      .refine(upTo(255), { error: 'is too long' })
+      .refine((text) => text.trim() !== '', { error: "is not a 'disabled_reason'" })
+      .transform((text) => text.trim())
+      .optional(),
+  })
+  .refine(named, oneOfThem);
 
-const freezable = z.strictObject({ host: host.optional(), cluster: z.string().nullish() });
+const freezable = z.strictObject({ host, cluster: z.string().nullish() });
 const failoverBody = freezable.extend({ backend_id: z.string().nullish() });
 
 const logged = z.strictObject({
@@ -53,6 +74,12 @@ const switched = z.strictObject({
   disabled: z.boolean(),
   disabled_reason: z.string().nullable().optional(),
 });
+
+/** What is done from a microversion on is an action that nobody knows before. @throws ApiError 400 */
+function since(minor: number, { microversion }: RequestContext, work: () => Promise<Reply>): Promise<Reply> {
+  if (microversion >= minor) return work();
+  throw invalidInput('Unknown action');
+}
 
 const put = { method: 'PUT', params: noParams, query: anyQuery } as const;
 
@@ -114,33 +141,30 @@ export const serviceRoutes: readonly Route[] = [
     summary: 'Fail a storage back end over',
     body: failoverBody,
     replies: { 202: null },
-    handle: (context, input) => failover(context, input.body),
+    handle: (context, input) => failover(context, { host: input.body.host }, HOST_ONLY),
   }),
   route({
     ...put,
     path: '/os-services/failover',
     summary: 'Fail a storage back end or a cluster over',
-    since: 26,
     body: failoverBody,
     replies: { 202: null },
-    handle: (context, input) => failover(context, input.body),
+    handle: (context, input) => since(26, context, () => failover(context, input.body)),
   }),
   route({
     ...put,
     path: '/os-services/get-log',
     summary: 'Show what services log',
-    since: 32,
     body: logged,
     replies: { 200: z.strictObject({ log_levels: levels }) },
-    handle: (context, input) => getLogLevels(context, input.body),
+    handle: (context, input) => since(32, context, () => getLogLevels(context, input.body)),
   }),
   route({
     ...put,
     path: '/os-services/set-log',
     summary: 'Change what services log',
-    since: 32,
     body: logged.extend({ level: z.string().nullish() }),
     replies: { 202: null },
-    handle: (context, input) => changeLogLevels(context, input.body),
+    handle: (context, input) => since(32, context, () => changeLogLevels(context, input.body)),
   }),
 ];

@@ -6,9 +6,15 @@ const MAX_INT = 2_147_483_647;
 
 /** Bits, as a number or its digits. */
 const keySize = z
-  .union([z.int().min(0).max(MAX_INT), z.string().regex(/^\d{1,10}$/)], { error: 'is not an integer' })
+  .union([
+    z.string().regex(/^\s*[+-]?\d{1,10}\s*$/, {
+      error: 'Invalid input received: key_size must be an integer.',
+    }),
+    z.int().min(0).max(MAX_INT),
+  ])
   .transform(Number)
-  .refine((bits) => bits <= MAX_INT, { error: 'is too large' })
+  .refine((bits) => bits >= 0, { error: 'is less than the minimum of 0' })
+  .refine((bits) => bits <= MAX_INT, { error: `is greater than the maximum of ${MAX_INT}` })
   .nullish();
 const location = z.enum(['front-end', 'back-end'], { error: "is not one of ['front-end', 'back-end']" });
 const cipher = text255.nullish();

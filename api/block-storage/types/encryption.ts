@@ -42,7 +42,7 @@ async function change(
 ): Promise<void> {
   await transact(app.db, async (trx) => {
     const type = await readType(trx, id, true);
-    if (type === undefined) throw noType(id);
+    if (type === undefined) throw verb === 'delete' ? noEncryption(id) : noType(id);
     const volume = await trx
       .selectFrom('volumes')
       .select('id')

@@ -23,16 +23,26 @@ async function change(context: RequestContext, id: string, edit: (specs: Specs) 
       .limit(1)
       .executeTakeFirst();
     if (volume !== undefined) throw badRequest('Volume Type is currently in use.');
+    const after = edit(JSON.parse(row.extra_specs) as Specs);
+    checkCacheable(after);
     await trx
       .updateTable('volume_types')
       .set({
-        extra_specs: JSON.stringify(edit(JSON.parse(row.extra_specs) as Specs)),
+        extra_specs: JSON.stringify(after),
         updated_at: sqlTime(clock.now()),
       })
       .where('id', '=', row.id)
       .execute();
   });
 }
+
+/** A cache in front of a disk that several servers write to would be wrong about what it holds. */
+function checkCacheable({ multiattach, cacheable }: Specs): void {
+  if (multiattach === TRUE && cacheable === TRUE)
+    throw badRequest('cacheable cannot be set with multiattach.');
+}
+
+const TRUE = '<is> True';
 
 function missing(id: string, key: string): ApiError {
   return new ApiError(

@@ -5,12 +5,15 @@ import { isReferenced } from '#api/http/sql-errors.ts';
 import { isDuplicateKey } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type VolumeTypeId } from '#schema/ids.ts';
-import { findType, plainView, type TypeRow, typeView } from './rows.ts';
+import { defaultView, findType, plainView, type TypeRow, typeView } from './rows.ts';
 import type { NewType, TypeChanges } from './schema.ts';
 
 export async function showType(context: RequestContext, id: string): Promise<Reply> {
-  const row = id === 'default' ? await defaultType(context) : await findType(context, id);
-  return { status: 200, body: { volume_type: typeView(context, row) } };
+  const view =
+    id === 'default'
+      ? defaultView(context, await defaultType(context))
+      : typeView(context, await findType(context, id));
+  return { status: 200, body: { volume_type: view } };
 }
 
 async function defaultType({ app, caller }: RequestContext): Promise<TypeRow> {

@@ -5,7 +5,7 @@ import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { readListing } from '#api/http/listing.ts';
 import { PAGING_KEYS } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
-import { findType, type TypeRow, typeView, VISIBLE_TO_ALL } from './rows.ts';
+import { readType, type TypeRow, typeView, VISIBLE_TO_ALL } from './rows.ts';
 
 type Query = Readonly<Record<string, string>>;
 
@@ -31,7 +31,7 @@ export async function listTypes(context: RequestContext, query: Query): Promise<
       sort: SORT_COLUMNS,
       conditions: conditions(context, query),
       collection: 'types',
-      marker: (id) => findType(context, id),
+      marker: (id) => readType(context.app.db, id),
     },
   );
   const types = rows.map((row) => typeView(context, row));

@@ -104,11 +104,19 @@ export function plainView(context: RequestContext, row: TypeRow) {
   };
 }
 
-/** What a list and a single type show. */
-export function typeView(context: RequestContext, row: TypeRow) {
+/** What the default type shows. */
+export function defaultView(context: RequestContext, row: TypeRow) {
   return {
     ...plainView(context, row),
     ...(context.caller.isAdmin && { qos_specs_id: row.qos_specs_id }),
-    'os-volume-type-access:is_public': row.is_public === 1,
+  };
+}
+
+/** What a list and a single type show; Cinder's rule for the last field is one for members. */
+export function typeView(context: RequestContext, row: TypeRow) {
+  const { isAdmin, roles } = context.caller;
+  return {
+    ...defaultView(context, row),
+    ...((isAdmin || roles.includes('member')) && { 'os-volume-type-access:is_public': row.is_public === 1 }),
   };
 }

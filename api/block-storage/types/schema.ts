@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { flag, keyOf255, links, text255 } from '#api/http/fields.ts';
 
-const name = text255.refine((text) => text.trim() !== '', { error: "The 'name' can not be empty." });
+const name = text255.min(1, { error: 'is too short' }).refine((text) => text.trim() !== '', {
+  error: "An invalid 'name' value was provided. The 'name' can not be empty.",
+});
 const description = text255
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
   .nullish();
@@ -41,7 +43,7 @@ const plain = {
 };
 const type = z.strictObject({
   ...plain,
-  'os-volume-type-access:is_public': z.boolean(),
+  'os-volume-type-access:is_public': z.boolean().optional(),
   qos_specs_id: z.string().nullable().optional(),
 });
 /** Cinder tells less of what it has just made or changed. */
@@ -63,8 +65,8 @@ const specs = z.record(
   text255.nullable().transform((value) => value ?? ''),
 );
 export const specsBody = z.strictObject({ extra_specs: specs });
-export const specBody = specs.refine((body) => Object.keys(body).length === 1, {
-  error: 'must have exactly one property',
-});
+export const specBody = specs
+  .refine((body) => Object.keys(body).length > 0, { error: 'does not have enough properties' })
+  .refine((body) => Object.keys(body).length < 2, { error: 'has too many properties' });
 export const specsReply = z.strictObject({ extra_specs: z.record(z.string(), z.string()) });
 export const specReply = z.record(z.string(), z.string());

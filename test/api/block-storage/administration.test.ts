@@ -74,16 +74,68 @@ describe('administration', () => {
       /replication_status in \['stor1@files'\] must be enabled or failed-over/,
     );
     const nowhere = await put('/os-services/freeze', { host: 'nowhere' });
-    assert.equal(
-      nowhere.body.badRequest.message,
-      'Invalid input received: No service found with host=nowhere',
-    );
+    assert.equal(nowhere.body.badRequest.message, 'No service found with host=nowhere');
     const both = await put('/os-services/thaw', { host: BACKEND, cluster: 'c' });
     assert.match(both.body.badRequest.message, /One and only one of cluster and host must be set\./);
     const none = await put('/os-services/thaw', { cluster: 'c' }, 25);
     assert.match(none.body.badRequest.message, /Host field is missing\./);
-    assert.equal((await put('/os-services/failover', { host: BACKEND }, 25)).status, 404);
+    const early = await put('/os-services/failover', { host: BACKEND }, 25);
+    assert.equal(early.body.badRequest.message, 'Invalid input received: Unknown action');
+    const clustered = await put('/os-services/failover_host', { host: 'nowhere', cluster: 'c' });
+    assert.equal(clustered.body.badRequest.message, 'No service found with host=nowhere');
     assert.equal((await put('/os-services/failover', { host: BACKEND }, 26)).status, 400);
+  });
+
+  it('wants to know which service, in words that name one', async () => {
+    for (const [body, message] of [
+      [{ host: BACKEND }, `{'host': '${BACKEND}'} is not valid under any of the given schemas`],
+      [{ binary: 'cinder-volume' }, 'Invalid input received: Host field is missing.'],
+      [
+        { host: '', binary: 'cinder-volume' },
+        "Invalid input for field/attribute host. Value: . '' is too short",
+      ],
+      [
+        { host: 5, binary: 'cinder-volume' },
+        "Invalid input for field/attribute host. Value: 5. 5 is not of type 'string', 'null'",
+      ],
+    ] as const) {
+      const answer = await put('/os-services/enable', body);
+      assert.deepEqual([answer.status, answer.body.badRequest?.message], [400, message]);
+    }
+    const blank = await put('/os-services/disable-log-reason', {
+      host: BACKEND,
+      binary: 'cinder-volume',
+      disabled_reason: ' ',
+    });
+    assert.match(blank.body.badRequest.message, /' ' is not a 'disabled_reason'$/);
+  });
+
+  it('lists the pools that a type would be placed in', async () => {
+    const type = async (specs: Record<string, string>): Promise<string> => {
+      const body = {
+        volume_type: { name: `pools ${JSON.stringify(specs)}`.slice(0, 200), extra_specs: specs },
+      };
+      return (await api.call('POST', '/types', { as: 'admin', body })).body.volume_type.id;
+    };
+    const fitting = async (specs: Record<string, string>, version = 71) =>
+      (await get(`/scheduler-stats/get_pools?volume_type=${await type(specs)}`, { version })).body.pools;
+    const [pool] = (await get('/scheduler-stats/get_pools')).body.pools;
+    assert.deepEqual(await fitting({ volume_backend_name: 'files' }), [pool]);
+    assert.deepEqual(await fitting({ volume_backend_name: 'files', free_capacity_gb: '>= 1' }), [pool]);
+    assert.deepEqual(await fitting({ volume_backend_name: 'files', total_capacity_gb: '<= 0' }), []);
+    assert.deepEqual(await fitting({ no_such_capability: 'x' }), []);
+    assert.deepEqual(await fitting({ no_such: 'x' }, 34), [pool], 'no such filter before 3.35');
+    assert.equal((await get('/scheduler-stats/get_pools?volume_type=nothing')).status, 404);
+    const byName = await get(
+      `/scheduler-stats/get_pools?volume_type=${encodeURIComponent('pools {"no_such":"x"}')}`,
+    );
+    assert.deepEqual(byName.body.pools, []);
+    const by = async (query: string, version: number) =>
+      (await get(`/scheduler-stats/get_pools?${query}`, { version })).body.pools;
+    assert.deepEqual(await by('volume_backend_name=files', 28), [pool]);
+    assert.deepEqual(await by('volume_backend_name=other', 28), []);
+    assert.deepEqual(await by('volume_backend_name=other', 27), [pool]);
+    assert.equal((await get('/scheduler-stats/get_pools?detail=perhaps')).status, 400);
   });
 
   it('switches services off and on with a reason', async () => {

@@ -1,7 +1,26 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { setLogLevels } from '#telemetry/log-levels.ts';
 import { startApi, type TestApi } from '../support/api.ts';
-import { type Hosts, startHosts } from '../support/hosts.ts';
+import { eventually, type Hosts, startHosts } from '../support/hosts.ts';
+
+/** What another api process does when it is asked. */
+const ANOTHER_API = `
+  import { createQuestions } from '#queues/questions.ts';
+  const { url, prefix, wanted } = process.env;
+  const questions = createQuestions({ redisUrl: url, prefix, ids: { uuid: () => 'another' } });
+  while (true) {
+    try {
+      await questions.ask('nowhere', 'conductor.log-levels', { prefix: '', level: null });
+    } catch (error) {
+      if (error.reason === 'away') break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await questions.setApiLogLevels(JSON.parse(wanted));
+  questions.close();
+`;
 
 describe('log levels', () => {
   let api: TestApi;
@@ -58,12 +77,37 @@ describe('log levels', () => {
     }
   });
 
+  it('of the api are those of all its processes', async function () {
+    this.timeout(60_000);
+    const told = async () =>
+      (await put('get-log', { binary: 'cinder-api', prefix: 'blockyard.http' })).body.log_levels[0].levels;
+    const elsewhere = (host: string | null, level: string) =>
+      promisify(execFile)(process.execPath, ['--input-type=module', '-e', ANOTHER_API], {
+        cwd: new URL('../../../', import.meta.url).pathname,
+        env: {
+          ...process.env,
+          ...api.redis,
+          wanted: JSON.stringify({ prefix: 'blockyard.http', level, host }),
+        },
+      });
+    try {
+      await elsewhere(null, 'ERROR');
+      await eventually(async () => assert.deepEqual(await told(), { 'blockyard.http': 'ERROR' }));
+      await elsewhere('another-host', 'DEBUG');
+      assert.deepEqual(await told(), { 'blockyard.http': 'ERROR' });
+    } finally {
+      setLogLevels('', 'INFO');
+    }
+  });
+
   it('are of a level and a service that there is', async () => {
     const wrong = await put('set-log', { level: 'LOUD' });
     assert.equal(wrong.body.badRequest.message, 'Invalid input received: LOUD is not a valid log level.');
     assert.equal((await put('set-log', {})).status, 400);
     assert.equal((await put('get-log', { binary: 'hat' })).status, 400);
-    assert.equal((await put('get-log', {}, 31)).status, 404);
+    const early = await put('get-log', {}, 31);
+    assert.equal(early.status, 400);
+    assert.equal(early.body.badRequest.message, 'Invalid input received: Unknown action');
     assert.deepEqual((await put('get-log', { server: 'nowhere' })).body.log_levels, []);
   });
 });

@@ -54,8 +54,39 @@ describe('types and QoS specs', () => {
     assert.match(inUse.body.badRequest.message, /currently in use/);
   });
 
+  it("refuses specs in Cinder's words, and keeps nothing that is null", async () => {
+    const long = 'x'.repeat(256);
+    for (const [spec, message] of [
+      [{ name: '' }, "An invalid 'name' value was provided. The 'name' can not be None."],
+      [{ name: '  ' }, "An invalid 'name' value was provided. The 'name' can not be empty."],
+      [
+        { name: long },
+        "An invalid 'name' value was provided. The 'name' can not be greater than 255 characters.",
+      ],
+      [{ name: 'n', a: 5 }, 'Invalid input received: Value for key "a" is not a string or unicode'],
+      [
+        { name: 'n', a: long },
+        'Invalid input received: Value for key "a" has 256 characters, more than 255.',
+      ],
+      [{}, "Invalid input for field/attribute qos_specs. Value: {}. 'name' is a required property"],
+    ] as const) {
+      const { status, body } = await createQos(spec);
+      assert.deepEqual([status, body.badRequest?.message], [400, message]);
+    }
+    const made = await createQos({ name: 'with nulls', consumer: null, a: null, b: '1' });
+    assert.deepEqual(made.body.qos_specs.specs, { b: '1' });
+    assert.equal(made.body.qos_specs.consumer, 'back-end');
+    const path = `/qos-specs/${made.body.qos_specs.id}`;
+    const set = await api.call('PUT', path, { as, body: { qos_specs: { b: null } } });
+    assert.deepEqual([set.status, set.body], [200, { qos_specs: { b: null } }]);
+    assert.deepEqual((await api.call('GET', path, { as })).body.qos_specs.specs, {});
+    const force = await api.call('DELETE', `${path}?force=perhaps`, { as });
+    assert.equal(force.body.badRequest.message, "Value 'perhaps' for 'force' is not a boolean.");
+    assert.deepEqual((await api.call('GET', '/qos-specs?colour=red', { as })).body.qos_specs, []);
+  });
+
   it('a spec: create, set, unset, associations, delete', async () => {
-    const created = await createQos({ name: 'fast', consumer: 'both', read_iops_sec: 400, maxIOPS: '5' });
+    const created = await createQos({ name: 'fast', consumer: 'both', read_iops_sec: '400', maxIOPS: '5' });
     const id: string = created.body.qos_specs.id;
     assert.deepEqual(created.body.qos_specs.specs, { read_iops_sec: '400', maxIOPS: '5' });
     assert.equal((await createQos({ name: 'fast' })).status, 409);

@@ -32,6 +32,15 @@ describe('quotas', () => {
     const { volumes, gigabytes, snapshots } = await usage();
     return { volumes: volumes.in_use, gigabytes: gigabytes.in_use, snapshots: snapshots.in_use };
   };
+  it('names what is no flag and what is too long', async () => {
+    const junk = await api.call('GET', `/os-quota-sets/${PROJECT}?usage=perhaps`, { as: 'admin' });
+    assert.equal(junk.body.badRequest.message, "Value 'perhaps' for 'usage' is not a boolean.");
+    assert.equal(
+      (await set({ volumes: 5 }, 'x'.repeat(256))).body.badRequest.message,
+      'Invalid input received: quota_set_name has 256 characters, more than 255.',
+    );
+  });
+
   const refused = ({ status, headers, body }: Answer, message: string): void => {
     assert.equal(status, 413, JSON.stringify(body));
     assert.equal(headers.get('Retry-After'), '0');

@@ -98,7 +98,82 @@ describe('volume types', () => {
     assert.equal((await api.call('GET', '/types?colour=red', { version: 51 })).status, 200);
     const wrong = await api.call('GET', '/types?is_public=perhaps', { as });
     assert.equal(wrong.body.badRequest.message, 'Invalid is_public filter [perhaps]');
-    assert.equal((await api.call('GET', `/types?marker=${randomUUID()}`)).status, 404);
+    const everything = await api.call('GET', '/types');
+    assert.deepEqual((await api.call('GET', `/types?marker=${randomUUID()}`)).body, everything.body);
+    const offset = await api.call('GET', '/types?offset=x');
+    assert.equal(offset.body.badRequest.message, 'offset must be an integer');
+  });
+
+  it("says in Cinder's words what is wrong with a type, and shows who may see what", async () => {
+    const id = await makeType();
+    const refusals: [
+      path: string,
+      method: 'POST' | 'PUT' | 'DELETE',
+      body: unknown,
+      status: number,
+      message: string,
+    ][] = [
+      [
+        '/types',
+        'POST',
+        { volume_type: { name: '' } },
+        400,
+        "Invalid input for field/attribute name. Value: . '' is too short",
+      ],
+      [
+        '/types',
+        'POST',
+        { volume_type: { name: ' ' } },
+        400,
+        "An invalid 'name' value was provided. The 'name' can not be empty.",
+      ],
+      [`/types/${id}/extra_specs/a`, 'PUT', {}, 400, '{} does not have enough properties'],
+      [
+        `/types/${id}/extra_specs/a`,
+        'PUT',
+        { a: '1', b: '2' },
+        400,
+        "{'a': '1', 'b': '2'} has too many properties",
+      ],
+      [
+        `/types/${id}/extra_specs`,
+        'POST',
+        { extra_specs: { multiattach: '<is> True', cacheable: '<is> True' } },
+        400,
+        'cacheable cannot be set with multiattach.',
+      ],
+      [
+        `/types/${id}/encryption`,
+        'POST',
+        { encryption: { provider: 'luks', control_location: 'front-end', key_size: 'x' } },
+        400,
+        'Invalid input received: key_size must be an integer.',
+      ],
+      [
+        '/types/nothing/encryption/x',
+        'DELETE',
+        undefined,
+        404,
+        'Volume type encryption for type nothing does not exist.',
+      ],
+    ];
+    for (const [path, method, body, status, message] of refusals) {
+      const answer = await api.call(method, path, { as, ...(body !== undefined && { body }) });
+      const [fault] = Object.values(answer.body as Record<string, { message: string }>);
+      assert.deepEqual([answer.status, fault?.message], [status, message]);
+    }
+    const field = 'os-volume-type-access:is_public';
+    const shows = async (path: string, who: 'admin' | 'member' | 'reader') =>
+      Object.hasOwn((await api.call('GET', path, { as: who })).body.volume_type as object, field);
+    assert.deepEqual(
+      [
+        await shows(`/types/${id}`, 'admin'),
+        await shows(`/types/${id}`, 'member'),
+        await shows(`/types/${id}`, 'reader'),
+      ],
+      [true, true, false],
+    );
+    assert.equal(await shows('/types/default', 'admin'), false);
   });
 
   it("a project's default type is that of its volumes for which none is asked", async () => {
