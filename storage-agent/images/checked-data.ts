@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { giveBack } from '#images/give-back.ts';
 import { HEAD_BYTES } from '#images/inspect.ts';
 import { type ImageSource, TaskError } from '#schema/tasks.ts';
 
@@ -44,18 +45,13 @@ export async function checkedData(source: ImageSource, stream: Readable): Promis
         const next = await chunks.next();
         if (next.done === true) break;
         yield pass(next.value);
-        free(next.value);
+        giveBack(next.value);
       }
       if (size !== source.sizeBytes) throw wrongSize();
       if (hash !== null && hash.digest('hex') !== expected?.toLowerCase())
         throw new TaskError('invalid', 'the image’s data do not match its checksum');
     },
   };
-}
-
-/** Gives the memory back at once: the collector would look through the whole heap for every ten megabytes that come. */
-function free({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 function wrongSize(): TaskError {

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import { dataRuns } from '#images/data-runs.ts';
+import { giveBack } from '#images/give-back.ts';
 import { HEAD_BYTES, imageProblem, inspectImage } from '#images/inspect.ts';
 import type { DiskFormat } from '#schema/tasks.ts';
 
@@ -79,6 +80,8 @@ export async function receive(
         length += copied;
         if (length === BATCH_BYTES) await flush();
       }
+      // Those of the head are still to be looked at.
+      if (head === undefined) giveBack(chunk);
     }
     if (head !== undefined) inspect(head);
     await flush();
