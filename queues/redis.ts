@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { countReconnections } from './metrics.ts';
+import { replicasBehind } from './redis-replicas.ts';
 import { sentinelOptions } from './redis-sentinels.ts';
 import { tlsFiles } from './tls.ts';
 
@@ -22,7 +23,21 @@ export function openRedis(url: string): Redis {
           ...('tls' in secure && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
         });
   countReconnections(redis);
-  return redis.on('error', (error) => tell(new URL(url).host, error));
+  const { host } = new URL(url);
+  return redis.on('error', (error) => {
+    tell(host, error);
+    if (/^All sentinels are unreachable/.test(error.message)) void askSentinels(host, url);
+  });
+}
+
+const asking = new Set<string>();
+
+/** ioredis says that no Sentinel can be reached, but not why. */
+async function askSentinels(host: string, url: string): Promise<void> {
+  if (asking.has(host)) return;
+  asking.add(host);
+  await replicasBehind(url).catch((error: Error) => tell(host, error));
+  asking.delete(host);
 }
 
 function backOff(attempt: number): number {

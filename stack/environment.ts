@@ -159,7 +159,7 @@ async function environment(
   const volumes = join(runDir, 'volumes');
   await mkdir(volumes, { recursive: true });
   const backups = options.env?.['BLOCKYARD_BACKUP_REPOSITORY'] ?? join(runDir, 'backups');
-  await mkdir(backups, { recursive: true });
+  if (backups.startsWith('/')) await mkdir(backups, { recursive: true });
   const given = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => name.startsWith('BLOCKYARD_')),
   );

@@ -32,8 +32,7 @@ export const backupCreate = flow('backup.create')
       };
     },
     undo: {
-      task: 'backup.absent',
-      do: ({ facts: { input } }) => ({ host: poolParts(input.pool).agent, input: input.data }),
+      none: 'what there is stays with a backup in error, and goes when that is deleted: the store may be away',
     },
   })
   .ends({

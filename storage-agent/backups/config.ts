@@ -6,6 +6,8 @@ export interface BackupConfig {
   /** A folder (also of NFS), or what restic calls the place: `s3:https://host/bucket/path`. */
   readonly place: string;
   readonly password: string;
+  /** PEM file of the authority of an S3 server; default: those that the system trusts. */
+  readonly ca?: string | undefined;
 }
 
 /** The environment variables about backups; S3's account is in restic's own (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`). */
@@ -22,6 +24,7 @@ export const BACKUP_SETTINGS = {
     .string()
     .startsWith('/', { error: 'must be an absolute path' })
     .optional(),
+  BLOCKYARD_BACKUP_CA: z.string().startsWith('/', { error: 'must be an absolute path' }).optional(),
 } as const;
 
 type Settings = z.output<z.ZodObject<typeof BACKUP_SETTINGS>>;
@@ -34,7 +37,7 @@ export function backupConfigOf(env: Settings): BackupConfig | null {
   const password = env.BLOCKYARD_BACKUP_PASSWORD ?? (file === undefined ? undefined : readSecret(file));
   if (password === undefined)
     throw new Error('BLOCKYARD_BACKUP_PASSWORD or BLOCKYARD_BACKUP_PASSWORD_FILE is not set');
-  return { place, password };
+  return { place, password, ca: env.BLOCKYARD_BACKUP_CA };
 }
 
 function readSecret(path: string): string {

@@ -3,6 +3,7 @@ import { ProgramError } from '#agent/program-error.ts';
 import type { Runner } from '#agent/run.ts';
 import { streamed } from '#agent/stream.ts';
 import { TaskError } from '#schema/tasks.ts';
+import type { BackupConfig } from './config.ts';
 
 /** One door to restic: place and password are in its environment, never among its arguments. */
 export interface Restic {
@@ -23,7 +24,7 @@ export interface Restic {
   ): Promise<{ readonly objects: number; readonly sizeBytes: number }>;
   /** How many pieces a backup has, and their bytes, each counted once. */
   pieces(repository: string, id: string): Promise<{ readonly count: number; readonly bytes: number }>;
-  /** Forgets these and removes what no other backup needs. */
+  /** Forgets these, if any, and removes what no other backup needs. */
   remove(repository: string, ids: readonly string[], timeoutMs: number): Promise<void>;
   /** Removes locks whose holder is dead. */
   unlock(repository: string): Promise<void>;
@@ -71,8 +72,9 @@ const stats = z.object({
 export function createRestic(
   runner: Runner,
   place: (repository: string) => string,
-  password: string,
+  { password, ca }: Pick<BackupConfig, 'password' | 'ca'>,
 ): Restic {
+  const common = ['--no-cache', ...(ca === undefined ? [] : ['--cacert', ca])];
   const env = (repository: string): Record<string, string> => ({
     RESTIC_REPOSITORY: place(repository),
     RESTIC_PASSWORD: password,
@@ -80,7 +82,7 @@ export function createRestic(
   const run = async (repository: string, args: readonly string[], timeoutMs = LOOK_MS): Promise<string> => {
     try {
       // It dies with the agent: a later run makes anew what this one was about.
-      const all = ['--pdeathsig', 'KILL', 'restic', '--no-cache', ...args];
+      const all = ['--pdeathsig', 'KILL', 'restic', ...common, ...args];
       const { stdout } = await runner.run('setpriv', all, { timeoutMs, env: env(repository) });
       return stdout;
     } catch (error) {
@@ -95,7 +97,7 @@ export function createRestic(
     consume: (data: AsyncIterable<Buffer>) => Promise<void>,
   ): Promise<void> => {
     try {
-      await streamed('restic', ['--no-cache', ...args], { ...options, env: env(repository) }, consume);
+      await streamed('restic', [...common, ...args], { ...options, env: env(repository) }, consume);
     } catch (error) {
       throw error instanceof ProgramError ? reasonOf(error) : error;
     }
@@ -148,7 +150,8 @@ export function createRestic(
       return { count: found.total_blob_count, bytes: found.total_uncompressed_size ?? found.total_size };
     },
     async remove(repository, ids, timeoutMs) {
-      await run(repository, ['forget', '--quiet', '--prune', ...ids], timeoutMs);
+      const args = ids.length === 0 ? ['prune', '--quiet'] : ['forget', '--quiet', '--prune', ...ids];
+      await run(repository, args, timeoutMs);
     },
     async unlock(repository) {
       await orNull(() => run(repository, ['unlock', '--quiet']));
@@ -160,20 +163,50 @@ export function createRestic(
 
 const DAMAGED =
   /ciphertext verification failed|invalid data returned|hash mismatch|does not match|not found in (?:the )?index|unexpected EOF|decrypting|blob .* not found|does not exist/i;
+/** S3's refusals of an account, in minio-go's words, which are the server's own where it gives any. */
+const NOT_LET_IN =
+  /request signature we calculated does not match|access key id you provided does not exist|access denied|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|request has expired|too skewed/i;
+const AWAY =
+  /dial tcp|connection (?:refused|reset)|no such host|i\/o timeout|handshake|x509|certificate|internal error|service unavailable|reduce your request rate/i;
+/** Nothing is there; S3 says it of the object or of the bucket. */
+const NOT_THERE = /no such file or directory|specified (?:key|bucket) does not exist/i;
 
 /** restic has one exit code for everything: its words say what it is. */
 function reasonOf(error: ProgramError): Error {
-  const { stderr, code } = error.failure;
+  const { code } = error.failure;
+  // What it has tried again says little of how it ended.
+  const lines = error.failure.stderr.split('\n').filter((line) => !line.includes('retrying after'));
+  const stderr = lines.join('\n');
+  const said = (pattern: RegExp): string | undefined => lines.findLast((line) => pattern.test(line));
   if (code === 'ENOENT' || /failed to execute restic/.test(stderr))
     return new TaskError('refused', 'restic is not installed on this storage host');
+  const refusal = said(NOT_LET_IN);
+  if (refusal !== undefined)
+    return new TaskError(
+      'refused',
+      `the backup store refuses AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of this host: ${reasonIn(refusal)}`,
+    );
+  const trouble = said(AWAY);
+  if (trouble !== undefined) return new Error(`the backup store cannot be reached: ${reasonIn(trouble)}`);
   if (/unable to create lock|repository is already locked/.test(stderr)) return new Locked(error.message);
   if (/wrong password or no key found/.test(stderr))
     return new TaskError('refused', 'the backup store has another password than this host’s');
-  if (/Is there a repository at the following location|unable to open config file/.test(stderr))
-    return new Missing('there is no backup repository');
+  const unopened = said(/unable to open config file/);
+  if (unopened !== undefined)
+    return NOT_THERE.test(unopened)
+      ? new Missing('there is no backup repository')
+      : new Error(`the backup store cannot be read: ${reasonIn(unopened)}`);
   if (/no space left on device|disk quota exceeded/i.test(stderr))
     return new TaskError('refused', 'no space left in the backup store');
   if (DAMAGED.test(stderr))
     return new TaskError('invalid', `the backup’s data in the store are damaged: ${error.message}`);
   return error;
+}
+
+/** Without what restic was about, and without the request's address, which may be long. */
+function reasonIn(line: string): string {
+  return line
+    .replace(/^(?:Fatal: )?(?:unable to open config file: )?(?:Stat: )?/, '')
+    .replace(/\b(?:Get|Head|Put|Post|Delete) "[^"]*": /, '')
+    .slice(0, 300);
 }

@@ -61,7 +61,7 @@ interface Parts {
 }
 
 export function openBackupStore({ config, runner, stateDir }: Parts): BackupStore {
-  const restic = createRestic(runner, (name) => `${config.place}/${name}`, config.password);
+  const restic = createRestic(runner, (name) => `${config.place}/${name}`, config);
   const locks = new Map<string, SharedLock>();
   let known: string | undefined;
 
@@ -98,13 +98,27 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       }
     }
   };
-  const withSizes = (repository: string, tag: string, signal: AbortSignal | undefined): Promise<Saved[]> =>
-    unlocked(repository, signal, async () => {
-      const ids = (await restic.find(repository, tag)) ?? [];
-      return Promise.all(
-        ids.map(async (each) => ({ id: each, sizeBytes: await restic.sizeOf(repository, each) })),
-      );
-    });
+  /** restic's ids of what has the tag; null when the repository is not there, although the store is. */
+  const idsOf = async (
+    repository: string,
+    tag: string,
+    signal: AbortSignal | undefined,
+  ): Promise<string[] | null> => {
+    const ids = await unlocked(repository, signal, () => restic.find(repository, tag));
+    if (ids === null && (await restic.identity(MARK)) !== known)
+      throw new Error('the backup store is not where it was (is it mounted?)');
+    return ids;
+  };
+  const withSizes = async (
+    repository: string,
+    tag: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Saved[]> => {
+    const ids = (await idsOf(repository, tag, signal)) ?? [];
+    return unlocked(repository, signal, () =>
+      Promise.all(ids.map(async (each) => ({ id: each, sizeBytes: await restic.sizeOf(repository, each) }))),
+    );
+  };
 
   return {
     id,
@@ -113,7 +127,7 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       const lock = lockOf(repository);
       const tag = tagOf(data);
       const found = await lock.alone(async () => {
-        const ids = await unlocked(repository, signal, () => restic.find(repository, tag));
+        const ids = await idsOf(repository, tag, signal);
         if (ids === null) await restic.init(repository);
         return ids ?? [];
       });
@@ -158,9 +172,9 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
     async absent(data, signal) {
       const repository = await repositoryOf(data);
       await lockOf(repository).alone(async () => {
-        const ids = await unlocked(repository, signal, () => restic.find(repository, tagOf(data)));
-        if (ids === null || ids.length === 0) return;
-        await unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS));
+        const ids = await idsOf(repository, tagOf(data), signal);
+        // Of one that was cut short there may be pieces that nobody has named.
+        if (ids !== null) await unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS));
       });
     },
   };

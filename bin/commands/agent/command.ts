@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { agentQueue } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
+import { replicasBehind } from '#queues/redis-replicas.ts';
 import {
   type AgentName,
   agentRedisUrl,
@@ -26,6 +27,8 @@ Gives a host's agents accounts of their own at Redis, which reach their own queu
 prints what goes into each agent's environment file. That file holds secrets: keep it readable by root alone
 (chmod 600). Adding a host again changes its password and cuts off who has the old one. Without --kind it is both
 agents; give a machine only what runs there.
+
+Behind Sentinels the accounts are made at the master and at each replica that the Sentinels know of.
 
 Run it where a conductor runs, with its settings:
   REDIS_URL               an account that may use ACL (BLOCKYARD_REDIS_CA, _CERT and _KEY for TLS)
@@ -63,9 +66,9 @@ async function add(argv: readonly string[], { stdout, stderr }: Streams, env: En
     { BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY },
     env,
   );
+  const made = agents.map((agent) => ({ agent, password: newPassword() }));
   await withRedis(url, async (redis) => {
-    for (const agent of agents) {
-      const password = newPassword();
+    for (const { agent, password } of made) {
       const saved = await putAgentUser(redis, prefix, agent, password);
       stdout.write(`# The environment of the ${agent.kind} agent of host ${agent.host}
 REDIS_URL=${agentRedisUrl(elsewhere(url), prefix, agent, password)}
@@ -76,6 +79,35 @@ BLOCKYARD_QUEUE_PREFIX=${prefix}
       if (!saved) stderr.write(notSaved(agentUserLine(prefix, agent, password)));
     }
   });
+  const lines = made.map(({ agent, password }) => agentUserLine(prefix, agent, password)).join('\n');
+  await atReplicas(
+    url,
+    async (replica) => {
+      for (const { agent, password } of made)
+        if (!(await putAgentUser(replica, prefix, agent, password)))
+          stderr.write(notSaved(agentUserLine(prefix, agent, password)));
+    },
+    (where, reason) => stderr.write(notThere(where, reason, lines)),
+  );
+}
+
+/** Redis does not replicate users: each replica is told, or after a failover no agent would be let in. */
+async function atReplicas(
+  url: string,
+  work: (replica: Redis) => Promise<void>,
+  failed: (where: string, reason: string) => void,
+): Promise<void> {
+  for (const replica of await replicasBehind(url))
+    await withRedis(replica, work).catch((error: unknown) =>
+      failed(new URL(replica).host, error instanceof Error ? error.message : String(error)),
+    );
+}
+
+function notThere(where: string, reason: string, lines: string): string {
+  return `blockyard agent: NOT AT THE REPLICA ${where}: ${reason}
+Its ACL file must have this, or the agent is shut out when that server becomes the master:
+${lines}
+`;
 }
 
 /** Without what only this host can use: a Unix socket, and files of its own. */
@@ -116,6 +148,16 @@ async function remove(argv: readonly string[], { stdout, stderr }: Streams, env:
         );
     }
   });
+  await atReplicas(
+    url,
+    async (replica) => {
+      for (const agent of agents) await dropAgentUser(replica, prefix, agent);
+    },
+    (where, reason) =>
+      stderr.write(
+        `blockyard agent: NOT REMOVED AT THE REPLICA ${where}: ${reason}\nTake the account out of its ACL file.\n`,
+      ),
+  );
   if (known === 0) throw new CommandError(`host ${agents[0]?.host} has no account`);
 }
 

@@ -30,7 +30,8 @@ describe('a store of backups', function () {
       runner: systemRunner,
       stateDir: join(folder, host),
     });
-  const restic = () => createRestic(systemRunner, (name) => join(folder, 'store', name), PASSWORD);
+  const restic = () =>
+    createRestic(systemRunner, (name) => join(folder, 'store', name), { password: PASSWORD });
   const NAME = `volume-${repository}`;
 
   before(async () => {
