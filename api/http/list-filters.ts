@@ -1,6 +1,7 @@
 import type { RequestContext } from './context.ts';
 import { readDictionary } from './dictionary.ts';
 import { badRequest, invalidInput } from './errors.ts';
+import { strictFlag } from './fields.ts';
 import { type Condition, isAscii, NOTHING } from './keyset.ts';
 import { PAGING_KEYS } from './pagination.ts';
 
@@ -119,6 +120,14 @@ export const isBelow =
     };
   };
 
+/** Microversion from which `consumes_quota` is a filter that can match; everything here consumes quota. */
+const QUOTA_SINCE = 65;
+
+export const consumesQuota: FilterReader = (value, { microversion }) => {
+  if (microversion < QUOTA_SINCE) return NOTHING;
+  return strictFlag({ use_quota: value }, 'use_quota') ? { sql: 'TRUE', values: [] } : NOTHING;
+};
+
 const OPERATORS: Readonly<Record<string, string>> = {
   gt: '>',
   gte: '>=',
@@ -130,12 +139,11 @@ const OPERATORS: Readonly<Record<string, string>> = {
 
 /** `created_at=gt:2026-01-01T00:00:00,lt:…` (microversion 3.60). */
 export const comparesTime =
-  (column: string, key: string): FilterReader =>
+  (column: string): FilterReader =>
   (value) => {
     const parts = value.split(',').map((part) => {
       const mark = part.indexOf(':');
-      if (mark === -1) throw badRequest(`Invalid ${key} value`);
-      const name = part.slice(0, mark);
+      const name = mark === -1 ? part : part.slice(0, mark);
       const operator = own(OPERATORS, name);
       if (operator === undefined) throw badRequest(`Invalid ${name.slice(0, 100).toWellFormed()} operator`);
       return { sql: `${column} ${operator} ?`, value: readTime(part.slice(mark + 1)) };

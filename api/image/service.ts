@@ -44,7 +44,7 @@ const NOT_KEPT = 'This api keeps no images: neither BLOCKYARD_IMAGE_DIR nor BLOC
 const notKept = async (): Promise<never> => {
   throw badRequest(NOT_KEPT);
 };
-const NOWHERE: ImageCatalog = { find: notKept, prepare: notKept };
+const NOWHERE: ImageCatalog = { find: notKept, named: notKept, prepare: notKept };
 
 export function createImages(options: ImageOptions): Images {
   const { dir, glance, secretKey, clock } = options;

@@ -10,7 +10,6 @@ import { checkStorage } from '../services/down.ts';
 import { prepareVolume } from '../volumes/create.ts';
 import { hasKey, keyForCopy, keyOf, type VolumeKey } from '../volumes/encryption.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
-import { FROM_BACKUP_SINCE } from '../volumes/source.ts';
 import { holdForRestore } from './hold.ts';
 import { findBackupHost, noBackupService } from './hosts.ts';
 import { type BackupRow, dataOf, findBackup, invalidBackup } from './rows.ts';
@@ -33,9 +32,7 @@ export async function restoreBackup(context: RequestContext, id: string, wanted:
 }
 
 async function restoreToNew(context: RequestContext, backup: BackupRow, name: string): Promise<VolumeRow> {
-  // Whatever the request's microversion, it is what a request of a later one would make.
-  const later = { ...context, microversion: Math.max(context.microversion, FROM_BACKUP_SINCE) };
-  const prepared = await prepareVolume(later, {
+  const prepared = await prepareVolume(context, {
     name,
     description: 'auto-created_from_restore_from_backup',
     size: backup.size_gib,

@@ -23,8 +23,13 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
   // Cinder looks for that, too.
   if (wanted.volume_id === null) throw notFound('Volume', 'None');
   const volume = await findVolume(context, wanted.volume_id);
-  if (volume.status === 'maintenance') {
-    throw invalidVolume('The snapshot cannot be created when the volume is in maintenance mode.');
+  const { status } = volume;
+  if (volume.pool === null && (status === 'creating' || status === 'error')) {
+    throw invalidVolume('The snapshot cannot be created because volume has not been scheduled to any host.');
+  }
+  if (status === 'maintenance' || status === 'error') {
+    const what = status === 'error' ? 'error status' : 'maintenance mode';
+    throw invalidVolume(`The snapshot cannot be created when the volume is in ${what}.`);
   }
   await checkStorage(app, volume);
   const row: SnapshotRow = {
@@ -64,7 +69,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
   }).catch((error: unknown) => {
     if (!(error instanceof LostRow)) throw error;
     throw invalidVolume(
-      `Volume ${volume.id} status must be ${legal.join(' or ')}, but current status is: ${volume.status}.`,
+      `Volume ${volume.id} status must be ${legal.join(', ')}, but current status is: ${volume.status}.`,
     );
   });
   app.operations.submit(operation);
@@ -75,7 +80,7 @@ function legalStatuses({ force }: NewSnapshot, microversion: number): VolumeStat
   if (microversion < NO_FORCE_SINCE) return force === true ? ['available', 'in-use'] : ['available'];
   if (force === false) {
     throw badRequest(
-      "Since microversion 3.66 the 'force' option is invalid for this request. For backward compatibility, however, when the 'force' flag is passed with a value evaluating to True, it is silently ignored.",
+      "Since microversion 3.66 the 'force' flag is invalid for this request.  For backward compatability, however, when the 'force' flag is passed with a value evaluating to True, it is silently ignored.",
     );
   }
   return ['available', 'in-use'];

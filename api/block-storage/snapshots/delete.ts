@@ -19,9 +19,9 @@ export async function deleteSnapshot(context: RequestContext, id: string): Promi
   const operation = await transaction(app.db, (tx) => drop(context, tx, volume, snapshot)).catch(
     (error: unknown) => {
       if (!(error instanceof LostRow)) throw error;
-      throw badRequest(
-        `Invalid snapshot: Snapshot status must be ${DELETABLE.join(' or ')}, and no volume may be in creation from it.`,
-      );
+      const free = DELETABLE.includes(snapshot.status) && snapshot.group_snapshot_id === null;
+      const why = free ? 'no volume may be in creation from it' : 'must not be part of a group';
+      throw badRequest(`Invalid snapshot: Snapshot status must be available or error and ${why}.`);
     },
   );
   app.operations.submit(operation);

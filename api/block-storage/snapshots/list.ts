@@ -1,8 +1,9 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { isTrue } from '#api/http/fields.ts';
-import { after, type Condition, joined, NOTHING, onPage, ordered } from '#api/http/keyset.ts';
+import { isTrue, strictFlag } from '#api/http/fields.ts';
+import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
 import {
+  consumesQuota,
   contains,
   equals,
   equalsAscii,
@@ -44,7 +45,7 @@ const FILTERS: FilterTable = {
       sql: 'EXISTS (SELECT 1 FROM volumes v WHERE v.id = s.volume_id AND v.availability_zone = ?)',
       values: [value],
     }),
-    consumes_quota: (value) => (isTrue(value) ? { sql: 'TRUE', values: [] } : NOTHING),
+    consumes_quota: consumesQuota,
   },
   admin: {
     id: equalsAscii('s.id'),
@@ -60,7 +61,7 @@ const FILTERS: FilterTable = {
     display_name: equals('s.name'),
     display_description: equals('s.description'),
   },
-  since: { metadata: 22, availability_zone: 31, consumes_quota: 65 },
+  since: { metadata: 22, availability_zone: 31 },
   like: {
     'name~': contains('s.name'),
     'description~': contains('s.description'),
@@ -76,7 +77,7 @@ export async function readSnapshots(context: RequestContext, query: Query, colle
   const sort = readSort<Column>(query, SORT_COLUMNS);
   const conditions = [...scope(context, query), ...readListFilters(context, query, FILTERS)];
   const count =
-    context.microversion >= COUNT_SINCE && isTrue(query['with_count'])
+    context.microversion >= COUNT_SINCE && strictFlag(query, 'with_count')
       ? await countSnapshots(context, conditions)
       : undefined;
   if (page.marker !== undefined) {

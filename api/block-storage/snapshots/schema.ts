@@ -15,7 +15,7 @@ const newSnapshot = z.strictObject({
   description: trimmed255.nullish(),
   volume_id: uuid.nullable(),
   metadata: stringMap.nullish(),
-  force: flag.nullish(),
+  force: flag.optional(),
 });
 export type NewSnapshot = z.output<typeof newSnapshot>;
 

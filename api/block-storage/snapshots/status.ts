@@ -31,7 +31,7 @@ export async function resetStatus(context: RequestContext, id: string, wanted: s
   const given = wanted.toLowerCase();
   if (!CINDER_STATUSES.includes(given)) {
     throw badRequest(
-      `Snapshot status: ${wanted.slice(0, 100).toWellFormed()} is invalid, valid statuses are: ${CINDER_STATUSES.map((one) => `'${one}'`).join(', ')}.`,
+      `Snapshot status: ${wanted.slice(0, 100).toWellFormed()} is invalid, valid statuses are: (${CINDER_STATUSES.map((one) => `'${one}'`).join(', ')}).`,
     );
   }
   const status = SNAPSHOT_STATUSES.find((known) => known === given);

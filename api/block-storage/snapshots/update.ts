@@ -22,16 +22,17 @@ export async function updateSnapshot(context: RequestContext, id: string, change
       'Invalid input for field/attribute snapshot. Value: {}. {} is not valid under any of the given schemas',
     );
   }
+  const values = { ...(name !== undefined && { name }), ...(description !== undefined && { description }) };
   await context.app.db
     .updateTable('snapshots')
     .set({
-      ...(name !== undefined && { name }),
-      ...(description !== undefined && { description }),
+      ...values,
       updated_at: sqlTime(context.app.clock.now()),
     })
     .where('id', '=', snapshot.id)
     .execute();
-  return { status: 200, body: { snapshot: detailView(context, await findSnapshot(context, id)) } };
+  // As in Cinder: when it was last changed before this.
+  return { status: 200, body: { snapshot: detailView(context, { ...snapshot, ...values }) } };
 }
 
 /** @throws ApiError 404 for a snapshot that the caller cannot see. */

@@ -54,7 +54,7 @@ export async function extendVolume(context: RequestContext, id: string, toGib: n
   }).catch((error: unknown) => {
     if (!(error instanceof LostRow)) throw error;
     throw invalidVolume(
-      `Volume ${volume.id} status must be '${expected}' to extend, currently ${volume.status}.`,
+      `Volume ${volume.id} status must be '{'status': '${expected}'}' to extend, currently ${volume.status}.`,
     );
   });
   app.operations.submit(operation);

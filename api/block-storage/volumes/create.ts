@@ -1,5 +1,5 @@
 import type { App, RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest, conflict, invalidInput } from '#api/http/errors.ts';
+import { ApiError, badRequest, conflict, invalidInput, notFound } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
@@ -10,6 +10,7 @@ import { charged } from '../quotas/charge.ts';
 import { type Charge, volumeCharge } from '../quotas/charges.ts';
 import { mayUse, type NamedType, namedTypeMissing, readTypeByNameOrId, stillPlain } from '../types/rows.ts';
 import { encryptionOf, type VolumeEncryption } from '../types/volume-encryption.ts';
+import { unexpected } from '../versioned-body.ts';
 import { keyFor } from './encryption.ts';
 import type { VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
@@ -75,8 +76,8 @@ export async function prepareVolume(
     id,
     project_id: caller.projectId,
     user_id: caller.userId,
-    name: volume.name ?? volume.display_name ?? null,
-    description: volume.description ?? volume.display_description ?? null,
+    name: (volume.name === undefined ? volume.display_name : volume.name) ?? null,
+    description: (volume.description === undefined ? volume.display_description : volume.description) ?? null,
     size_gib: size,
     status: 'creating',
     availability_zone: await checkZone(
@@ -155,12 +156,12 @@ const KNOWN: ReadonlySet<string> = new Set([
 ]);
 
 function checkRequest(context: RequestContext, volume: NewVolume): void {
-  const unknown = context.microversion >= 53 ? Object.keys(volume).find((key) => !KNOWN.has(key)) : undefined;
-  if (unknown !== undefined) {
-    throw badRequest(
-      `Invalid input for field/attribute volume. Additional properties are not allowed ('${unknown.slice(0, 100).toWellFormed()}' was unexpected)`,
-    );
+  const unknown = context.microversion >= 53 ? Object.keys(volume).filter((key) => !KNOWN.has(key)) : [];
+  if (unknown.length > 0) {
+    throw unexpected('volume', volume, unknown);
   }
+  if (volume.multiattach === null) throw badRequest("Value 'None' for 'multiattach' is not a boolean.");
+  if (volume.group_id === '') throw notFound('Group', '');
   if (volume.multiattach === true) {
     throw badRequest(
       'multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.',
@@ -172,7 +173,9 @@ function checkRequest(context: RequestContext, volume: NewVolume): void {
 function chooseSize(volume: NewVolume, source: Source | undefined): number {
   const size = volume.size ?? source?.defaultGib;
   if (size === undefined) {
-    throw invalidInput("Volume size 'None' must be an integer and greater than 0");
+    throw badRequest(
+      'The server could not comply with the request since it is either malformed or otherwise incorrect.',
+    );
   }
   if (source !== undefined && size < source.leastGib) throw source.tooSmall(size);
   return size;
@@ -239,11 +242,15 @@ export async function checkZone(
     if (zone === undefined || zone === null || zone === origin.availability_zone) {
       return origin.availability_zone;
     }
+    await zoneOf(app, zone);
     throw invalidInput(`Volume must be in the same availability zone as the ${what}`);
   }
-  if (zone === undefined || zone === null || zone === app.defaultAvailabilityZone) {
-    return app.defaultAvailabilityZone;
-  }
+  return zoneOf(app, zone ?? app.defaultAvailabilityZone);
+}
+
+/** @throws ApiError 400 when there is none of that name */
+async function zoneOf(app: App, zone: string): Promise<string> {
+  if (zone === app.defaultAvailabilityZone) return zone;
   const service = await app.db
     .selectFrom('services')
     .select('id')

@@ -1,7 +1,9 @@
 /** Actions that give a volume other data, or its data another place. */
 import { z } from 'zod';
+import { badRequest } from '#api/http/errors.ts';
 import { anyQuery, flag, idParams, text255, uuid } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
+import { required, unexpected } from '../versioned-body.ts';
 import { completeMigration, migrateVolume } from './migrate.ts';
 import { reimageVolume } from './reimage.ts';
 import { retypeVolume } from './retype.ts';
@@ -19,7 +21,7 @@ const action = {
   replies: { 202: null },
 } as const;
 
-const revertBody = z.strictObject({ revert: z.looseObject({ snapshot_id: z.string().nullish() }) });
+const revertBody = z.strictObject({ revert: z.unknown() });
 const retypeBody = z.strictObject({
   'os-retype': z.strictObject({
     new_type: z.string(),
@@ -53,7 +55,11 @@ export const dataRoutes: readonly Route[] = [
     since: REVERT_SINCE,
     summary: 'Revert a volume to its newest snapshot',
     body: revertBody,
-    handle: (context, { params, body }) => revertVolume(context, params.id, body.revert.snapshot_id),
+    handle(context, { params, body: { revert } }) {
+      if (typeof revert !== 'object' || revert === null || Array.isArray(revert))
+        throw badRequest("Missing required element 'revert' in request body.");
+      return revertVolume(context, params.id, 'snapshot_id' in revert ? revert.snapshot_id : null);
+    },
   }),
   route({
     ...action,
@@ -68,11 +74,12 @@ export const dataRoutes: readonly Route[] = [
     summary: 'Move a volume to another pool',
     body: migrateBody,
     handle(context, { params, body }) {
-      const { host, cluster } = body['os-migrate_volume'];
-      return migrateVolume(context, params.id, {
-        host,
-        ...(context.microversion >= CLUSTER_SINCE && { cluster }),
-      });
+      const asked = body['os-migrate_volume'];
+      if (context.microversion < CLUSTER_SINCE) {
+        if (asked.cluster !== undefined) throw unexpected('os-migrate_volume', asked, ['cluster']);
+        if (asked.host === undefined) throw required('os-migrate_volume', asked, 'host');
+      }
+      return migrateVolume(context, params.id, asked);
     },
   }),
   route({

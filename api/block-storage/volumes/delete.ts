@@ -97,7 +97,10 @@ export async function deleteVolume(
 }
 
 function refused(force: boolean): Error {
-  const status = force ? '' : `status must be ${DELETABLE.join(' or ')} and `;
+  // Cinder's own list and order; from `error_deleting` ours goes as well.
+  const status = force
+    ? ''
+    : 'status must be available or error or error_restoring or error_extending or error_managing and ';
   return invalidVolume(
     `Volume ${status}must not be migrating, attached, belong to a group, have snapshots, be the source of a volume that is being created, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
   );

@@ -1,8 +1,8 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { isTrue } from '#api/http/fields.ts';
-import { type Condition, NOTHING } from '#api/http/keyset.ts';
+import type { Condition } from '#api/http/keyset.ts';
 import {
   comparesTime,
+  consumesQuota,
   contains,
   equals,
   equalsAscii,
@@ -25,9 +25,9 @@ const FILTERS: FilterTable = {
     glance_metadata: holdsPairs('v.image_metadata'),
     migration_status: equalsAscii('v.migration_status'),
     group_id: equalsAscii('v.group_id'),
-    created_at: comparesTime('v.created_at', 'created_at'),
-    updated_at: comparesTime('v.updated_at', 'updated_at'),
-    consumes_quota: (value) => (isTrue(value) ? { sql: 'TRUE', values: [] } : NOTHING),
+    created_at: comparesTime('v.created_at'),
+    updated_at: comparesTime('v.updated_at'),
+    consumes_quota: consumesQuota,
   },
   admin: {
     id: equalsAscii('v.id'),
@@ -48,7 +48,6 @@ const FILTERS: FilterTable = {
     group_id: 10,
     created_at: 60,
     updated_at: 60,
-    consumes_quota: 65,
   },
   like: {
     'name~': contains('v.name'),

@@ -73,7 +73,8 @@ export const imageMetadataRoutes: readonly Route[] = [
     replies: { 200: metadataReply },
     handle: async (context, { params }) => {
       const { image_metadata } = await findVolume(context, params.id);
-      return { status: 200, body: { metadata: JSON.parse(image_metadata ?? '{}') as Metadata } };
+      if (image_metadata === null) throw missing(params.id);
+      return { status: 200, body: { metadata: JSON.parse(image_metadata) as Metadata } };
     },
   }),
   route({

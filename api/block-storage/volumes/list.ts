@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
-import { isTrue } from '#api/http/fields.ts';
+import { strictFlag } from '#api/http/fields.ts';
 import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
 import { nextLinks, type Page, readPage, readSort } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
@@ -72,7 +72,7 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
   const { db } = context.app;
   const sort = readSort<Column>(query, SORT_COLUMNS);
   const conditions = [...scope(context, query), ...readFilters(context, query)];
-  const wantsCount = context.microversion >= 45 && isTrue(query['with_count']);
+  const wantsCount = context.microversion >= 45 && strictFlag(query, 'with_count');
   const count = wantsCount ? await countVolumes(context, conditions) : undefined;
   if (page.marker !== undefined) conditions.push(after('v', await findMarker(context, page.marker), sort));
   const { where, values } = joined(conditions);
@@ -88,7 +88,7 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
 
 /** An administrator may ask for every project's. */
 function scope(context: RequestContext, query: Query): Condition[] {
-  const all = context.caller.isAdmin && isTrue(query['all_tenants']);
+  const all = context.caller.isAdmin && strictFlag(query, 'all_tenants');
   return all ? [] : [{ sql: 'v.project_id = ?', values: [context.caller.projectId] }];
 }
 
@@ -111,7 +111,8 @@ async function findMarker(context: RequestContext, marker: string): Promise<Volu
 }
 
 export async function summariseVolumes(context: RequestContext, query: Query): Promise<Reply> {
-  const { where, values } = joined([...scope(context, query), ...readFilters(context, query)]);
+  // Cinder's sums are of all that there are, whatever the query filters by.
+  const { where, values } = joined(scope(context, query));
   const { rows } = await context.app.db.executeQuery<{ n: number; size: string | null }>(
     CompiledQuery.raw(`SELECT COUNT(*) AS n, SUM(v.size_gib) AS size FROM volumes v ${where}`, values),
   );

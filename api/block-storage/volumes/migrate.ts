@@ -93,10 +93,8 @@ export function mover({ app }: RequestContext, id: VolumeId): MoveInput['account
 
 /** @throws ApiError 400 unless the pool's agent is there to take it */
 async function destination({ app }: RequestContext, { host, cluster }: Asked): Promise<PoolName> {
-  const named = (host ?? '') === '' ? cluster : host;
-  if ((host ?? '') !== '' && (cluster ?? '') !== '')
-    throw invalidInput('Host and cluster cannot be provided at the same time.');
-  if ((named ?? '') === '') throw invalidInput('Host or cluster is required.');
+  const named = host || cluster;
+  if (!named || (host && cluster)) throw invalidInput('One and only one of cluster and host must be set.');
   const nowhere = (): ApiError =>
     badRequest(`Invalid host: No available service named '${named?.toWellFormed() ?? ''}'`);
   // Text that is no ASCII names no host, and MySQL compares names in ASCII.

@@ -122,17 +122,17 @@ function checkWanted({ status, attach_status, migration_status }: Wanted) {
   if (!status && !attach_status && !migration_status) {
     throw badRequest("Must specify 'status', 'attach_status' or 'migration_status' for update.");
   }
-  const migration = checked('Volume migration status', migration_status, MIGRATION_STATUSES);
+  const migration = checked('Volume migration status', migration_status, MIGRATION_STATUSES, '()');
   return {
     status: checkStatus(status),
-    attachStatus: checked('Volume attach status', attach_status, ATTACH_STATUSES),
+    attachStatus: checked('Volume attach status', attach_status, ATTACH_STATUSES, '[]'),
     migrationStatus:
       migration === 'none' ? null : (migration as VolumesTable['migration_status'] | undefined),
   };
 }
 
 function checkStatus(given: string | null | undefined): VolumeStatus | undefined {
-  const wanted = checked('Volume status', given, CINDER_STATUSES);
+  const wanted = checked('Volume status', given, CINDER_STATUSES, '()');
   if (wanted === undefined) return undefined;
   const status = VOLUME_STATUSES.find((known) => known === wanted);
   // That one promises that the volume goes by itself.
@@ -144,11 +144,13 @@ function checked(
   what: string,
   given: string | null | undefined,
   valid: readonly string[],
+  /** Python shows some of these lists as tuples. */
+  brackets: '()' | '[]',
 ): string | undefined {
   if (!given) return undefined;
   const wanted = given.toLowerCase();
   if (valid.includes(wanted)) return wanted;
   throw badRequest(
-    `${what}: ${given.slice(0, 100).toWellFormed()} is invalid, valid statuses are: ${valid.map((one) => `'${one}'`).join(', ')}.`,
+    `${what}: ${given.slice(0, 100).toWellFormed()} is invalid, valid statuses are: ${brackets[0]}${valid.map((one) => `'${one}'`).join(', ')}${brackets[1]}.`,
   );
 }

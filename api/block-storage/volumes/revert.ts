@@ -7,11 +7,7 @@ import { checkStorage } from '../services/down.ts';
 import { findVolume } from './rows.ts';
 
 /** Gives a volume that nobody uses the data of its newest snapshot, which must be the one that is named. */
-export async function revertVolume(
-  context: RequestContext,
-  id: string,
-  snapshotId: string | null | undefined,
-): Promise<Reply> {
+export async function revertVolume(context: RequestContext, id: string, snapshotId: unknown): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
   const newest = await app.db
@@ -23,9 +19,9 @@ export async function revertVolume(
     .limit(1)
     .executeTakeFirst();
   if (newest === undefined) throw badRequest(`Volume ${volume.id} doesn't have any snapshots.`);
-  if (snapshotId == null || snapshotId.toLowerCase() !== newest.id) {
+  if (snapshotId !== newest.id) {
     throw badRequest(
-      `Specified snapshot ${snapshotId?.slice(0, 255).toWellFormed() ?? 'None'} is None or not the latest one of volume ${volume.id}.`,
+      `Specified snapshot ${typeof snapshotId === 'string' ? snapshotId.slice(0, 255) : 'None'} is None or not the latest one of volume ${volume.id}.`,
     );
   }
   if (newest.size_gib !== volume.size_gib) {

@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { anyQuery, idParams, noParams, queryFlag } from '#api/http/fields.ts';
+import { anyQuery, idParams, noParams, strictFlag } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { forceDetach } from '../attachments/force-detach.ts';
@@ -19,8 +18,9 @@ import { showVolume } from './show.ts';
 import { updateVolume } from './update.ts';
 import { uploadImageRoute } from './upload-image.ts';
 
+/** From here on a volume can be deleted by force with a query. */
+const FORCE_SINCE = 23;
 const VOLUME_LIST_QUERY = [...LIST_QUERY, 'all_tenants', 'with_count', ...FILTER_NAMES];
-const deleteQuery = z.looseObject({ cascade: queryFlag, force: queryFlag });
 
 export const volumeRoutes: readonly Route[] = [
   route({
@@ -88,12 +88,14 @@ export const volumeRoutes: readonly Route[] = [
     path: '/volumes/{id}',
     summary: 'Delete a volume',
     params: idParams,
-    query: deleteQuery,
+    query: anyQuery,
     replies: { 202: null },
-    handle: (context, { params, query }) =>
-      query.force && context.microversion >= 23
-        ? forceDelete(context, params.id)
-        : deleteVolume(context, params.id, { cascade: query.cascade }),
+    queryNames: ['cascade', 'force'],
+    handle(context, { params, query }) {
+      const cascade = strictFlag(query, 'cascade');
+      const force = context.microversion >= FORCE_SINCE && strictFlag(query, 'force');
+      return force ? forceDelete(context, params.id) : deleteVolume(context, params.id, { cascade });
+    },
   }),
   route({
     method: 'POST',

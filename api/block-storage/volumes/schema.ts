@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import { flag, links, sizeGib, stringMap, text255, time, trimmed255, uuid } from '#api/http/fields.ts';
 
+const NO_SCHEMA = 'is not valid under any of the given schemas';
+const isSet = (items: readonly string[]): boolean => new Set(items).size === items.length;
+
 const named = {
   name: trimmed255.nullish(),
   description: trimmed255.nullish(),
@@ -26,9 +29,18 @@ const newVolume = z.looseObject({
 });
 export type NewVolume = z.output<typeof newVolume>;
 
+const hosts = z.union([uuid, z.array(uuid).refine(isSet)], { error: NO_SCHEMA });
+/** Looked at, and left to schedulers that would follow them: Cinder's own does so only where it is told to. */
+const schedulerHints = z.looseObject({
+  local_to_instance: z.union([z.null(), uuid], { error: NO_SCHEMA }).optional(),
+  different_host: hosts.optional(),
+  same_host: hosts.optional(),
+  query: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+});
+
 export const createBody = z.strictObject({
   volume: newVolume,
-  'OS-SCH-HNT:scheduler_hints': z.record(z.string(), z.unknown()).nullish(),
+  'OS-SCH-HNT:scheduler_hints': schedulerHints.nullish(),
 });
 
 const changes = z.strictObject({ ...named, metadata: stringMap.optional() });

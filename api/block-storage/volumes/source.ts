@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { type ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
+import { ApiError, badRequest, invalidInput, invalidVolume } from '#api/http/errors.ts';
 import type { ImageRecord } from '#api/image/catalog/catalog.ts';
 import type { KnownKey } from '#queues/key-manager/key-manager.ts';
 import type { Tx } from '#queues/transaction.ts';
@@ -40,42 +40,30 @@ export interface Source {
 }
 
 const GIB = 1024 ** 3;
-const SOURCES = ['snapshot_id', 'source_volid', 'imageRef', 'image_id', 'backup_id'] as const;
-/** From here on a volume can be made from a backup; before, what names one is not looked at. */
-export const FROM_BACKUP_SINCE = 47;
 
 /** @throws ApiError 400 or 404 when the source can't be used; undefined for a volume of zeroes. */
 export async function findSource(context: RequestContext, wanted: NewVolume): Promise<Source | undefined> {
-  const named = SOURCES.filter(
-    (key) => (wanted[key] ?? '') !== '' && (key !== 'backup_id' || context.microversion >= FROM_BACKUP_SINCE),
-  );
-  const [kind] = named;
-  if (kind === undefined) return undefined;
-  if (new Set(named.map((key) => wanted[key])).size > 1) {
-    throw badRequest('May specify only one of snapshot, imageRef or source volume.');
+  const { snapshot_id: snapshot, source_volid: volume, backup_id: backup } = wanted;
+  const image = wanted.image_id === undefined ? wanted.imageRef : wanted.image_id;
+  const named = [snapshot, volume, image, backup].filter((id) => id !== undefined && id !== null);
+  if (named.length > 1) {
+    // Each has to be there before there can be too many.
+    if (snapshot != null) await findSnapshot(context, snapshot);
+    if (volume != null) await findVolume(context, volume);
+    if (image != null) await findImage(context, image);
+    if (backup != null) await findBackup(context, backup);
+    throw invalidInput('May specify only one of backup, imageRef, snapshot, source volume');
   }
-  const id = wanted[kind] ?? '';
-  switch (kind) {
-    case 'snapshot_id':
-      return fromSnapshot(context, id);
-    case 'source_volid':
-      return fromVolume(context, id);
-    case 'imageRef':
-    case 'image_id':
-      return fromImage(context, id);
-    case 'backup_id':
-      return fromBackup(context, id, wanted);
-    default:
-      return kind satisfies never;
-  }
+  if (snapshot != null) return fromSnapshot(context, snapshot);
+  if (volume != null) return fromVolume(context, volume);
+  if (image != null) return fromImage(context, image);
+  return backup == null ? undefined : fromBackup(context, backup, wanted);
 }
 
 async function fromVolume(context: RequestContext, id: string): Promise<Source> {
   const origin = await findVolume(context, id);
   const lost = (): ApiError =>
-    badRequest(
-      `Invalid volume: Originating volume status must be one of 'available, in-use' values (${origin.id} is ${origin.status}).`,
-    );
+    invalidVolume("Originating source volume status must be one of 'available, in-use' values");
   if (!['available', 'in-use'].includes(origin.status) || origin.pool === null) throw lost();
   await checkStorage(context.app, origin);
   return {
@@ -84,7 +72,7 @@ async function fromVolume(context: RequestContext, id: string): Promise<Source> 
     input: { source: { kind: 'volume', volumeId: origin.id }, pool: origin.pool },
     tooSmall: (size) =>
       invalidInput(
-        `Volume size '${size}'GB cannot be smaller than original volume size ${origin.size_gib}GB. They must be >= original volume size.`,
+        `Volume size '${size}'GB cannot be smaller than original volume size  ${origin.size_gib}GB. They must be >= original volume size.`,
       ),
     hold: (tx) =>
       tx.must(
@@ -105,9 +93,7 @@ async function fromVolume(context: RequestContext, id: string): Promise<Source> 
 async function fromSnapshot(context: RequestContext, id: string): Promise<Source> {
   const snapshot = await findSnapshot(context, id);
   const lost = (): ApiError =>
-    badRequest(
-      `Invalid snapshot: Originating snapshot status must be one of 'available' values (${snapshot.id} is ${snapshot.status}).`,
-    );
+    badRequest("Invalid snapshot: Originating snapshot status must be one of 'available' values");
   if (snapshot.status !== 'available') throw lost();
   const origin = await volumeOf(context, snapshot);
   if (origin.pool === null) throw lost();
@@ -138,10 +124,7 @@ async function fromSnapshot(context: RequestContext, id: string): Promise<Source
 
 async function fromBackup(context: RequestContext, id: string, wanted: NewVolume): Promise<Source> {
   const backup = await findBackup(context, id);
-  const lost = (): ApiError =>
-    invalidBackup(
-      `Originating backup status must be one of 'available' values (${backup.id} is ${backup.status}).`,
-    );
+  const lost = (): ApiError => invalidBackup("Originating backup status must be one of 'available' values");
   if (backup.status !== 'available') throw lost();
   const details = JSON.parse(backup.volume_details) as Partial<BackedUpVolume>;
   const { store, ...data } = dataOf(backup);
@@ -182,13 +165,28 @@ function columnsOf({ bootable, image_metadata }: VolumeRow): Source['columns'] {
   return { source_volume_id: null, snapshot_id: null, bootable, image_metadata };
 }
 
-async function fromImage(context: RequestContext, reference: string): Promise<Source> {
-  // A link to an image ends in its id.
+/** By its id, a link that ends in it, or its name. @throws ApiError 400, or 409 when several have that name */
+async function findImage(context: RequestContext, reference: string): Promise<ImageRecord> {
+  const { catalog } = context.app.images;
   const id = reference.slice(reference.lastIndexOf('/') + 1).toLowerCase();
-  if (!isUuid(id)) {
-    throw badRequest('Invalid image identifier or unable to access requested image.');
+  if (isUuid(id)) {
+    const image = await catalog.find(context, id).catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    });
+    if (image !== undefined) return image;
   }
-  const image = await context.app.images.catalog.find(context, id);
+  const [named, ...others] = reference === '' ? [] : await catalog.named(context, reference);
+  if (named === undefined) throw badRequest('Invalid image identifier or unable to access requested image.');
+  if (others.length > 0) {
+    throw new ApiError(409, `Multiple matches found for '${reference}', use an ID to be more specific.`);
+  }
+  return named;
+}
+
+async function fromImage(context: RequestContext, reference: string): Promise<Source> {
+  const image = await findImage(context, reference);
+  const { id } = image;
   const snapshotId = snapshotOf(context, image);
   if (snapshotId !== undefined) return fromSnapshot(context, snapshotId);
   const diskFormat = DISK_FORMATS.find((format) => format === image.disk_format);

@@ -35,7 +35,8 @@ export async function updateVolume(context: RequestContext, id: string, changes:
       .where('id', '=', volume.id)
       .execute();
   }
-  const row = await findVolume(context, id);
+  // As in Cinder: when it was last changed before this.
+  const row: VolumeRow = { ...volume, ...values };
   const attachments = (await attachmentsOf(context.app.db, [row])).get(row.id) ?? [];
   const view = detailView(context, row, attachments);
   const metadata = { ...(view['metadata'] as object), ...visibleFacts(row, attachments) };

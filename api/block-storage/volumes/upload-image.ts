@@ -12,12 +12,13 @@ import { asId, type ImageId, type OperationId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { DISK_FORMATS, type DiskFormat } from '#schema/tasks.ts';
 import { checkStorage } from '../services/down.ts';
+import { unexpected } from '../versioned-body.ts';
 import { hasKey, keyForCopy } from './encryption.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 
 const ACTION = 'os-volume_upload_image';
 
-const wanted = z.looseObject({
+const wanted = z.strictObject({
   image_name: text255.min(1, { error: 'is too short' }),
   force: flag.nullish(),
   disk_format: z.enum(DISK_FORMATS, { error: `is not one of ${DISK_FORMATS.join(', ')}` }).nullish(),
@@ -78,7 +79,11 @@ async function uploadToImage(
   asked: z.output<typeof wanted>,
 ): Promise<Reply> {
   const { app, caller, microversion } = context;
+  if (microversion < VISIBILITY_SINCE) refuseVisibility(asked);
   const volume = await findVolume(context, id);
+  if (asked.visibility === 'public' && !caller.isAdmin) {
+    throw forbidden("Policy doesn't allow volume_extension:volume_actions:upload_public to be performed.");
+  }
   const diskFormat = asked.disk_format ?? 'raw';
   const containerFormat = asked.container_format ?? 'bare';
   const encrypted = volume.encryption_key_id !== null;
@@ -94,9 +99,6 @@ async function uploadToImage(
     microversion >= VISIBILITY_SINCE
       ? { visibility: asked.visibility ?? 'private', protected: asked.protected ?? false }
       : { visibility: 'private' as const, protected: false };
-  if (chosen.visibility === 'public' && !caller.isAdmin) {
-    throw forbidden("Policy doesn't allow volume_extension:volume_actions:upload_public to be performed.");
-  }
   const image = await app.images.catalog.prepare(context, {
     name: asked.image_name,
     disk_format: diskFormat,
@@ -132,6 +134,12 @@ async function uploadToImage(
       },
     },
   };
+}
+
+/** @throws ApiError 400 for what this microversion does not know yet */
+function refuseVisibility(asked: z.output<typeof wanted>): void {
+  const unknown = (['visibility', 'protected'] as const).filter((key) => asked[key] !== undefined);
+  if (unknown.length > 0) throw unexpected(ACTION, asked, unknown);
 }
 
 interface Upload {

@@ -53,6 +53,8 @@ export interface PreparedImage {
 export interface ImageCatalog {
   /** @throws ApiError 404 for an image that the caller may not see. */
   find(context: RequestContext, id: string): Promise<ImageRecord>;
+  /** Those of this name that the caller may see. */
+  named(context: RequestContext, name: string): Promise<readonly ImageRecord[]>;
   /** @throws ApiError 400 where images cannot have keys. */
   prepare(context: RequestContext, wanted: WantedImage): Promise<PreparedImage>;
 }

@@ -80,6 +80,16 @@ export function glanceCatalog(client: GlanceClient): ImageCatalog {
       return toRecord(image);
     },
 
+    async named(context, name) {
+      const { body } = await client.ask('GET', `/v2/images?name=${encodeURIComponent(name)}`);
+      const images = z.looseObject({ images: z.array(record) }).safeParse(body);
+      if (!images.success)
+        throw new ApiError(502, 'The image service answered with something else than images.');
+      const seen: ImageRecord[] = [];
+      for (const image of images.data.images) if (await mayUse(context, image)) seen.push(toRecord(image));
+      return seen;
+    },
+
     async prepare({ app, caller }, { properties, encrypted, ...fields }) {
       // It would take the key to its grave: Glance asks Barbican to delete one, and our store hears of nothing.
       if (encrypted)

@@ -106,14 +106,18 @@ describe('volumes from a source, and images from volumes', () => {
     for (const [wanted, status, message] of [
       [{ source_volid: randomUUID() }, 404, /Volume .* could not be found/],
       [{ snapshot_id: randomUUID() }, 404, /Snapshot .* could not be found/],
-      [{ size: 1, imageRef: randomUUID() }, 404, /No image found/],
-      [{ size: 1, imageRef: foreign }, 404, /No image found/],
+      [{ size: 1, imageRef: randomUUID() }, 400, /Invalid image identifier/],
+      [{ size: 1, imageRef: foreign }, 400, /Invalid image identifier/],
       [{ source_volid: volume, size: 1 }, 400, /cannot be smaller than original volume size/],
       [{ imageRef: large, size: 4 }, 400, /image minDisk size 5GB/],
-      [{ imageRef: large }, 400, /Volume size 'None' must be an integer/],
+      [{ imageRef: large }, 400, /could not comply with the request/],
       [{ imageRef: empty.id, size: 1 }, 400, /is not active/],
-      [{ imageRef: large, source_volid: volume, size: 9 }, 400, /only one of/],
-      [{ source_volid: volume, availability_zone: 'mars' }, 400, /same availability zone/],
+      [
+        { imageRef: large, source_volid: volume, size: 9 },
+        400,
+        /only one of backup, imageRef, snapshot, source volume/,
+      ],
+      [{ source_volid: volume, availability_zone: 'mars' }, 400, /zone 'mars' is invalid/],
     ] as const) {
       const answer = await create(wanted);
       assert.equal(answer.status, status, JSON.stringify([wanted, answer.body]));
@@ -124,6 +128,19 @@ describe('volumes from a source, and images from volumes', () => {
       .set({ disk_format: 'qcow2', virtual_size: 3 * 1024 ** 3 + 1 })
       .where('id', '=', asId<ImageId>(large))
       .execute();
+    // Cinder takes an image's name as well, unless several have it.
+    await api.db
+      .updateTable('images')
+      .set({ name: 'trixie' })
+      .where('id', '=', asId<ImageId>(large))
+      .execute();
+    assert.equal((await create({ imageRef: 'trixie', size: 9 })).body.volume.bootable, 'true');
+    await api.db.updateTable('images').set({ name: 'trixie' }).where('id', '=', empty.id).execute();
+    const either = await create({ imageRef: 'trixie', size: 9 });
+    assert.equal(
+      either.body.conflictingRequest.message,
+      "Multiple matches found for 'trixie', use an ID to be more specific.",
+    );
     const bomb = await create({ imageRef: large, size: 3 });
     assert.match(bomb.body.badRequest.message, /specified image 4GB is larger than volume size 3GB/);
     await api.call('POST', '/types', {

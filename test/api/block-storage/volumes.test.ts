@@ -53,18 +53,80 @@ describe('volumes', () => {
     assert.match(again.body.badRequest.message, /^Invalid volume: Volume status must be available or /);
   });
 
+  it('looks at hints for a scheduler, and follows none', async () => {
+    const id = '11111111-1111-4111-8111-111111111111';
+    for (const [hints, status] of [
+      [null, 202],
+      [{ same_host: id, different_host: [id], local_to_instance: null, anything: 5 }, 202],
+      [{ query: { '=': ['$a', 'b'] } }, 202],
+      [{ same_host: 'x' }, 400],
+      [{ different_host: [id, id] }, 400],
+      [{ local_to_instance: '' }, 400],
+      [{ query: 5 }, 400],
+      ['x', 400],
+    ] as const) {
+      const body = { volume: { size: 1 }, 'OS-SCH-HNT:scheduler_hints': hints };
+      assert.equal((await api.call('POST', '/volumes', { body })).status, status, JSON.stringify(hints));
+    }
+  });
+
+  it('tells, when it is changed, when it was changed before; and reads flags as Cinder does', async () => {
+    const { body } = await create({ size: 1, name: 'a' });
+    const path = `/volumes/${body.volume.id}`;
+    const change = async (name: string) =>
+      (await api.call('PUT', path, { body: { volume: { name } } })).body.volume;
+    assert.equal((await change('b')).updated_at, null);
+    const shown = await api.call('GET', path);
+    const again = await change('c');
+    assert.deepEqual([again.name, again.updated_at], ['c', shown.body.volume.updated_at]);
+    for (const [method, query, flag] of [
+      ['DELETE', `${path}?cascade=x`, 'cascade'],
+      ['GET', '/volumes?with_count=x', 'with_count'],
+      ['GET', '/volumes/summary?all_tenants=x', 'all_tenants'],
+    ] as const) {
+      const answer = await api.call(method, query, { as: 'admin' });
+      assert.equal(answer.body.badRequest.message, `Value 'x' for '${flag}' is not a boolean.`);
+    }
+    const images = await api.call('POST', `${path}/action`, { body: { 'os-show_image_metadata': {} } });
+    assert.equal(
+      images.body.itemNotFound.message,
+      `Glance metadata for volume/snapshot ${body.volume.id} cannot be found.`,
+    );
+    for (const [version, asked, message] of [
+      [0, { 'os-migrate_volume': {} }, /Value: \{\}\. 'host' is a required property$/],
+      [15, { 'os-migrate_volume': { cluster: 'c' } }, /\('cluster' was unexpected\)$/],
+      [16, { 'os-migrate_volume': {} }, /One and only one of cluster and host must be set\.$/],
+      [
+        0,
+        { 'os-volume_upload_image': { image_name: 'i', visibility: 'public' } },
+        /'visibility' was unexpected/,
+      ],
+      [71, { revert: 'x' }, /^Missing required element 'revert' in request body\.$/],
+      [
+        71,
+        { 'os-reset_status': { attach_status: 'x' } },
+        /valid statuses are: \['attached', 'detached'\]\.$/,
+      ],
+    ] as const) {
+      const answer = await api.call('POST', `${path}/action`, { as: 'admin', version, body: asked });
+      assert.match(answer.body.badRequest.message, message);
+    }
+  });
+
   it('checks a request in the words of Cinder', async () => {
     for (const [volume, message] of [
-      [{}, /^Invalid input received: Volume size 'None' must be an integer and greater than 0$/],
+      [{}, /^The server could not comply with the request since it is either malformed/],
       [{ size: 0 }, /^Invalid input for field\/attribute size\. Value: 0\./],
       [{ size: 'x' }, /^Invalid input for field\/attribute size\. Value: x\./],
       [{ size: 2 ** 31 }, /attribute size/],
-      [{ size: 1, name: 'x'.repeat(256) }, /attribute name/],
+      [{ size: 1, name: 'x'.repeat(256) }, /name has 256 characters, more than 255/],
       [{ size: 1, metadata: { k: 5 } }, /attribute k\./],
       [{ size: 1, availability_zone: 'mars' }, /^Availability zone 'mars' is invalid\.$/],
       [{ size: 1, colour: 'blue' }, /Additional properties are not allowed \('colour' was unexpected\)/],
       [{ size: 1, imageRef: 'nothing' }, /Invalid image identifier/],
       [{ size: 1, multiattach: true }, /multiattach parameter has been removed/],
+      [{ size: 1, multiattach: null }, /^Value 'None' for 'multiattach' is not a boolean\.$/],
+      [{ size: 1, imageRef: '' }, /Invalid image identifier/],
     ] as const) {
       const { status, body } = await create(volume);
       assert.equal(status, 400, JSON.stringify(volume));
@@ -72,6 +134,10 @@ describe('volumes', () => {
     }
     const { body } = await create({ size: 1, volume_type: 'none' });
     assert.equal(body.itemNotFound.message, 'Volume type with name none could not be found.');
+    const nobody = await create({ size: 1, group_id: '' });
+    assert.equal(nobody.body.itemNotFound.message, 'Group  could not be found.');
+    const nameless = await create({ size: 1, name: null, display_name: 'older' });
+    assert.equal(nameless.body.volume.name, null);
     const old = await api.call('POST', '/volumes', {
       version: 52,
       body: { volume: { size: '1', colour: 'blue' } },
