@@ -81,6 +81,8 @@ const measure = z.object({ required: z.number() });
 
 /** What Cinder allows for looking at an image: a GiB of address space and 30 seconds of processor time. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
+/** glibc would reserve 64 MiB of it for nearly every thread, of which slow disks make many: then there is no room for the next one. */
+const ENV = { MALLOC_ARENA_MAX: '1' };
 const LOOK_CPU_S = 30;
 const LOOK_MS = 120_000;
 /** Converting: unpacking and comparing with zero goes at hundreds of MB/s. */
@@ -93,7 +95,7 @@ export function createQemuImg(runner: Runner): QemuImg {
     // It dies with the agent: a later run makes anew what this one was writing to.
     const all = [...limits, 'setpriv', '--pdeathsig', 'KILL', 'qemu-img', ...args];
     try {
-      return await runner.run('prlimit', all, { timeoutMs });
+      return await runner.run('prlimit', all, { timeoutMs, env: ENV });
     } catch (error) {
       throw error instanceof ProgramError ? reasonOf(error) : error;
     }
