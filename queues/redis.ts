@@ -26,7 +26,7 @@ export function openRedis(url: string): Redis {
   const { host } = new URL(url);
   return redis.on('error', (error) => {
     tell(host, error);
-    if (/^All sentinels are unreachable/.test(error.message)) void askSentinels(host, url);
+    if (error.message.startsWith('All sentinels are unreachable')) void askSentinels(host, url);
   });
 }
 
