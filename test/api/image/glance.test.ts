@@ -60,15 +60,21 @@ describe('a Glance as the source of images', () => {
       ['true', 'debian', '4'],
     );
 
-    assert.equal((await create(await image({ owner: 'other', visibility: 'private' }))).status, 404);
+    assert.equal((await create(await image({ owner: 'other', visibility: 'private' }))).status, 400);
     assert.equal((await create(await image({ owner: 'other', visibility: 'public' }))).status, 202);
     const shared = await image({ owner: 'other', visibility: 'shared' });
-    assert.equal((await create(shared)).status, 404);
+    assert.equal((await create(shared)).status, 400);
     await ask('POST', `/${shared}/members`, { member: PROJECT });
-    assert.equal((await create(shared)).status, 404);
+    assert.equal((await create(shared)).status, 400);
     await ask('PUT', `/${shared}/members/${PROJECT}`, { status: 'accepted' });
     assert.equal((await create(shared)).status, 202);
-    assert.equal((await create('11111111-1111-4111-8111-111111111111')).status, 404);
+    // By its name too, where one alone has it; not by that of one that is not to be seen.
+    await image({ name: 'golden', owner: PROJECT, visibility: 'private' });
+    await image({ name: 'hidden', owner: 'other', visibility: 'private' });
+    assert.equal((await create('golden')).status, 202);
+    assert.equal((await create('hidden')).status, 400);
+    assert.equal((await create('disk')).status, 409);
+    assert.equal((await create('11111111-1111-4111-8111-111111111111')).status, 400);
   });
 
   it('a volume becomes one of its images; what fails leaves none there', async () => {

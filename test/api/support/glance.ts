@@ -91,8 +91,11 @@ async function startDouble(): Promise<Glance> {
   const images = new Map<string, Image>();
   const members = new Map<string, object>();
 
-  function answer(method: string, path: string, body: unknown): [number, unknown?] {
-    const [, , , id = '', what, member = ''] = path.split('/');
+  function answer(method: string, url: string, body: unknown): [number, unknown?] {
+    const { pathname, searchParams } = new URL(url, 'http://glance');
+    const [, , , id = '', what, member = ''] = pathname.split('/');
+    if (method === 'GET' && id === '')
+      return [200, { images: [...images.values()].filter(({ name }) => name === searchParams.get('name')) }];
     const image = images.get(id);
     if (method === 'POST' && id === '') {
       const made = { ...DEFAULTS, id: randomUUID(), ...(body as Image) };

@@ -388,7 +388,9 @@ function anonymous(value: unknown): unknown {
 }
 
 for (const [label, kind, begin] of CASES) {
-  describe(`flow ${label}`, () => {
+  describe(`flow ${label}`, function () {
+    // Each step of a long flow, each way, one after the other.
+    this.timeout(180_000);
     let yard: Yard;
     let tasks = 0;
     /** The rows that had something to do, in order. */
