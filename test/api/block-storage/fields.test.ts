@@ -180,7 +180,8 @@ describe('fields, by microversion, reply and role', () => {
     const connector = { initiator: 'iqn.1993-08.org.debian:01:abc', mode: 'ro' };
     const path = `/attachments/${attachment.id}`;
     const updated = await api.call('PUT', path, { body: { attachment: { connector } } });
-    assert.equal(updated.body.attachment.attach_mode, 'ro');
+    assert.equal(updated.body.attachment.attach_mode, 'null', 'the reply tells it as it was reserved');
+    assert.equal((await api.call('GET', path)).body.attachment.attach_mode, 'ro');
     assert.deepEqual((await api.call('DELETE', path)).body, { attachments: [] });
     const chosen = (await create({ mode: 'rw' }, 54)).body.attachment;
     assert.equal(chosen.attach_mode, 'rw');
