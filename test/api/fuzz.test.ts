@@ -10,7 +10,7 @@ const RUNS = 2_500;
 /** Requests after which what they changed is made anew. */
 const RESEED_EVERY = 40;
 /** Fewer successful changes than this would mean that the requests no longer get in. */
-const LEAST_CHANGES = 80;
+const LEAST_CHANGES = 40;
 
 const TABLES = [
   'volumes',

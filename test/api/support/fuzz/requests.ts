@@ -82,8 +82,8 @@ export const requests: fc.Arbitrary<Drawn> = fc.nat({ max: TARGETS.length - 1 })
     path: fc.tuple(pathOf(route), query).map(([path, pairs]) => `${prefix}${path}${queryText(pairs)}`),
     who: fc.constantFrom<Who[]>('admin', 'admin', 'member', 'member', 'reader', 'stranger'),
     version: fc.oneof(
-      { weight: 4, arbitrary: fc.constant(latest) },
-      { weight: 2, arbitrary: fc.integer({ min: 0, max: 71 }).map((minor) => `volume 3.${minor}`) },
+      { weight: 10, arbitrary: fc.constant(latest) },
+      { weight: 3, arbitrary: fc.integer({ min: 0, max: 71 }).map((minor) => `volume 3.${minor}`) },
       {
         weight: 1,
         arbitrary: fc.constantFrom('volume latest', 'volume', 'volume 4.0', 'compute 2.1', 'x', ''),
