@@ -33,8 +33,6 @@ export interface WantedImage {
   readonly protected: boolean;
   readonly min_disk: number;
   readonly min_ram: number;
-  /** Its data will be an encrypted volume's, as they are. */
-  readonly encrypted: boolean;
   readonly properties: Readonly<Record<string, string>>;
 }
 
@@ -55,6 +53,9 @@ export interface ImageCatalog {
   find(context: RequestContext, id: string): Promise<ImageRecord>;
   /** Those of this name that the caller may see. */
   named(context: RequestContext, name: string): Promise<readonly ImageRecord[]>;
-  /** @throws ApiError 400 where images cannot have keys. */
-  prepare(context: RequestContext, wanted: WantedImage): Promise<PreparedImage>;
+  /**
+   * @param encrypted its data will be an encrypted volume's, as they are.
+   * @throws ApiError 400 where images cannot have keys.
+   */
+  prepare(context: RequestContext, wanted: WantedImage, encrypted: boolean): Promise<PreparedImage>;
 }

@@ -90,7 +90,7 @@ export function glanceCatalog(client: GlanceClient): ImageCatalog {
       return seen;
     },
 
-    async prepare({ app, caller }, { properties, encrypted, ...fields }) {
+    async prepare({ app, caller }, { properties, ...fields }, encrypted) {
       // It would take the key to its grave: Glance asks Barbican to delete one, and our store hears of nothing.
       if (encrypted)
         throw badRequest('An encrypted volume cannot be uploaded to this image service: it keeps no keys.');

@@ -25,7 +25,7 @@ export const localCatalog: ImageCatalog = {
     return rows.map(toRecord);
   },
 
-  async prepare(context, { properties, encrypted: _, ...fields }) {
+  async prepare(context, { properties, ...fields }) {
     const draft = newDraft(context);
     for (const [name, value] of [...Object.entries(fields), ...Object.entries(properties)]) {
       set(context, draft, name, value);
