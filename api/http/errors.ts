@@ -66,4 +66,9 @@ export const notFound = (what: string, id: string): ApiError =>
 export const conflict = (message: string): ApiError => new ApiError(409, message);
 export const forbidden = (message: string): ApiError => new ApiError(403, message);
 export const noSuchRoute = (): ApiError => new ApiError(404, 'The resource could not be found.');
+/** What WebOb, and so Cinder, says of a request when nobody has said anything else. */
+export const generalComplaint = (): ApiError =>
+  badRequest(
+    'The server could not comply with the request since it is either malformed or otherwise incorrect.',
+  );
 export const malformedBody = (): ApiError => new ApiError(400, 'Malformed request body');

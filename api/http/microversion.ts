@@ -1,4 +1,4 @@
-import { ApiError, badRequest } from './errors.ts';
+import { ApiError, badRequest, generalComplaint } from './errors.ts';
 
 /** The range of microversions one API serves; the major is fixed. */
 export interface MicroversionRange {
@@ -20,9 +20,6 @@ export const BLOCK_STORAGE_VERSIONS: MicroversionRange = {
 };
 export const COMPUTE_VERSIONS: MicroversionRange = { service: 'compute', major: 2, min: 1, max: 93 };
 
-/** What WebOb says of a request when nobody else has said anything. */
-const GENERAL_COMPLAINT =
-  'The server could not comply with the request since it is either malformed or otherwise incorrect.';
 const VERSION = /^([1-9]\d*)\.([1-9]\d*|0)$/;
 
 /**
@@ -38,7 +35,7 @@ export function negotiate(range: MicroversionRange, header: string | undefined):
     if (version === undefined || rest.length > 0) throw malformed(part.trim());
     return parse(range, version);
   }
-  if (range.strict) throw badRequest(GENERAL_COMPLAINT);
+  if (range.strict) throw generalComplaint();
   return range.min;
 }
 

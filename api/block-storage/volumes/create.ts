@@ -1,5 +1,12 @@
 import type { App, RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest, conflict, invalidInput, notFound } from '#api/http/errors.ts';
+import {
+  ApiError,
+  badRequest,
+  conflict,
+  generalComplaint,
+  invalidInput,
+  notFound,
+} from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
@@ -173,9 +180,7 @@ function checkRequest(context: RequestContext, volume: NewVolume): void {
 function chooseSize(volume: NewVolume, source: Source | undefined): number {
   const size = volume.size ?? source?.defaultGib;
   if (size === undefined) {
-    throw badRequest(
-      'The server could not comply with the request since it is either malformed or otherwise incorrect.',
-    );
+    throw generalComplaint();
   }
   if (source !== undefined && size < source.leastGib) throw source.tooSmall(size);
   return size;

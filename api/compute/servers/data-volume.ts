@@ -39,5 +39,7 @@ async function made(
   { volume_size: size, volume_type }: Mapping,
   source: Pick<NewVolume, 'imageRef' | 'snapshot_id'>,
 ): Promise<ServerVolume> {
+  if (size == null && source.snapshot_id === undefined)
+    throw badRequest('Block Device Mapping is Invalid: a new volume needs a size (volume_size).');
   return newVolume(await prepareVolume(context, { ...source, size, volume_type }), true);
 }

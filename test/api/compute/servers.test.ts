@@ -261,8 +261,8 @@ describe('servers that boot from volumes', () => {
       assert.deepEqual(left, []);
     });
     await remove(body.server.id);
-    const tooSmall = await create(crypto.randomUUID(), {}, ofImage);
-    assert.equal(tooSmall.status, 404);
+    const unknown = await create(crypto.randomUUID(), {}, ofImage);
+    assert.equal(unknown.status, 400);
   });
 
   it('takes the volume that was made for it with it when there is no room for it', async () => {
