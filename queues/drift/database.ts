@@ -1,3 +1,4 @@
+import { sqlTimeToMs } from '#schema/clock.ts';
 import { busyVolumes, isOpen } from './busy.ts';
 import type { Finding } from './difference.ts';
 import { compareKeys } from './keys.ts';
@@ -19,14 +20,20 @@ export const RESERVING: ReadonlySet<string> = new Set([
 /** They take room in a pool that their volume's row does not name yet. */
 const MOVING: ReadonlySet<string> = new Set(['volume.retype', 'volume.migrate']);
 
-/** Compares MySQL with itself: sums, marks, statuses and keys. */
-export function compareDatabase(rows: Rows): Finding[] {
+/** How long a client may take from `os-reserve` to what it has reserved the volume for. */
+const RESERVED_FOR_MS = 3_600_000;
+
+/**
+ * Compares MySQL with itself: sums, marks, statuses and keys.
+ * @param now milliseconds since 1970
+ */
+export function compareDatabase(rows: Rows, now: number): Finding[] {
   const busy = busyVolumes(rows);
   return [
     ...comparePools(rows),
     ...[...rows.volumes.values()].flatMap((row) => [
       ...compareMark(rows, row),
-      ...(busy.has(row.id) || row.operation_id !== null ? [] : compareStatus(rows, row)),
+      ...(busy.has(row.id) || row.operation_id !== null ? [] : compareStatus(rows, row, now)),
     ]),
     ...stuckOperations(rows, busy),
     ...compareKeys(rows),
@@ -118,7 +125,11 @@ const UNSETTLED: ReadonlySet<string> = new Set([
 ]);
 
 /** Statuses that promise work which nobody does, or attachments that are not there. */
-function compareStatus({ attached }: Rows, { id, status }: VolumeRow): Finding[] {
+function compareStatus(
+  { attached }: Rows,
+  { id, status, created_at, updated_at }: VolumeRow,
+  now: number,
+): Finding[] {
   const attachments = attached.get(id) ?? [];
   const made = attachments.filter((row) => row.status === 'attached').length;
   // A client that connects by itself takes the time it needs between `attaching` and `complete`, and to let go.
@@ -127,7 +138,9 @@ function compareStatus({ attached }: Rows, { id, status }: VolumeRow): Finding[]
     (WORKING.has(status) && !(client && (status === 'attaching' || status === 'detaching'))) ||
     (status === 'in-use' && made === 0) ||
     (status === 'available' && attachments.length > 0) ||
-    (status === 'reserved' && attachments.length === 0);
+    (status === 'reserved' &&
+      attachments.length === 0 &&
+      now - sqlTimeToMs(updated_at ?? created_at) > RESERVED_FOR_MS);
   if (!wrong) return [];
   return [
     {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
+import type { Clock } from '#schema/clock.ts';
 import type { ComputeInventory, StorageInventory } from '#schema/inventory.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { AgentKind } from '#schema/tasks.ts';
@@ -15,6 +16,7 @@ import { compareStorage } from './storage.ts';
 interface Deps {
   readonly db: Kysely<Tables>;
   readonly questions: Pick<Questions, 'ask'>;
+  readonly clock: Clock;
   /** Where image data are kept, if they are kept here. */
   readonly images: { readonly files: { list(): Promise<ImageFile[]> } | undefined };
 }
@@ -56,7 +58,7 @@ interface Look {
 
 type Placed = Finding & { readonly host: string };
 
-async function look({ db, questions, images }: Deps, only: string | undefined): Promise<Look> {
+async function look({ db, questions, images, clock }: Deps, only: string | undefined): Promise<Look> {
   const before = await readRows(db);
   const hosts = hostsOf(before, only);
   const asked = await askHosts(questions, hosts);
@@ -77,7 +79,7 @@ async function look({ db, questions, images }: Deps, only: string | undefined): 
   const compare = (rows: Rows): Map<string, Placed> => {
     const hypervisors = { answered: compute, silent };
     const all = [
-      ...(only === undefined || only === 'mysql' ? place('mysql', compareDatabase(rows)) : []),
+      ...(only === undefined || only === 'mysql' ? place('mysql', compareDatabase(rows, clock.now())) : []),
       ...place('mysql', files === undefined ? [] : compareImages(rows, files)),
       ...[...storage].flatMap(([host, inventory]) => place(host, compareStorage(rows, host, inventory))),
       ...[...compute.keys()]

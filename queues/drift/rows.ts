@@ -88,6 +88,8 @@ function readVolumes(db: Kysely<Tables>) {
       'volumes.pool',
       'volumes.operation_id',
       'volumes.seq',
+      'volumes.created_at',
+      'volumes.updated_at',
       'volumes.multiattach',
       'qos_specs.consumer as qos_consumer',
       'qos_specs.specs as qos_specs',
