@@ -1,9 +1,13 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest, invalidInput } from '#api/http/errors.ts';
+import { ApiError, badRequest } from '#api/http/errors.ts';
 import { readPage } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import type { PoolName } from '#schema/ids.ts';
+import { hostOrCluster } from '../services/host-or-cluster.ts';
 import { findPool, type Manageable } from './stored.ts';
+
+/** Minor from which a cluster may be named. */
+const CLUSTERS_SINCE = 17;
 
 type Query = Readonly<Record<string, string>>;
 
@@ -23,9 +27,14 @@ export async function listManageable<M extends Manageable>(
   detail: boolean,
   { path, key, stored, more }: Listing<M>,
 ): Promise<Reply> {
-  const { host } = query;
-  if (host === undefined || host === '') throw badRequest("The 'host' query parameter is missing.");
-  const { name } = await findPool(context, host);
+  const { host, cluster } = hostOrCluster(context, query, CLUSTERS_SINCE);
+  const missing = (): ApiError =>
+    new ApiError(
+      404,
+      `Service cinder-volume could not be found on host ${(host || cluster).toWellFormed()}.`,
+    );
+  if (cluster !== '') throw missing();
+  const { name } = await findPool(context, host, missing);
   const { limit, offset, marker } = readPage(query);
   const all = (await stored(context, name)).toSorted(order(query));
   const at = marker === undefined ? -1 : all.findIndex((each) => each.name === nameIn(marker));
@@ -76,9 +85,8 @@ function order(query: Query): (a: Manageable, b: Manageable) => number {
   const keys = text.split(',').map((part) => {
     const [name = '', way = 'desc'] = part.split(':').map((each) => each.trim());
     if (name !== 'size' && name !== 'reference')
-      throw invalidInput("Sort key supplied is invalid: only 'size' and 'reference' can be sorted by.");
-    if (way !== 'asc' && way !== 'desc')
-      throw invalidInput("Unknown sort direction, must be 'desc' or 'asc'.");
+      throw badRequest(`Invalid sort keys passed: ${name.toWellFormed()}`);
+    if (way !== 'asc' && way !== 'desc') throw badRequest(`Invalid sort dirs passed: ${way.toWellFormed()}`);
     return { name, sign: way === 'asc' ? 1 : -1 };
   });
   const byName = (a: Manageable, b: Manageable): number => (a.name < b.name ? -1 : Number(a.name > b.name));

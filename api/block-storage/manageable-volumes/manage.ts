@@ -1,25 +1,30 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
+import { badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
 import { charged } from '../quotas/charge.ts';
 import { volumeCharge } from '../quotas/charges.ts';
+import { hostOrCluster } from '../services/host-or-cluster.ts';
 import { encryptionOf } from '../types/volume-encryption.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { detailView } from '../volumes/view.ts';
 import type { Asked } from './schema.ts';
 import { findPool, listStored, type Manageable } from './stored.ts';
 
+/** Minor from which a cluster may be named where a volume is to be managed. */
+const CLUSTERS_SINCE = 16;
+
 /** Makes a volume of what lies on a backend; a 202 means that the row and the operation are committed. */
 export async function manageVolume(context: RequestContext, asked: Asked): Promise<Reply> {
   const { app, caller } = context;
-  if ((asked.cluster ?? '') !== '') throw badRequest('There are no clusters: name a host.');
-  if ((asked.host ?? '') === '') throw badRequest("'host' is a required property");
-  const pool = await findPool(context, asked.host ?? '');
+  const { host, cluster } = hostOrCluster(context, asked, CLUSTERS_SINCE);
+  const type = await findType(context, asked.volume_type);
+  if (cluster !== '') throw badRequest(`Cluster '${cluster.toWellFormed()}' not found`);
+  const pool = await findPool(context, host, () => badRequest(`Host '${host.toWellFormed()}' not found`));
   if ((asked.availability_zone ?? pool.availabilityZone) !== pool.availabilityZone)
     throw invalidInput(`Pool ${pool.name} is in availability zone ${pool.availabilityZone}.`);
-  const type = await findType(context, asked.volume_type, pool.backendName);
+  if (type !== undefined) checkBackend(type, pool.backendName);
   if (type !== undefined && (await encryptionOf(app.db, type.id)) !== null)
     throw invalidInput(`Volumes of type ${type.name} are encrypted: what is there already cannot be one.`);
   const item = choose(await listStored(context, pool.name), asked.ref);
@@ -83,11 +88,17 @@ function choose(items: readonly Manageable[], ref: Asked['ref']): Manageable {
   return item;
 }
 
+interface Type {
+  readonly id: VolumeTypeId;
+  readonly name: string;
+  readonly multiattach: boolean;
+  readonly backend: string | undefined;
+}
+
 async function findType(
   { app: { db } }: RequestContext,
   wanted: string | null | undefined,
-  backendName: string,
-): Promise<{ id: VolumeTypeId; name: string; multiattach: boolean } | undefined> {
+): Promise<Type | undefined> {
   if (wanted === undefined || wanted === null || wanted === '') return undefined;
   const query = db.selectFrom('volume_types').select(['id', 'name', 'extra_specs']);
   const byId = isUuid(wanted)
@@ -95,10 +106,18 @@ async function findType(
     : undefined;
   const type = byId ?? (await query.where('name', '=', wanted).executeTakeFirst());
   if (type === undefined)
-    throw new ApiError(404, `Volume type with name ${wanted.toWellFormed()} could not be found.`);
+    throw badRequest(`Invalid volume type: Cannot find requested '${wanted.toWellFormed()}' volume type`);
   const specs = JSON.parse(type.extra_specs) as Record<string, string>;
-  const wants = specs['volume_backend_name'];
-  if (wants !== undefined && wants !== backendName)
-    throw invalidInput(`Volume type ${type.name} wants backend ${wants}, and the pool is of ${backendName}.`);
-  return { id: type.id, name: type.name, multiattach: specs['multiattach'] === '<is> True' };
+  return {
+    id: type.id,
+    name: type.name,
+    multiattach: specs['multiattach'] === '<is> True',
+    backend: specs['volume_backend_name'],
+  };
+}
+
+/** @throws ApiError 400 when volumes of the type lie elsewhere */
+function checkBackend({ name, backend }: Type, backendName: string): void {
+  if (backend !== undefined && backend !== backendName)
+    throw invalidInput(`Volume type ${name} wants backend ${backend}, and the pool is of ${backendName}.`);
 }

@@ -21,11 +21,13 @@ export const GIB = 1024 ** 3;
 
 /**
  * The pool that `host@backend#pool` names, or the only one of `host@backend`.
- * @throws ApiError 400
+ * @param missing what is thrown when there is none.
+ * @throws ApiError 400 when there are several
  */
 export async function findPool(
   { app }: RequestContext,
   host: string,
+  missing: () => ApiError,
 ): Promise<{ readonly name: PoolName; readonly availabilityZone: string; readonly backendName: string }> {
   // Text that is no ASCII names no host, and MySQL compares names in ASCII.
   const known = /^[\x20-\x7e]*$/.test(host)
@@ -36,7 +38,7 @@ export async function findPool(
         .execute()
     : [];
   const [pool, ...others] = known;
-  if (pool === undefined) throw badRequest(`There is no pool ${host.slice(0, 255)} (host@backend#pool).`);
+  if (pool === undefined) throw missing();
   if (others.length > 0) throw badRequest(`${host.slice(0, 255)} has several pools: name one of them.`);
   return { name: pool.name, availabilityZone: pool.availability_zone, backendName: pool.backend_name };
 }

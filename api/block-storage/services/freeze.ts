@@ -4,11 +4,7 @@ import { badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type ServiceRow, servicesOn } from './find.ts';
-
-export interface Named {
-  readonly host?: string | null | undefined;
-  readonly cluster?: string | null | undefined;
-}
+import { hostOrCluster, type Named } from './host-or-cluster.ts';
 
 /** From here on a cluster may be named instead of a host. */
 const CLUSTERS_SINCE = 26;
@@ -58,18 +54,13 @@ async function change(context: RequestContext, named: Named, frozen: boolean): P
 /** @throws ApiError 400 when there is none. */
 async function backends(
   context: RequestContext,
-  { host, cluster }: Named,
+  named: Named,
   clustersSince = CLUSTERS_SINCE,
 ): Promise<ServiceRow[]> {
-  const clusters = context.microversion >= clustersSince;
-  const name = clusters ? (cluster ?? '') : '';
-  if ((name === '') === (host == null || host === '')) {
-    throw invalidInput(
-      clusters ? 'One and only one of cluster and host must be set.' : 'Host field is missing.',
-    );
-  }
-  if (name !== '') throw badRequest(`No service found with cluster=${name.slice(0, 255).toWellFormed()}`);
-  const services = await servicesOn(context.app, host ?? '', 'blockyard-storage');
+  const { host, cluster } = hostOrCluster(context, named, clustersSince);
+  if (cluster !== '')
+    throw badRequest(`No service found with cluster=${cluster.slice(0, 255).toWellFormed()}`);
+  const services = await servicesOn(context.app, host, 'blockyard-storage');
   if (services.length === 0) throw badRequest(`No service found with host=${host}`);
   return services;
 }

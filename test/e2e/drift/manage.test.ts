@@ -116,12 +116,22 @@ describe('manage and unmanage', function () {
     const marker = encodeURIComponent("{'source-name': 'busy'}");
     assert.equal(names(await list(`&sort=reference:asc&limit=1&marker=${marker}`))[0], 'c');
     for (const [query, message] of [
-      ['&sort=name', /Sort key/],
+      ['&sort=name', /^Invalid sort keys passed: name$/],
       ['&marker=nothing', /marker/],
     ] as const)
       assert.match((await list(query)).badRequest.message, message);
-    assert.equal((await rig.v3('GET', '/manageable_volumes')).status, 400);
-    assert.equal((await rig.v3('GET', '/manageable_volumes?host=nowhere')).status, 400);
+    const one = 'Invalid input received: One and only one of cluster and host must be set.';
+    assert.equal((await rig.v3('GET', '/manageable_volumes')).body.badRequest.message, one);
+    assert.equal(
+      (await rig.v3('GET', '/manageable_volumes?host=nowhere')).body.itemNotFound.message,
+      'Service cinder-volume could not be found on host nowhere.',
+    );
+    for (const [more, message] of [
+      [{ host: 'nowhere' }, "Host 'nowhere' not found"],
+      [{ cluster: 'all' }, one],
+      [{ volume_type: 'none' }, "Invalid volume type: Cannot find requested 'none' volume type"],
+    ] as const)
+      assert.equal((await manage('b', more)).body.badRequest.message, message);
     assert.equal((await manage('missing')).status, 400);
     assert.equal((await manage('../../etc/passwd')).status, 400);
   });
