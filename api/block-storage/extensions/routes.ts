@@ -9,6 +9,8 @@ const EXTENSIONS = [
   ['AvailabilityZones', 'os-availability-zone', 'Describe Availability Zones.', '2013-06-27T00:00:00+00:00'],
   ['Backups', 'backups', 'Backups support.', '2012-12-12T00:00:00+00:00'],
   ['Capabilities', 'capabilities', 'Capabilities support.', '2015-08-31T00:00:00+00:00'],
+  ['Cgsnapshots', 'cgsnapshots', 'cgsnapshots support.', '2014-08-18T00:00:00+00:00'],
+  ['Consistencygroups', 'consistencygroups', 'consistency groups support.', '2014-08-18T00:00:00+00:00'],
   ['ExtendedServices', 'os-extended-services', 'Extended services support.', '2014-01-10T00:00:00-00:00'],
   [
     'ExtendedSnapshotAttributes',

@@ -6,7 +6,7 @@ import { isoTime } from '#api/http/fields.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { CINDER_BINARIES } from '#schema/services.ts';
-import { servicesOn } from '../services/find.ts';
+import { serviceNotFound, servicesOn } from '../services/find.ts';
 import { isUp } from '../services/handlers.ts';
 
 /** Hypervisors are none of Cinder's hosts. */
@@ -44,7 +44,7 @@ interface Sum {
 export async function showHost({ app }: RequestContext, host: string): Promise<Reply> {
   const services = await servicesOn(app, host, 'blockyard-storage');
   const service = services.find((row) => row.host === host);
-  if (service === undefined) throw notFound('Host', host);
+  if (service === undefined) throw serviceNotFound('cinder-volume', host);
   const sums = await sumsOn(app, service.host);
   const total = sums.reduce<Sum>(
     (all, one) => ({

@@ -3,6 +3,7 @@ import { ApiError, badRequest } from '#api/http/errors.ts';
 import { readPage } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import type { PoolName } from '#schema/ids.ts';
+import { serviceNotFound } from '../services/find.ts';
 import { hostOrCluster } from '../services/host-or-cluster.ts';
 import { findPool, type Manageable } from './stored.ts';
 
@@ -28,15 +29,13 @@ export async function listManageable<M extends Manageable>(
   { path, key, stored, more }: Listing<M>,
 ): Promise<Reply> {
   const { host, cluster } = hostOrCluster(context, query, CLUSTERS_SINCE);
-  const missing = (): ApiError =>
-    new ApiError(
-      404,
-      `Service cinder-volume could not be found on host ${(host || cluster).toWellFormed()}.`,
-    );
-  if (cluster !== '') throw missing();
-  const { name } = await findPool(context, host, missing);
   const { limit, offset, marker } = readPage(query);
-  const all = (await stored(context, name)).toSorted(order(query));
+  const inOrder = order(query);
+  if (cluster !== '') throw new ApiError(404, 'Service cinder-volume could not be found.');
+  // A service is of a host and a backend, whatever pool is asked for.
+  const missing = (): ApiError => serviceNotFound('cinder-volume', host.split('#')[0] ?? '');
+  const { name } = await findPool(context, host, missing);
+  const all = (await stored(context, name)).toSorted(inOrder);
   const at = marker === undefined ? -1 : all.findIndex((each) => each.name === nameIn(marker));
   if (marker !== undefined && at === -1) throw badRequest('marker not found');
   const shown = all.slice(at + 1 + offset, at + 1 + offset + limit);

@@ -22,6 +22,7 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
   const type = await findType(context, asked.volume_type);
   if (cluster !== '') throw badRequest(`Cluster '${cluster.toWellFormed()}' not found`);
   const pool = await findPool(context, host, () => badRequest(`Host '${host.toWellFormed()}' not found`));
+  checkReference(asked.ref);
   if ((asked.availability_zone ?? pool.availabilityZone) !== pool.availabilityZone)
     throw invalidInput(`Pool ${pool.name} is in availability zone ${pool.availabilityZone}.`);
   if (type !== undefined) checkBackend(type, pool.backendName);
@@ -68,6 +69,14 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
   });
   app.operations.submit(operation);
   return { status: 202, body: { volume: detailView(context, row, []) } };
+}
+
+/** Cinder leaves to drivers what a reference is, once there is a host for it. @throws ApiError 400 */
+function checkReference(ref: Asked['ref']): void {
+  if (Object.keys(ref).length !== 1 || (ref['source-name'] ?? ref['source-id']) === undefined)
+    throw badRequest(
+      'Manage existing volume failed due to invalid backend reference: Reference must contain either source-name or source-id, and nothing else.',
+    );
 }
 
 /** @throws ApiError 400 when there is no such thing, or it cannot be managed */

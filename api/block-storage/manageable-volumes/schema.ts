@@ -3,11 +3,7 @@ import { flag, stringMap, text255, trimmed255 } from '#api/http/fields.ts';
 import { manageableReplies } from './replies.ts';
 
 /** Cinder leaves to drivers what a reference is; ours know a name, and the id in a volume's name. */
-const reference = z
-  .record(z.string(), z.string().max(255, { error: 'is too long' }))
-  .refine((ref) => Object.keys(ref).length === 1 && ('source-name' in ref || 'source-id' in ref), {
-    error: "must have exactly one of 'source-name' and 'source-id'",
-  });
+const reference = z.record(z.string(), z.string().max(255, { error: 'is too long' }));
 
 const asked = z.looseObject({
   host: text255.min(1, { error: 'is too short' }).nullish(),

@@ -58,7 +58,7 @@ export function readLimits(
 function readLimit(key: string, value: unknown): number {
   const digits = typeof value === 'string' && /^\s*-?\d{1,12}\s*$/.test(value);
   const limit = typeof value === 'number' || digits ? Number(value) : Number.NaN;
-  if (!Number.isInteger(limit)) throw badRequest(`${key} must be an integer.`);
+  if (!Number.isInteger(limit)) throw badRequest(`${key} must be an integer`);
   if (limit < UNLIMITED) throw badRequest(`${key} must be >= ${UNLIMITED}`);
   if (limit > MAX_INT) throw badRequest(`${key} must be <= ${MAX_INT}`);
   return limit;

@@ -1,8 +1,13 @@
 import type { Selectable } from 'kysely';
 import type { App } from '#api/http/context.ts';
+import { ApiError } from '#api/http/errors.ts';
 import type { ServicesTable } from '#schema/tables.ts';
 
 export type ServiceRow = Selectable<ServicesTable>;
+
+/** Cinder's ServiceNotFound. */
+export const serviceNotFound = (binary: string, host: string): ApiError =>
+  new ApiError(404, `Service ${binary} could not be found on host ${host.toWellFormed()}.`);
 
 /** Those of a host, `host@backend` or `host@backend#pool`; of each of its back ends when it is named alone. */
 export async function servicesOn(

@@ -1,12 +1,13 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, invalidInput } from '#api/http/errors.ts';
+import { invalidInput } from '#api/http/errors.ts';
 import { isoTime } from '#api/http/fields.ts';
 import type { Reply } from '#api/http/route.ts';
 import { type Clock, sqlTime, sqlTimeToMs } from '#schema/clock.ts';
 import { DOWN_AFTER_S } from '#schema/reports.ts';
 import { CINDER_BINARIES, ourBinary } from '#schema/services.ts';
 import type { ServicesTable } from '#schema/tables.ts';
+import { serviceNotFound } from './find.ts';
 
 type ServiceRow = Selectable<ServicesTable>;
 
@@ -76,7 +77,7 @@ export async function setService(context: RequestContext, named: Named, wanted: 
       .where('host', '=', host)
       .executeTakeFirst());
   if (changed === false || changed.numUpdatedRows === 0n) {
-    throw new ApiError(404, `Service ${name} could not be found on host ${host}.`);
+    throw serviceNotFound(name, host);
   }
   return {
     status: 200,

@@ -18,8 +18,12 @@ async function change(
   what: 'Updating' | 'Deleting' = 'Updating',
 ): Promise<Metadata> {
   const volume = await findVolume(context, id);
-  refuseFixed(volume, what);
-  return changeMetadataOf(context.app, 'volume image', volume.id, edit);
+  return changeMetadataOf(context.app, 'volume image', volume.id, (old) => {
+    // What is not there is not there in any status.
+    const edited = edit(old);
+    refuseFixed(volume, what);
+    return edited;
+  });
 }
 
 /** Values may be as long as Glance's. */

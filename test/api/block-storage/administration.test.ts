@@ -168,7 +168,10 @@ describe('administration', () => {
     assert.equal(projects.length, 1);
     assert.equal(total.volume_count, projects[0].volume_count);
     assert.ok(Number(total.total_volume_gb) >= 3);
-    assert.equal((await get('/os-hosts/nowhere')).status, 404);
+    assert.equal(
+      (await get('/os-hosts/nowhere')).body.itemNotFound.message,
+      'Service cinder-volume could not be found on host nowhere.',
+    );
     assert.deepEqual((await put(`/os-hosts/${encodeURIComponent(BACKEND)}`, { status: 'Disable' })).body, {
       host: BACKEND,
       status: 'disabled',
@@ -214,7 +217,41 @@ describe('administration', () => {
     const { extensions } = (await get('/extensions', { as: 'member' })).body;
     for (const { alias } of extensions)
       assert.equal((await get(`/extensions/${alias}`)).body.extension.alias, alias);
+    for (const alias of ['consistencygroups', 'cgsnapshots'])
+      assert.equal((await get(`/extensions/${alias}`)).status, 200);
     assert.equal((await get('/extensions/hats')).status, 404);
+  });
+
+  it('judges a request about what could be managed in the order of Cinder', async () => {
+    for (const [query, message] of [
+      ['host=nowhere&limit=-1', 'limit param must be positive'],
+      ['host=nowhere&offset=-1', 'offset must be >= 0'],
+      ['host=nowhere&sort=colour', 'Invalid sort keys passed: colour'],
+      ['host=nowhere&sort=size:up', 'Invalid sort dirs passed: up'],
+      ['host=nowhere%40a%23b', 'Service cinder-volume could not be found on host nowhere@a.'],
+      ['cluster=c', 'Service cinder-volume could not be found.'],
+    ])
+      for (const path of ['/manageable_volumes', '/manageable_snapshots/detail']) {
+        const { body } = await get(`${path}?${query}`);
+        assert.equal((body.badRequest ?? body.itemNotFound)?.message, message, path);
+      }
+    for (const [volume, message] of [
+      [{}, 'Invalid input received: One and only one of cluster and host must be set.'],
+      [
+        { host: 'nowhere', volume_type: 'none' },
+        "Invalid volume type: Cannot find requested 'none' volume type",
+      ],
+      [{ cluster: 'c' }, "Cluster 'c' not found"],
+      [{ host: 'nowhere' }, "Host 'nowhere' not found"],
+      [{ host: POOL }, /invalid backend reference/],
+    ] as const)
+      for (const ref of [{}, { name: 'x' }, { 'source-name': 'x', 'source-id': 'y' }]) {
+        const body = { volume: { ...volume, ref } };
+        const answer = await api.call('POST', '/manageable_volumes', { as: 'admin', body });
+        assert.equal(answer.status, 400);
+        if (typeof message === 'string') assert.equal(answer.body.badRequest.message, message);
+        else assert.match(answer.body.badRequest.message, message);
+      }
   });
 
   it('has no clusters', async () => {

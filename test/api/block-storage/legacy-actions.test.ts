@@ -319,6 +319,23 @@ describe('the older actions on volumes', () => {
           metadata.body.badRequest.message,
           'Invalid volume: Updating volume metadata is not allowed for volumes in maintenance status.',
         );
+        // What is not there is told before the status.
+        const none = await api.call('DELETE', `/volumes/${volume}/metadata/none`);
+        assert.equal(none.body.itemNotFound.message, `Volume ${volume} has no metadata with key none.`);
+        await api.db
+          .updateTable('volumes')
+          .set({ metadata: '{"a":"b"}', image_metadata: '{"a":"b"}' })
+          .where('id', '=', volume as never)
+          .execute();
+        const refusal =
+          'Invalid volume: Deleting volume metadata is not allowed for volumes in maintenance status.';
+        const fixed = await api.call('DELETE', `/volumes/${volume}/metadata/a`);
+        assert.equal(fixed.body.badRequest.message, refusal);
+        const unset = (key: string) =>
+          api.call('POST', `/volumes/${volume}/action`, { body: { 'os-unset_image_metadata': { key } } });
+        assert.equal((await unset('none')).status, 404);
+        assert.equal((await unset('a')).body.badRequest.message, refusal);
+        assert.deepEqual((await show(volume)).metadata, { a: 'b' });
       }
       await accepted(volume, 'os-force_delete', null, 'admin');
     }
