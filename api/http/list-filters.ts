@@ -120,9 +120,10 @@ export const isBelow =
     };
   };
 
-/** Microversion from which `consumes_quota` is a filter that can match; everything here consumes quota. */
-const QUOTA_SINCE = 65;
+/** Microversion from which `consumes_quota` is a filter that can match, in Cinder too, whose 3.65 came later. */
+const QUOTA_SINCE = STRICT_SINCE;
 
+/** Everything here consumes quota. */
 export const consumesQuota: FilterReader = (value, { microversion }) => {
   if (microversion < QUOTA_SINCE) return NOTHING;
   return strictFlag({ use_quota: value }, 'use_quota') ? { sql: 'TRUE', values: [] } : NOTHING;

@@ -3,10 +3,11 @@ import { ApiError, badRequest } from '#api/http/errors.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { metaBody, metadataBody, metadataReply, metaReply } from '../volumes/schema.ts';
+import { metadataReply, metaReply } from '../volumes/schema.ts';
 import { createSnapshot } from './create.ts';
 import { deleteSnapshot, forceDeleteSnapshot } from './delete.ts';
 import { FILTER_NAMES, readSnapshots } from './list.ts';
+import { metaBody, metadataBody } from './metadata-body.ts';
 import { findSnapshot } from './rows.ts';
 import * as schema from './schema.ts';
 import { resetStatus, updateStatus } from './status.ts';
@@ -183,6 +184,7 @@ export const snapshotRoutes: readonly Route[] = [
     replies: { 200: metaReply },
     handle: async (context, { params: { id, key }, body: { meta } }) => {
       if (!Object.hasOwn(meta, key)) throw badRequest('Request body and URI mismatch');
+      if (Object.keys(meta).length > 1) throw badRequest('Request body contains too many items');
       await changeMetadata(context, id, (old) => ({ ...old, ...meta }));
       return { status: 200, body: { meta } };
     },

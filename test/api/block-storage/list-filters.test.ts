@@ -143,6 +143,8 @@ describe('filters of lists, as Cinder judges them', () => {
       ['availability_zone=mars', []],
       ['consumes_quota=true&limit=1', [3]],
       ['consumes_quota=false', []],
+      ['consumes_quota=true&limit=1', [3], { version: 31 }],
+      ['consumes_quota=false', [], { version: 31 }],
       ['name~=s', [3, 2, 1, 0]],
       ['host=stor1@b', [2], admin],
       ['display_name=s3', [3], admin],

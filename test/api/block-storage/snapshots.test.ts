@@ -125,6 +125,40 @@ describe('snapshots', () => {
     assert.equal(missing.body.itemNotFound.message, `Snapshot ${id} has no metadata with key b.`);
   });
 
+  it('have metadata that are checked as Cinder does it by hand', async () => {
+    const id = await taken(await availableVolume(api));
+    const long = 'x'.repeat(256);
+    const word = 'Invalid metadata: Invalid input received:';
+    const size = 'Invalid metadata size: Metadata property key';
+    for (const [metadata, status, message] of [
+      [null, 400, "Missing required element 'metadata' in request body."],
+      [[], 400, "Missing required element 'metadata' in request body."],
+      [{ k: 5 }, 400, `${word} Value for metadata key: k is not a string or unicode`],
+      [{ '': 'x' }, 400, `${word} Metadata key:  has 0 characters, less than 1.`],
+      [{ k: long }, 413, `${size} k value greater than 255 characters.`],
+      [{ [long]: 'x' }, 413, `${size} ${long} greater than 255 characters.`],
+    ] as const)
+      for (const method of ['POST', 'PUT'] as const) {
+        const answer = await api.call(method, `/snapshots/${id}/metadata`, { body: { metadata } });
+        assert.equal(answer.status, status);
+        assert.equal((answer.body.badRequest ?? answer.body.overLimit).message, message);
+      }
+    const put = (body: unknown) => api.call('PUT', `/snapshots/${id}/metadata/a`, { body });
+    for (const [body, message] of [
+      [{}, "Missing required element 'meta' in request body."],
+      [{ meta: {} }, 'Request body and URI mismatch'],
+      [{ meta: { b: '1' } }, 'Request body and URI mismatch'],
+      [{ meta: { a: '1', b: '2' } }, 'Request body contains too many items'],
+    ])
+      assert.equal((await put(body)).body.badRequest.message, message);
+    assert.deepEqual((await put({ meta: { a: '1' }, more: 1 })).body, { meta: { a: '1' } });
+    assert.deepEqual((await api.call('GET', `/snapshots/${id}/metadata`)).body.metadata, { a: '1' });
+    const strange = await api.call('POST', `/snapshots/${id}/metadata`, {
+      body: { metadata: { 'a"': 'x' } },
+    });
+    assert.equal(strange.status, 400);
+  });
+
   it('have their status reset, told, and are deleted by force from each', async () => {
     const volume = await availableVolume(api);
     for (const status of ['creating', 'deleting', 'error', 'error_deleting']) {
