@@ -100,7 +100,7 @@ const WORDS = /^\s*(1|0|t|f|true|false|on|off|y|n|yes|no)\s*$/i;
 
 function scope({ caller }: RequestContext, query: Query): Condition[] {
   const wanted = query['all_tenants'];
-  if (wanted !== undefined && !WORDS.test(wanted)) {
+  if (caller.isAdmin && wanted !== undefined && !WORDS.test(wanted)) {
     throw badRequest(`all_tenants must be a boolean, got '${wanted.slice(0, 100).toWellFormed()}'.`);
   }
   const all = caller.isAdmin && isTrue(wanted);

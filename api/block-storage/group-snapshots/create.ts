@@ -4,7 +4,7 @@ import type { Reply } from '#api/http/route.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type GroupSnapshotId, type OperationId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
-import type { VolumeStatus } from '#schema/states.ts';
+import type { GroupStatus, VolumeStatus } from '#schema/states.ts';
 import { findGroup, invalidGroup, volumesOf } from '../groups/rows.ts';
 import { charged } from '../quotas/charge.ts';
 import { snapshotCharge } from '../quotas/charges.ts';
@@ -15,6 +15,8 @@ import type { GroupSnapshotRow } from './rows.ts';
 import type { NewGroupSnapshot } from './schema.ts';
 
 const LEGAL = ['available', 'in-use'] as const satisfies readonly VolumeStatus[];
+/** Its volumes are not yet what they will be. */
+const CHANGING: readonly GroupStatus[] = ['creating', 'updating'];
 
 /**
  * Begins a snapshot of each of the group's volumes, in one transaction. Each is taken by itself, as soon as its volume is
@@ -23,6 +25,11 @@ const LEGAL = ['available', 'in-use'] as const satisfies readonly VolumeStatus[]
 export async function createGroupSnapshot(context: RequestContext, wanted: NewGroupSnapshot): Promise<Reply> {
   const { app, caller } = context;
   const group = await findGroup(context, wanted.group_id);
+  if (CHANGING.includes(group.status)) {
+    throw invalidGroup(
+      "Source group cannot be empty or in 'creating' or 'updating' state. No group snapshot will be created.",
+    );
+  }
   const volumes = await readVolumes(context, (await volumesOf(context, [group.id])).get(group.id) ?? []);
   const row: GroupSnapshotRow = {
     id: asId<GroupSnapshotId>(app.ids.uuid()),

@@ -107,7 +107,11 @@ export async function deleteGroupType(context: RequestContext, id: string): Prom
   try {
     await context.app.db.deleteFrom('group_types').where('id', '=', row.id).execute();
   } catch (error) {
-    throw isReferenced(error) ? badRequest('Target group type is still in use.') : error;
+    throw isReferenced(error)
+      ? badRequest(
+          `Target group type is still in use. Group Type ${row.id} deletion is not allowed with groups present with the type.`,
+        )
+      : error;
   }
   return { status: 202 };
 }

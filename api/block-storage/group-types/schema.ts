@@ -1,8 +1,10 @@
 /** Cinder's group types on the wire (its API reference, "Group types" and "Group type specs", 3.11). */
 import { z } from 'zod';
-import { flag, keyOf255, links, printable255, text255 } from '#api/http/fields.ts';
+import { flag, links, printable255, stringMap, text255 } from '#api/http/fields.ts';
 
-const name = text255.refine((text) => text.trim() !== '', { error: "The 'name' can not be empty." });
+const name = text255.min(1, { error: 'is too short' }).refine((text) => text.trim() !== '', {
+  error: "An invalid 'name' value was provided. The 'name' can not be empty.",
+});
 const description = printable255.nullish();
 /** Null counts as an empty value. */
 const value = text255.nullable().transform((text) => text ?? '');
@@ -12,7 +14,7 @@ export const createBody = z.strictObject({
     name,
     description,
     is_public: flag.optional(),
-    group_specs: z.record(keyOf255, value).nullish(),
+    group_specs: stringMap.nullish(),
   }),
 });
 export type NewGroupType = z.output<typeof createBody>['group_type'];
@@ -42,8 +44,8 @@ const specs = z.record(
   value,
 );
 export const specsBody = z.strictObject({ group_specs: specs });
-export const specBody = specs.refine((body) => Object.keys(body).length === 1, {
-  error: 'must have exactly one property',
-});
+export const specBody = specs
+  .refine((body) => Object.keys(body).length > 0, { error: 'does not have enough properties' })
+  .refine((body) => Object.keys(body).length < 2, { error: 'has too many properties' });
 export const specsReply = z.strictObject({ group_specs: z.record(z.string(), z.string()) });
 export const specReply = z.record(z.string(), z.string());

@@ -21,14 +21,20 @@ const SORT_COLUMNS = {
 } as const satisfies Record<string, keyof GroupRow>;
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 
-export function readGroups(context: RequestContext, query: Query, collection: string) {
+/** By the older words (`consistencygroups`) everybody may filter by what they like; what is not known matches nothing. */
+export function readGroups(
+  context: RequestContext,
+  query: Query,
+  collection: 'groups' | 'consistencygroups',
+) {
+  const known = collection === 'groups' ? ['name'] : 'all';
   return readListing<Column, GroupRow>(context, query, {
     select: 'SELECT g.* FROM volume_groups g',
     table: 'g',
     sort: SORT_COLUMNS,
     conditions: [
       ...ofProject(context, query, 'g'),
-      ...groupFilters(context, query, { table: 'g', known: ['name'], columns: COLUMNS, asciiColumns: ASCII }),
+      ...groupFilters(context, query, { table: 'g', known, columns: COLUMNS, asciiColumns: ASCII }),
     ],
     collection,
     marker: (id) => findGroup(context, id),
@@ -48,7 +54,7 @@ export interface Filterable {
   /** The alias of the table. */
   readonly table: string;
   /** What everybody may filter by (Cinder's `resource_filters.json`). */
-  readonly known: readonly string[];
+  readonly known: readonly string[] | 'all';
   /** What an administrator may, besides: columns of any text. */
   readonly columns: ReadonlySet<string>;
   readonly asciiColumns: ReadonlySet<string>;
@@ -68,7 +74,7 @@ export function groupFilters(
   const filters = Object.entries(query).filter(([key]) => !PAGING_KEYS.has(key) && key !== 'list_volume');
   const isLike = (key: string): boolean => microversion >= LIKE_SINCE && key.endsWith('~');
   const columnOf = (key: string): string => (isLike(key) ? key.slice(0, -1) : key);
-  if (!caller.isAdmin && microversion >= STRICT_SINCE) {
+  if (!caller.isAdmin && microversion >= STRICT_SINCE && known !== 'all') {
     const unknown = filters.map(([key]) => key).filter((key) => !known.includes(columnOf(key)));
     if (unknown.length > 0) {
       throw badRequest(

@@ -301,9 +301,11 @@ describe('backups', () => {
     assert.deepEqual(await names(`volume_id=${volume}&status=available&limit=1&offset=1`), ['a']);
     assert.equal((await api.call('GET', '/backups?nonsense=1')).status, 400);
     assert.deepEqual(await names('sort=availability_zone,name:asc'), ['a', 'b', 'c']);
-    const said = async (query: string) => message(await api.call('GET', `/backups?${query}`));
+    const said = async (query: string, as?: Who) =>
+      message(await api.call('GET', `/backups?${query}`, { as: as ?? 'member' }));
     assert.equal(await said('with_count=2'), "Value '2' for 'with_count' is not a boolean.");
-    assert.equal(await said('all_tenants=2'), "all_tenants must be a boolean, got '2'.");
+    assert.equal(await said('all_tenants=2', 'admin'), "all_tenants must be a boolean, got '2'.");
+    assert.deepEqual(await names('all_tenants=2'), ['c', 'a', 'b'], 'passed over, as in Cinder');
     const page = await list('limit=2&with_count=True&sort=name:asc');
     assert.deepEqual([page.count, page.backups.length], [3, 2]);
     const next = new URL(page.backups_links[0].href);

@@ -44,6 +44,14 @@ describe('consistency groups', () => {
     ]);
     assert.match(body.consistencygroup_links[0].href, /\/consistencygroups\?limit=1&marker=/);
     assert.deepEqual((await call('GET', `/consistencygroups/${group}`)).body, { consistencygroup: detail });
+    for (const [query, found] of [
+      ['status=available', 1],
+      ['status=error', 0],
+      ['colour=blue', 0],
+    ] as const) {
+      const { body: some } = await call('GET', `/consistencygroups?${query}`, undefined, 71);
+      assert.equal(some.consistencygroups.length, found, query);
+    }
     const { body: none } = await call('GET', '/consistencygroups/nothing');
     assert.equal(none.itemNotFound.message, 'Group nothing could not be found.');
   });

@@ -88,6 +88,21 @@ describe('groups', () => {
     assert.deepEqual([added.status, added.body], [202, { group_specs: { a: '1', b: '2' } }]);
     assert.deepEqual((await api.call('PUT', `${specs}/a`, { as, body: { a: '3' } })).body, { a: '3' });
     assert.equal((await api.call('PUT', `${specs}/a`, { as, body: { b: '3' } })).status, 400);
+    const said = async (method: 'POST' | 'PUT', where: string, body: object): Promise<string> =>
+      (await api.call(method, where, { as, body })).body.badRequest.message;
+    assert.equal(await said('PUT', `${specs}/a`, {}), '{} does not have enough properties');
+    assert.equal(
+      await said('PUT', `${specs}/a`, { a: '1', b: '2' }),
+      "{'a': '1', 'b': '2'} has too many properties",
+    );
+    assert.equal(
+      await said('POST', '/group_types', { group_type: { name: ' ' } }),
+      "An invalid 'name' value was provided. The 'name' can not be empty.",
+    );
+    assert.match(
+      await said('POST', '/group_types', { group_type: { name: 'n', group_specs: { k: null } } }),
+      /None is not of type 'string'$/,
+    );
     assert.equal((await api.call('DELETE', `${specs}/b`, { as })).status, 202);
     assert.equal((await api.call('GET', `${specs}/b`, { as })).status, 404);
     assert.deepEqual((await api.call('GET', specs, { as })).body.group_specs, { key: '<is> False', a: '3' });
@@ -116,7 +131,10 @@ describe('groups', () => {
     assert.ok(listed.body.groups.some((each: { id: string }) => each.id === id));
     assert.equal((await api.call('GET', '/groups?status=available')).status, 400, 'not a filter for all');
     const used = await api.call('DELETE', `/group_types/${groupType}`, { as });
-    assert.equal(used.body.badRequest.message, 'Target group type is still in use.');
+    assert.equal(
+      used.body.badRequest.message,
+      `Target group type is still in use. Group Type ${groupType} deletion is not allowed with groups present with the type.`,
+    );
     const inUse = await api.call('DELETE', `/types/${volumeType}`, { as });
     assert.equal(inUse.body.badRequest.message, 'Target volume type is still in use.');
     assert.equal((await act(id, { delete: {} })).status, 202);
@@ -310,6 +328,14 @@ describe('groups', () => {
     for (const status of ['creating', 'error', 'available']) {
       assert.equal((await act(id, { reset_status: { status } }, 'admin')).status, 202);
       assert.equal((await show(id)).status, status);
+      if (status !== 'creating') continue;
+      const early = await api.call('POST', '/group_snapshots', {
+        body: { group_snapshot: { group_id: id } },
+      });
+      assert.equal(
+        early.body.badRequest.message,
+        "Invalid Group: Source group cannot be empty or in 'creating' or 'updating' state. No group snapshot will be created.",
+      );
     }
     const wrong = await act(id, { reset_status: { status: 'happy' } }, 'admin');
     assert.match(wrong.body.badRequest.message, /^Invalid Group Status: Group status: happy is invalid/);
