@@ -6,7 +6,7 @@ import { type Route, route } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { ProjectId } from '#schema/ids.ts';
-import { noType, readTypeByNameOrId } from './rows.ts';
+import { namedTypeMissing, readTypeByNameOrId } from './rows.ts';
 
 const SINCE = 62;
 
@@ -20,7 +20,7 @@ const listReply = z.strictObject({ default_types: z.array(defaultType) });
 
 async function set({ app }: RequestContext, project: ProjectId, wanted: string) {
   const type = await readTypeByNameOrId(app.db, wanted);
-  if (type === undefined) throw badRequest(noType(wanted).message);
+  if (type === undefined) throw badRequest(namedTypeMissing(wanted).message);
   const now = sqlTime(app.clock.now());
   try {
     await app.db
@@ -29,7 +29,7 @@ async function set({ app }: RequestContext, project: ProjectId, wanted: string) 
       .onDuplicateKeyUpdate({ volume_type_id: type.id, updated_at: now })
       .execute();
   } catch (error) {
-    throw isDangling(error) ? badRequest(noType(wanted).message) : error;
+    throw isDangling(error) ? badRequest(namedTypeMissing(wanted).message) : error;
   }
   app.defaultTypes.forget();
   return { project_id: project, volume_type_id: type.id };

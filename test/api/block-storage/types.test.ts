@@ -183,7 +183,8 @@ describe('volume types', () => {
     assert.deepEqual((await put(PROJECT, 'the default')).body, {
       default_type: { project_id: PROJECT, volume_type_id: id },
     });
-    assert.equal((await put(PROJECT, 'no such type')).status, 400);
+    const missing = await put(PROJECT, 'no such type');
+    assert.equal(missing.body.badRequest.message, 'Volume type with name no such type could not be found.');
     assert.equal((await makeVolume({})).body.volume.volume_type, 'the default');
     assert.equal((await makeVolume({}, 'stranger')).body.volume.volume_type, '__DEFAULT__');
     assert.equal((await api.call('GET', '/types/default')).body.volume_type.id, id);
