@@ -1,6 +1,7 @@
 import type { Kysely, UpdateResult } from 'kysely';
 import type { AttachmentId, EncryptionKeyId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
+import { readKeysToBe } from './key-manager/keys-to-be.ts';
 import type { Secrets } from './secrets.ts';
 
 export interface Rotation {
@@ -92,8 +93,10 @@ function accounts(db: Kysely<Tables>): Kind {
 /** What opens encrypted volumes. */
 function passphrases(db: Kysely<Tables>): Kind {
   return {
-    read: (after) =>
-      db
+    async read(after) {
+      // Before the keys: one that its volume has got meanwhile is found with the volume.
+      const keysToBe = await readKeysToBe(db);
+      const places = await db
         .selectFrom('encryption_keys')
         .leftJoin('volumes', 'volumes.encryption_key_id', 'encryption_keys.id')
         .leftJoin('backups', 'backups.encryption_key_id', 'encryption_keys.id')
@@ -106,7 +109,9 @@ function passphrases(db: Kysely<Tables>): Kind {
         .where('encryption_keys.id', '>', after as EncryptionKeyId)
         .orderBy('encryption_keys.id')
         .limit(AT_ONCE)
-        .execute(),
+        .execute();
+      return places.map((place) => ({ ...place, context: place.context ?? keysToBe.get(place.id) ?? null }));
+    },
     write: ({ id, secret }, sealed) =>
       db
         .updateTable('encryption_keys')

@@ -1,8 +1,8 @@
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
-import type { OperationInputs } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { OperationsTable, Tables } from '#schema/tables.ts';
+import { readKeysToBe } from '../key-manager/keys-to-be.ts';
 
 /** The operations of a volume, as far as causes and locks go. */
 export type OperationRow = Pick<
@@ -30,7 +30,7 @@ export interface Rows {
   /** What is encrypted, and with which. */
   readonly keyed: readonly KeyedRow[];
   /** Keys that operations under way will give to their volumes. */
-  readonly keysToBe: ReadonlySet<string>;
+  readonly keysToBe: ReadonlyMap<string, unknown>;
 }
 
 interface KeyedRow {
@@ -153,17 +153,7 @@ async function readKeys(db: Kysely<Tables>): Promise<Pick<Rows, 'keys' | 'keyed'
     UNION ALL SELECT 'image', id, encryption_key_id FROM images WHERE encryption_key_id IS NOT NULL`.execute(
     db,
   );
-  const restores = await db
-    .selectFrom('operations')
-    .select('input')
-    .where('kind', '=', 'backup.restore')
-    .where('state', 'in', OPEN_OPERATION_STATES)
-    .execute();
-  const toBe = restores.flatMap(({ input }) => {
-    const { keyId } = JSON.parse(input) as OperationInputs['backup.restore'];
-    return keyId === undefined ? [] : [keyId];
-  });
-  return { keys: new Set(keys.map(({ id }) => id as string)), keyed, keysToBe: new Set(toBe) };
+  return { keys: new Set(keys.map(({ id }) => id as string)), keyed, keysToBe: await readKeysToBe(db) };
 }
 
 /** Under way, stuck, or holding a volume although they have ended. */

@@ -1,3 +1,4 @@
+import { TaskError } from '#schema/tasks.ts';
 import { dropKey } from '../key-manager/drop-key.ts';
 import type { Tx } from '../transaction.ts';
 import { endRestore } from './backups.ts';
@@ -21,7 +22,11 @@ export const backupRestore = flow('backup.restore')
     on: 'storage',
     task: 'backup.restore',
     withinS: FILL_WITHIN_S,
+    // The host goes on with what it has begun: the key must be that of the data that it puts there.
+    finishes: true,
     do({ facts }) {
+      if (facts.input.keyId !== undefined && facts.snapshots > 0)
+        throw new TaskError('refused', 'the volume has snapshots, which its present key opens');
       const { agent, input } = storedOn(facts);
       return { host: agent, input: { ...input, ...facts.input.data, sizeGib: facts.volume.size_gib } };
     },

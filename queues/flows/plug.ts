@@ -3,6 +3,7 @@ import type { TaskOutput } from '#schema/tasks.ts';
 import { resolveIotune } from '../qos/resolve.ts';
 import { type Facts, subject } from './facts.ts';
 import type { TaskCall } from './flow.ts';
+import { luksOf } from './luks.ts';
 
 /** Seconds: twice what one slow login and one slow hot-plug take. */
 export const PLUG_WITHIN_S = 120;
@@ -37,7 +38,7 @@ export function plugTask(
       bus: 'virtio',
       device,
       readonly: mode === 'ro',
-      ...(facts.luks !== null && { luks: facts.luks }),
+      ...luksOf(facts),
     },
   };
 }

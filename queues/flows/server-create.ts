@@ -8,6 +8,7 @@ import { writeEviction } from './evictions.ts';
 import { aclsOf, cutOff, exportTask } from './exports.ts';
 import { attachmentOf, type Facts, subject } from './facts.ts';
 import { flow } from './flow.ts';
+import { luksOf } from './luks.ts';
 import { AT_REST, readServer, setServer } from './servers.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
 import { removeVolume } from './volume-removal.ts';
@@ -79,7 +80,7 @@ export const serverCreate = flow('server.create')
           bus: 'virtio',
           device: ROOT_DEVICE,
           readonly: false,
-          ...(facts.luks !== null && { luks: facts.luks }),
+          ...luksOf(facts),
         },
       };
     },

@@ -6,6 +6,7 @@ import { endRestore } from './backups.ts';
 import { FILL_WITHIN_S } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { holdGroup, settleGroup } from './groups.ts';
+import { luksOf } from './luks.ts';
 import { type NextStatus, settle } from './settle.ts';
 
 /** More than the agent's patience with one command of LVM's, which may have to wait for the group's lock. */
@@ -50,7 +51,7 @@ export const volumeCreate = flow('volume.create')
           backend,
           sizeGib: volume.size_gib,
           ...(source !== undefined && { source }),
-          ...(luks !== null && isClear(source) && { luks }),
+          ...(isClear(source) && luksOf({ volume, luks })),
         },
       };
     },

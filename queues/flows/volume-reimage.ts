@@ -1,6 +1,7 @@
 import { storedOn } from './exports.ts';
 import { FILL_WITHIN_S } from './fill.ts';
 import { flow } from './flow.ts';
+import { luksOf } from './luks.ts';
 import { settle } from './settle.ts';
 
 /** Writes an image over a volume that nobody has connected. */
@@ -20,7 +21,7 @@ export const volumeReimage = flow('volume.reimage')
           ...input,
           sizeGib: facts.volume.size_gib,
           source: { kind: 'image', image: facts.input.image },
-          ...(facts.luks !== null && { luks: facts.luks }),
+          ...luksOf(facts),
         },
       };
     },

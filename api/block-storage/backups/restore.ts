@@ -68,6 +68,8 @@ async function restoreOver(
   const key = await keyAfter(context, backup, volume);
   const operation = await transaction(app.db, async (tx) => {
     key?.write(tx);
+    // The lock comes first: what the conditions look at can't change behind their back.
+    tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());
     tx.must(
       tx.q
         .updateTable('volumes')
