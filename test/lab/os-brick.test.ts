@@ -51,7 +51,7 @@ describe('os-brick on the compute node', function () {
   async function useIt(connector: { readonly multipath: boolean }, sizeGib: number): Promise<void> {
     const { multipath } = connector;
     const { attachment } = await ok('POST', '/attachments', {
-      attachment: { volume_uuid: id, instance_uuid: null, connector },
+      attachment: { volume_uuid: id, connector },
     });
     try {
       await connected(attachment, multipath, sizeGib);
