@@ -17,7 +17,9 @@ export function nameWhatKeepsAlive(): void {
 function nameOf(handle: unknown): string {
   const { pid, spawnargs } = handle as Partial<ChildProcess>;
   if (spawnargs !== undefined) return `process ${pid}: ${spawnargs.join(' ').slice(0, 200)}`;
-  const { localAddress, localPort, remoteAddress, remotePort } = handle as Partial<Socket>;
+  const { localAddress, localPort, remoteAddress, remotePort, readyState, bytesRead, bytesWritten } =
+    handle as Partial<Socket>;
   const kind = (handle as object).constructor.name;
-  return `${kind} ${localAddress ?? ''}:${localPort ?? ''} - ${remoteAddress ?? ''}:${remotePort ?? ''}`;
+  const ends = `${localAddress ?? ''}:${localPort ?? ''} - ${remoteAddress ?? ''}:${remotePort ?? ''}`;
+  return `${kind} ${ends} ${readyState}, ${bytesRead} bytes read, ${bytesWritten} written`;
 }
