@@ -191,7 +191,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
   };
 }
 
-const ITEM_FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_attr', 'origin', 'pool_lv'];
+const ITEM_FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_attr', 'origin', 'origin_size', 'pool_lv'];
 
 /** What LVM's attributes (lvs(8), "lv_attr") tell of a logical volume's use. */
 function itemOf(row: Readonly<Record<string, string>>): StoredItem {
@@ -203,7 +203,8 @@ function itemOf(row: Readonly<Record<string, string>>): StoredItem {
     kind: ours?.kind ?? 'foreign',
     name,
     id: ours?.id ?? null,
-    sizeBytes: Number(row['lv_size']),
+    // A thick snapshot's own size is the room for what changes; it shows its origin's (lvs(8), "origin_size").
+    sizeBytes: Number(attributes[0] === 's' ? row['origin_size'] : row['lv_size']),
     origin: row['origin'] || null,
     open: attributes[4] === 'X' ? null : attributes[5] === 'o',
     unfit: unfitness(attributes),

@@ -242,7 +242,7 @@ describe('lvm-thin backend, on transcripts', () => {
         PVS,
         [select(snapshot), rows('lv')],
         [
-          `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,pool_lv -O lv_time vg0`,
+          `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,origin_size,pool_lv -O lv_time vg0`,
           rows('lv', {
             lv_name: 'theirs',
             lv_size: String(GIB),
@@ -254,7 +254,7 @@ describe('lvm-thin backend, on transcripts', () => {
         ],
         [select(snapshot), rows('lv')],
         [
-          `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,pool_lv -O lv_time vg0`,
+          `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,origin_size,pool_lv -O lv_time vg0`,
           rows('lv', {
             lv_name: 'theirs',
             lv_size: String(GIB),
