@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dataRuns } from '#images/data-runs.ts';
+import { inBatches } from '#images/in-batches.ts';
 import { reach } from '#queues/stopping-points.ts';
 
 /** What is written at once. */
@@ -17,32 +18,9 @@ export async function writeRaw(
   { zeroed, durable }: { readonly zeroed: boolean; readonly durable: boolean },
 ): Promise<void> {
   await using file = await open(path, constants.O_RDWR);
-  let [filling, spare] = [Buffer.allocUnsafe(BATCH_BYTES), Buffer.allocUnsafe(BATCH_BYTES)];
-  let [length, position] = [0, 0];
-  let writing = Promise.resolve();
-  const flush = async (): Promise<void> => {
-    await writing;
-    writing = writeBatch(file, filling.subarray(0, length), position, zeroed);
-    // Awaited before the next batch and at the end; until then a failure must not count as unhandled.
-    writing.catch(() => {});
-    await reach('image.fetching');
-    position += length;
-    length = 0;
-    [filling, spare] = [spare, filling];
-  };
-  try {
-    for await (const chunk of data) {
-      for (let from = 0; from < chunk.length; ) {
-        const copied = chunk.copy(filling, length, from);
-        from += copied;
-        length += copied;
-        if (length === BATCH_BYTES) await flush();
-      }
-    }
-    await flush();
-  } finally {
-    await writing;
-  }
+  await inBatches(data, BATCH_BYTES, (batch, position) =>
+    Promise.all([writeBatch(file, batch, position, zeroed), reach('image.fetching')]),
+  );
   if (durable) await file.sync();
 }
 

@@ -1,12 +1,11 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
-import { isoTime } from '#api/http/fields.ts';
 import type { Reply } from '#api/http/route.ts';
 import { createGroupFromSource } from '../groups/from-source.ts';
 import { readGroups } from '../groups/list.ts';
 import { findGroup, type GroupRow, typesOf } from '../groups/rows.ts';
 import { updateGroup } from '../groups/update.ts';
-import { summaryView } from '../groups/view.ts';
+import { plainView, summaryView } from '../groups/view.ts';
 import type { Changes, NewFromSource } from './schema.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -34,15 +33,7 @@ async function views(context: RequestContext, rows: readonly GroupRow[]) {
     context,
     rows.map(({ id }) => id),
   );
-  return rows.map((row) => ({
-    id: row.id,
-    status: row.status,
-    availability_zone: row.availability_zone,
-    created_at: isoTime(row.created_at),
-    name: row.name,
-    description: row.description,
-    volume_types: types.get(row.id) ?? [],
-  }));
+  return rows.map((row) => plainView(row, types));
 }
 
 /** None is made: it would promise one moment for all of its snapshots, which no back end here keeps. @throws ApiError 400 */

@@ -1,17 +1,13 @@
 /** Cinder's group types on the wire (its API reference, "Group types" and "Group type specs", 3.11). */
 import { z } from 'zod';
 import { flag, links, printable255, stringMap, text255 } from '#api/http/fields.ts';
+import { oneSpec, specs, typeName } from '../type-fields.ts';
 
-const name = text255.min(1, { error: 'is too short' }).refine((text) => text.trim() !== '', {
-  error: "An invalid 'name' value was provided. The 'name' can not be empty.",
-});
 const description = printable255.nullish();
-/** Null counts as an empty value. */
-const value = text255.nullable().transform((text) => text ?? '');
 
 export const createBody = z.strictObject({
   group_type: z.strictObject({
-    name,
+    name: typeName,
     description,
     is_public: flag.optional(),
     group_specs: stringMap.nullish(),
@@ -37,15 +33,7 @@ export const groupTypesReply = z.strictObject({
   group_type_links: links.optional(),
 });
 
-const specs = z.record(
-  z.string().regex(/^[a-zA-Z0-9\-_:.]{1,255}$/, {
-    error: "does not match any of the regexes: '^[a-zA-Z0-9-_:.]{1,255}$'",
-  }),
-  value,
-);
 export const specsBody = z.strictObject({ group_specs: specs });
-export const specBody = specs
-  .refine((body) => Object.keys(body).length > 0, { error: 'does not have enough properties' })
-  .refine((body) => Object.keys(body).length < 2, { error: 'has too many properties' });
+export const specBody = oneSpec;
 export const specsReply = z.strictObject({ group_specs: z.record(z.string(), z.string()) });
 export const specReply = z.record(z.string(), z.string());

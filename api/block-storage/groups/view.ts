@@ -13,6 +13,19 @@ export function summaryView({ id, name }: GroupRow) {
   return { id, name };
 }
 
+/** What all words for a group show. @param types of each group, by its id */
+export function plainView(row: GroupRow, types: ReadonlyMap<string, readonly string[]>) {
+  return {
+    id: row.id,
+    status: row.status,
+    availability_zone: row.availability_zone,
+    created_at: isoTime(row.created_at),
+    name: row.name,
+    description: row.description,
+    volume_types: types.get(row.id) ?? [],
+  };
+}
+
 /** Cinder's full view of groups; fields appear from the microversion that brought them. */
 export async function detailViews(context: RequestContext, query: Query, rows: readonly GroupRow[]) {
   const { caller, microversion } = context;
@@ -21,14 +34,8 @@ export async function detailViews(context: RequestContext, query: Query, rows: r
   const withVolumes = microversion >= VOLUMES_SINCE && strictFlag(query, 'list_volume');
   const volumes = withVolumes ? await volumesOf(context, ids) : undefined;
   return rows.map((row) => ({
-    id: row.id,
-    status: row.status,
-    availability_zone: row.availability_zone,
-    created_at: isoTime(row.created_at),
-    name: row.name,
-    description: row.description,
+    ...plainView(row, types),
     group_type: row.group_type_id,
-    volume_types: types.get(row.id) ?? [],
     ...(microversion >= SOURCES_SINCE && {
       group_snapshot_id: row.group_snapshot_id,
       source_group_id: row.source_group_id,

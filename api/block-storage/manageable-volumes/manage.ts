@@ -2,11 +2,11 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { asId, isUuid, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
+import { asId, type VolumeId } from '#schema/ids.ts';
 import { charged } from '../quotas/charge.ts';
 import { volumeCharge } from '../quotas/charges.ts';
 import { hostOrCluster } from '../services/host-or-cluster.ts';
-import { encryptionOf } from '../types/volume-encryption.ts';
+import { type NamedType, readTypeByNameOrId } from '../types/rows.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { detailView } from '../volumes/view.ts';
 import type { Asked } from './schema.ts';
@@ -26,7 +26,7 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
   if ((asked.availability_zone ?? pool.availabilityZone) !== pool.availabilityZone)
     throw invalidInput(`Pool ${pool.name} is in availability zone ${pool.availabilityZone}.`);
   if (type !== undefined) checkBackend(type, pool.backendName);
-  if (type !== undefined && (await encryptionOf(app.db, type.id)) !== null)
+  if (type?.encrypted === 1)
     throw invalidInput(`Volumes of type ${type.name} are encrypted: what is there already cannot be one.`);
   const item = choose(await listStored(context, pool.name), asked.ref);
   const row: VolumeRow = {
@@ -42,7 +42,7 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
     volume_type_id: type?.id ?? null,
     type_name: type?.name ?? null,
     bootable: asked.bootable === true ? 1 : 0,
-    multiattach: type?.multiattach === true ? 1 : 0,
+    multiattach: type !== undefined && specsOf(type)['multiattach'] === '<is> True' ? 1 : 0,
     metadata: JSON.stringify(asked.metadata ?? {}),
     operation_id: null,
     source_volume_id: null,
@@ -97,36 +97,26 @@ function choose(items: readonly Manageable[], ref: Asked['ref']): Manageable {
   return item;
 }
 
-interface Type {
-  readonly id: VolumeTypeId;
-  readonly name: string;
-  readonly multiattach: boolean;
-  readonly backend: string | undefined;
-}
-
 async function findType(
-  { app: { db } }: RequestContext,
+  { app }: RequestContext,
   wanted: string | null | undefined,
-): Promise<Type | undefined> {
+): Promise<NamedType | undefined> {
   if (wanted === undefined || wanted === null || wanted === '') return undefined;
-  const query = db.selectFrom('volume_types').select(['id', 'name', 'extra_specs']);
-  const byId = isUuid(wanted)
-    ? await query.where('id', '=', asId<VolumeTypeId>(wanted.toLowerCase())).executeTakeFirst()
-    : undefined;
-  const type = byId ?? (await query.where('name', '=', wanted).executeTakeFirst());
+  const type = await readTypeByNameOrId(app.db, wanted);
   if (type === undefined)
     throw badRequest(`Invalid volume type: Cannot find requested '${wanted.toWellFormed()}' volume type`);
-  const specs = JSON.parse(type.extra_specs) as Record<string, string>;
-  return {
-    id: type.id,
-    name: type.name,
-    multiattach: specs['multiattach'] === '<is> True',
-    backend: specs['volume_backend_name'],
-  };
+  return type;
 }
 
 /** @throws ApiError 400 when volumes of the type lie elsewhere */
-function checkBackend({ name, backend }: Type, backendName: string): void {
+function checkBackend(type: NamedType, backendName: string): void {
+  const backend = specsOf(type)['volume_backend_name'];
   if (backend !== undefined && backend !== backendName)
-    throw invalidInput(`Volume type ${name} wants backend ${backend}, and the pool is of ${backendName}.`);
+    throw invalidInput(
+      `Volume type ${type.name} wants backend ${backend}, and the pool is of ${backendName}.`,
+    );
+}
+
+function specsOf({ extra_specs }: NamedType): Record<string, string> {
+  return JSON.parse(extra_specs) as Record<string, string>;
 }

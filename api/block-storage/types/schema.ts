@@ -1,10 +1,8 @@
 /** Cinder's volume types on the wire (its API reference, "Volume types (types)"). */
 import { z } from 'zod';
 import { flag, keyOf255, links, text255 } from '#api/http/fields.ts';
+import { oneSpec, specs, typeName } from '../type-fields.ts';
 
-const name = text255.min(1, { error: 'is too short' }).refine((text) => text.trim() !== '', {
-  error: "An invalid 'name' value was provided. The 'name' can not be empty.",
-});
 const description = text255
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
   .nullish();
@@ -17,7 +15,7 @@ const extraSpecs = z.record(
 
 export const createBody = z.strictObject({
   volume_type: z.strictObject({
-    name,
+    name: typeName,
     description,
     extra_specs: extraSpecs.optional(),
     'os-volume-type-access:is_public': flag.optional(),
@@ -57,16 +55,7 @@ export const typesReply = z.strictObject({
   volume_type_links: links.optional(),
 });
 
-const specKey = z.string().regex(/^[a-zA-Z0-9\-_:.]{1,255}$/, {
-  error: "does not match any of the regexes: '^[a-zA-Z0-9-_:.]{1,255}$'",
-});
-const specs = z.record(
-  specKey,
-  text255.nullable().transform((value) => value ?? ''),
-);
 export const specsBody = z.strictObject({ extra_specs: specs });
-export const specBody = specs
-  .refine((body) => Object.keys(body).length > 0, { error: 'does not have enough properties' })
-  .refine((body) => Object.keys(body).length < 2, { error: 'has too many properties' });
+export const specBody = oneSpec;
 export const specsReply = z.strictObject({ extra_specs: z.record(z.string(), z.string()) });
 export const specReply = z.record(z.string(), z.string());

@@ -1,30 +1,13 @@
 import { z } from 'zod';
-import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
 import { anyQuery, flag, idParams, keyOf255, text255 } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { changeMetadataOf, type Metadata } from '../metadata.ts';
-import { refuseFixed } from './metadata.ts';
+import type { Metadata } from '../metadata.ts';
+import { changeVolumeMetadata } from './metadata.ts';
 import { findVolume } from './rows.ts';
 import { metadataReply } from './schema.ts';
 import { refuseInMaintenance } from './update.ts';
-
-/** Changes what is kept of the image that a volume was made from. */
-async function change(
-  context: RequestContext,
-  id: string,
-  edit: (metadata: Metadata) => Metadata,
-  what: 'Updating' | 'Deleting' = 'Updating',
-): Promise<Metadata> {
-  const volume = await findVolume(context, id);
-  return changeMetadataOf(context.app, 'volume image', volume.id, (old) => {
-    // What is not there is not there in any status.
-    const edited = edit(old);
-    refuseFixed(volume, what);
-    return edited;
-  });
-}
 
 /** Values may be as long as Glance's. */
 const imageMap = z.record(
@@ -47,7 +30,10 @@ export const imageMetadataRoutes: readonly Route[] = [
     replies: { 200: metadataReply },
     handle: async (context, { params, body }) => {
       const { metadata: more } = body['os-set_image_metadata'];
-      const metadata = await change(context, params.id, (old) => ({ ...old, ...more }));
+      const metadata = await changeVolumeMetadata(context, 'volume image', params.id, (old) => ({
+        ...old,
+        ...more,
+      }));
       return { status: 200, body: { metadata } };
     },
   }),
@@ -65,7 +51,7 @@ export const imageMetadataRoutes: readonly Route[] = [
         if (!Object.hasOwn(old, key)) throw missing(params.id);
         return Object.fromEntries(Object.entries(old).filter(([name]) => name !== key));
       };
-      await change(context, params.id, without, 'Deleting');
+      await changeVolumeMetadata(context, 'volume image', params.id, without, 'Deleting');
       return { status: 200 };
     },
   }),

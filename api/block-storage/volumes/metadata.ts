@@ -11,14 +11,16 @@ import { metaBody, metadataBody, metadataReply, metaReply } from './schema.ts';
 /** Microversion from which metadata has entity tags. */
 const ETAGS_SINCE = 15;
 
-async function change(
+/** What is said of a volume, or of the image that it was made from. @throws ApiError 404, 400 while that is being copied */
+export async function changeVolumeMetadata(
   context: RequestContext,
+  of: 'volume' | 'volume image',
   id: string,
   edit: (metadata: Metadata) => Metadata,
   what: 'Updating' | 'Deleting' = 'Updating',
 ): Promise<Metadata> {
   const volume = await findVolume(context, id);
-  return changeMetadataOf(context.app, 'volume', volume.id, (old) => {
+  return changeMetadataOf(context.app, of, volume.id, (old) => {
     // What is not there is not there in any status.
     const edited = edit(old);
     refuseFixed(volume, what);
@@ -27,7 +29,7 @@ async function change(
 }
 
 /** @throws ApiError 400 while what is said of the volume is being copied. */
-export function refuseFixed({ status }: VolumeRow, what: 'Updating' | 'Deleting'): void {
+function refuseFixed({ status }: VolumeRow, what: 'Updating' | 'Deleting'): void {
   if (status !== 'maintenance' && status !== 'uploading') return;
   throw invalidVolume(`${what} volume metadata is not allowed for volumes in ${status} status.`);
 }
@@ -83,7 +85,10 @@ export const metadataRoutes: readonly Route[] = [
     body: metadataBody,
     replies: { 200: metadataReply },
     handle: async (context, { params, body }) => {
-      const metadata = await change(context, params.id, (old) => ({ ...old, ...body.metadata }));
+      const metadata = await changeVolumeMetadata(context, 'volume', params.id, (old) => ({
+        ...old,
+        ...body.metadata,
+      }));
       return { status: 200, body: { metadata } };
     },
   }),
@@ -97,7 +102,7 @@ export const metadataRoutes: readonly Route[] = [
     replies: { 200: metadataReply, 412: null },
     handle: (context, { params, body }) =>
       replyOr412(async () => {
-        const metadata = await change(context, params.id, (old) => {
+        const metadata = await changeVolumeMetadata(context, 'volume', params.id, (old) => {
           checkTag(context, old);
           return body.metadata;
         });
@@ -128,7 +133,7 @@ export const metadataRoutes: readonly Route[] = [
     handle: (context, { params: { id, key }, body: { meta } }) =>
       replyOr412(async () => {
         if (!Object.hasOwn(meta, key)) throw badRequest('Request body and URI mismatch');
-        await change(context, id, (old) => {
+        await changeVolumeMetadata(context, 'volume', id, (old) => {
           checkTag(context, old);
           return { ...old, ...meta };
         });
@@ -147,7 +152,7 @@ export const metadataRoutes: readonly Route[] = [
         if (!Object.hasOwn(old, key)) throw missing(id, key);
         return Object.fromEntries(Object.entries(old).filter(([name]) => name !== key));
       };
-      await change(context, id, without, 'Deleting');
+      await changeVolumeMetadata(context, 'volume', id, without, 'Deleting');
       return { status: 200 };
     },
   }),

@@ -1,6 +1,6 @@
 import type { ExpressionBuilder } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest, invalidInput, invalidVolume } from '#api/http/errors.ts';
+import { ApiError, badRequest, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
@@ -8,15 +8,11 @@ import type { PoolName, VolumeId } from '#schema/ids.ts';
 import type { MoveInput } from '#schema/operations.ts';
 import type { Tables } from '#schema/tables.ts';
 import { checkStorage, whyDown } from '../services/down.ts';
+import { hostOrCluster, type Named } from '../services/host-or-cluster.ts';
 import { findVolume } from './rows.ts';
 
-interface Asked {
-  readonly host?: string | null | undefined;
-  readonly cluster?: string | null | undefined;
-}
-
 /** Moves a volume that nobody uses, and that has no snapshots, to another pool. It is locked meanwhile, asked for or not. */
-export async function migrateVolume(context: RequestContext, id: string, asked: Asked): Promise<Reply> {
+export async function migrateVolume(context: RequestContext, id: string, asked: Named): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
   const pool = await destination(context, asked);
@@ -92,25 +88,24 @@ export function mover({ app }: RequestContext, id: VolumeId): MoveInput['account
 }
 
 /** @throws ApiError 400 unless the pool's agent is there to take it */
-async function destination({ app }: RequestContext, { host, cluster }: Asked): Promise<PoolName> {
-  const named = host || cluster;
-  if (!named || (host && cluster)) throw invalidInput('One and only one of cluster and host must be set.');
+async function destination(context: RequestContext, asked: Named): Promise<PoolName> {
+  const { app } = context;
+  // What an older microversion may not name, the route has refused.
+  const { host, cluster } = hostOrCluster(context, asked, 0);
   const nowhere = (): ApiError =>
-    badRequest(`Invalid host: No available service named '${named?.toWellFormed() ?? ''}'`);
+    badRequest(`Invalid host: No available service named '${(host || cluster).toWellFormed()}'`);
   // Text that is no ASCII names no host, and MySQL compares names in ASCII.
-  if ((host ?? '') === '' || !/^[\x20-\x7e]*$/.test(host ?? '')) throw nowhere();
+  if (!/^[\x20-\x7e]+$/.test(host)) throw nowhere();
   const pools = await app.db
     .selectFrom('pools')
     .innerJoin('services', 'services.host', 'pools.service_host')
     .select(['pools.name', 'services.disabled', 'services.last_seen_at'])
     .where('services.binary', '=', 'blockyard-storage')
-    .where((eb) =>
-      eb.or([eb('pools.name', '=', host as PoolName), eb('pools.service_host', '=', host ?? '')]),
-    )
+    .where((eb) => eb.or([eb('pools.name', '=', host as PoolName), eb('pools.service_host', '=', host)]))
     .execute();
   const [pool, ...others] = pools;
   if (pool === undefined || pool.disabled === 1 || (await whyDown(app, pool)) !== null) throw nowhere();
-  if (others.length > 0) throw badRequest(`${host ?? ''} has several pools: name one of them.`);
+  if (others.length > 0) throw badRequest(`${host} has several pools: name one of them.`);
   return pool.name;
 }
 

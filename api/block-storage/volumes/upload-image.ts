@@ -99,14 +99,14 @@ async function uploadToImage(
     microversion >= VISIBILITY_SINCE
       ? { visibility: asked.visibility ?? 'private', protected: asked.protected ?? false }
       : { visibility: 'private' as const, protected: false };
-  const wanted = {
+  const record = {
     name: asked.image_name,
     disk_format: diskFormat,
     container_format: containerFormat,
     ...chosen,
     ...inherited(volume),
   };
-  const image = await app.images.catalog.prepare(context, wanted, encrypted);
+  const image = await app.images.catalog.prepare(context, record, encrypted);
   const now = sqlTime(app.clock.now());
   const operation = await begin(context, { volume, from, image, now, diskFormat }).catch(
     async (error: unknown) => {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import { dataRuns } from '#images/data-runs.ts';
 import { giveBack } from '#images/give-back.ts';
+import { inBatches } from '#images/in-batches.ts';
 import { HEAD_BYTES, imageProblem, inspectImage } from '#images/inspect.ts';
 import type { DiskFormat } from '#schema/tasks.ts';
 
@@ -43,10 +44,6 @@ export async function receive(
   let head: Buffer[] | undefined = [];
   let size = 0;
   let virtualSize: number | null = null;
-  let [filling, spare] = [Buffer.allocUnsafe(BATCH_BYTES), Buffer.allocUnsafe(BATCH_BYTES)];
-  let [length, position] = [0, 0];
-  let writing = Promise.resolve();
-
   const inspect = (chunks: readonly Buffer[]): void => {
     const bytes = Buffer.concat(chunks).subarray(0, HEAD_BYTES);
     const problem = imageProblem(bytes, declared, encrypted);
@@ -54,41 +51,26 @@ export async function receive(
     virtualSize = encrypted ? null : inspectImage(bytes).virtualSizeBytes;
     head = undefined;
   };
-  const flush = async (): Promise<void> => {
-    const batch = filling.subarray(0, length);
-    await writing;
-    writing = writeData(file, batch, position);
-    // Awaited before the next batch and at the end; until then a failure must not count as unhandled.
-    writing.catch(() => {});
-    md5.update(batch);
-    sha512.update(batch);
-    position += length;
-    length = 0;
-    [filling, spare] = [spare, filling];
-  };
-
-  try {
+  async function* inspected(): AsyncGenerator<Buffer> {
     // The connection outlives a refusal: the sender is to be told.
     for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > maxBytes) throw tooLarge(maxBytes);
       head?.push(chunk);
       if (head !== undefined && size >= HEAD_BYTES) inspect(head);
-      for (let from = 0; from < chunk.length; ) {
-        const copied = chunk.copy(filling, length, from);
-        from += copied;
-        length += copied;
-        if (length === BATCH_BYTES) await flush();
-      }
+      yield chunk;
       // Those of the head are still to be looked at.
       if (head === undefined) giveBack(chunk);
     }
     if (head !== undefined) inspect(head);
-    await flush();
-  } finally {
-    // Whatever went wrong: nothing is written to the file any more once this ends.
-    await writing;
   }
+
+  await inBatches(inspected(), BATCH_BYTES, (batch, position) => {
+    const written = writeData(file, batch, position);
+    md5.update(batch);
+    sha512.update(batch);
+    return written;
+  });
   await file.truncate(size).catch(diskFull);
   await file.sync().catch(diskFull);
   return {
