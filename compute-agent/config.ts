@@ -53,6 +53,7 @@ const shape = {
   BLOCKYARD_AGENT_KEY: SETTINGS.BLOCKYARD_AGENT_KEY,
   BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY.optional(),
   BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
+  BLOCKYARD_SERVICE_DOWN_S: SETTINGS.BLOCKYARD_SERVICE_DOWN_S,
   BLOCKYARD_HYPERVISOR: z.enum(['libvirt', 'noop'], { error: 'must be libvirt or noop' }).default('libvirt'),
   BLOCKYARD_NOOP_SERVERS: z.coerce
     .number({ error: 'must be a number' })

@@ -1,9 +1,16 @@
 /** What agents tell about themselves every ten seconds, over Redis (an agent never opens the database). */
 import { z } from 'zod';
+import { SETTINGS } from './settings.ts';
 
-/** Seconds between reports; after DOWN_AFTER_S without one a service counts as down (Cinder's own figures). */
-export const REPORT_EVERY_S = 10;
-export const DOWN_AFTER_S = 60;
+/**
+ * Seconds without a report after which a service counts as down: `BLOCKYARD_SERVICE_DOWN_S`, 60 by default as in Cinder. A wrong
+ * value each process refuses where it reads its settings.
+ */
+export const DOWN_AFTER_S =
+  SETTINGS.BLOCKYARD_SERVICE_DOWN_S.safeParse(process.env['BLOCKYARD_SERVICE_DOWN_S']).data ??
+  SETTINGS.BLOCKYARD_SERVICE_DOWN_S.parse(undefined);
+/** Seconds between reports: Cinder's own figure, or less, so that several may be lost. */
+export const REPORT_EVERY_S = Math.min(10, Math.floor(DOWN_AFTER_S / 6));
 
 const common = {
   host: z.string().min(1).max(120),

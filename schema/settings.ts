@@ -39,6 +39,13 @@ export const SETTINGS = {
   BLOCKYARD_STATE_DIR: z
     .string({ error: 'is not set' })
     .startsWith('/', { error: 'must be an absolute path' }),
+  /** Seconds; the same in all processes. Cinder's `service_down_time`. Conductors listen for breaks of a third of it, every two seconds. */
+  BLOCKYARD_SERVICE_DOWN_S: z.coerce
+    .number({ error: 'must be a number of seconds' })
+    .int({ error: 'must be a whole number of seconds' })
+    .min(12, { error: 'must be at least 12' })
+    .max(86_400, { error: 'must be at most a day' })
+    .default(60),
 } as const;
 
 /** Where Redis is, and what its TLS (`rediss://`) is checked with. */

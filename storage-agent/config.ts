@@ -56,6 +56,7 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
       BLOCKYARD_AGENT_KEY: SETTINGS.BLOCKYARD_AGENT_KEY,
       BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY.optional(),
       BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
+      BLOCKYARD_SERVICE_DOWN_S: SETTINGS.BLOCKYARD_SERVICE_DOWN_S,
       BLOCKYARD_BACKENDS: backends,
       BLOCKYARD_TARGET: z.enum(['tgt', 'lio', 'none'], { error: 'must be tgt, lio or none' }).default('tgt'),
       BLOCKYARD_TGT_SOCKET: z

@@ -3,13 +3,13 @@ import { DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.ts';
 /** `unknown`: nothing has been heard, but neither has anybody listened long enough to say that it is down. */
 export type HostState = 'up' | 'down' | 'unknown';
 
-/** A connection that is quiet for longer may be dead. */
-const SURE_FOR_MS = 10_000;
+const DOWN_AFTER_MS = DOWN_AFTER_S * 1_000;
+/** A connection that is quiet for longer may be dead; never so long that agents are thought to be down for it. */
+const SURE_FOR_MS = Math.min(10_000, DOWN_AFTER_MS / 3);
 /** After so long without Redis, agents may soon be thought to be down. */
-const LONG_MS = 30_000;
+const LONG_MS = DOWN_AFTER_MS / 2;
 /** Until all of them have reported again. */
 const SETTLES_MS = (REPORT_EVERY_S + 2) * 1_000;
-const DOWN_AFTER_MS = DOWN_AFTER_S * 1_000;
 
 /**
  * Which agents this process has heard of lately. While Redis is away nobody is heard, and that says nothing about the hosts:

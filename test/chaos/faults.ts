@@ -1,3 +1,4 @@
+import { DOWN_AFTER_S } from '#schema/reports.ts';
 import { crashLibvirtd, crashMysql, cutOff } from './blows.ts';
 import type { Rig } from './rig.ts';
 import type { Place } from './stops.ts';
@@ -21,8 +22,8 @@ interface FaultOptions {
 
 /** Longer than a queue's lock, so that what a host was at is given to it again. */
 const CUT_S = 8;
-/** Longer than a host may be silent before it counts as down. */
-const DOWN_S = 65;
+/** Longer than a host may be silent before it counts as down: `BLOCKYARD_SERVICE_DOWN_S` makes it less. */
+const DOWN_S = DOWN_AFTER_S + 5;
 
 /**
  * QEMU's initiator drops the logout that it was at when it reconnects, and QEMU waits for it without end: whoever uses
@@ -58,12 +59,12 @@ export const FAULTS = {
   'kill -9 of the target': { short: 'tgt', strike: (rig) => rig.crashTgtd(), not: noLogout },
   'storage host cut off': { short: 'scut', lastsS: CUT_S, strike: (rig) => cutOff(rig, 'storage', CUT_S) },
   'compute host cut off': { short: 'ccut', lastsS: CUT_S, strike: (rig) => cutOff(rig, 'compute', CUT_S) },
-  'storage host down for over a minute': {
+  'storage host down': {
     short: 'sdown',
     lastsS: DOWN_S,
     strike: (rig) => cutOff(rig, 'storage', DOWN_S),
   },
-  'compute host down for over a minute': {
+  'compute host down': {
     short: 'cdown',
     lastsS: DOWN_S,
     strike: (rig) => cutOff(rig, 'compute', DOWN_S),

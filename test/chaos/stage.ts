@@ -12,6 +12,7 @@ import { openDatabase } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type VolumeId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
+import { DOWN_AFTER_S } from '#schema/reports.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { OperationsTable, Tables } from '#schema/tables.ts';
 import { type Stack, startStack } from '#stack/environment.ts';
@@ -43,7 +44,7 @@ const LETTING_GO = new Set<OperationKind>([
 ]);
 const LOOKS_AT_MOST = 200;
 /** Longer than a host may be silent before it counts as down. */
-const SILENT_MS = 90_000;
+const SILENT_MS = 1.5 * DOWN_AFTER_S * 1_000;
 const ON_ITS_WAY_MS = 300;
 
 interface StageParts {

@@ -7,7 +7,7 @@ import { agentQueue } from '../../names.ts';
 
 const up = gauge({
   name: 'blockyard_service_up',
-  help: '1 while the service has reported within the last minute',
+  help: '1 while the service has reported within BLOCKYARD_SERVICE_DOWN_S (a minute)',
   labelNames: ['binary', 'host'],
 });
 const disabled = gauge({
