@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { ProgramError } from './program-error.ts';
 import { recorded } from './recording.ts';
 
@@ -16,7 +15,7 @@ interface StreamOptions {
 
 /**
  * Runs a program as `Runner` does and gives what it writes to `consume` as it comes, holding none of it; the program waits
- * while nobody reads. It dies with this process, even by SIGKILL, when `signal` says so, and when `consume` fails.
+ * while nobody reads. It dies with this process, even by SIGKILL, when `signal` says so, and when `consume` fails; it has ended when this does.
  * @throws ProgramError when it fails, also when `consume` was content with what had come by then.
  */
 export function streamed(
@@ -39,17 +38,23 @@ export function streamed(
     words.on('data', (text: string) => {
       stderr = (stderr + text).slice(-KEPT);
     });
-    const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
-    // Whoever waits for it below hears of it; until then a failure must not count as unhandled.
-    closed.catch(() => undefined);
+    // An abort is told at once as an error; what it reads and writes is free only when it has ended.
+    let trouble: Error | undefined;
+    child.once('error', (error) => {
+      trouble = error;
+    });
+    const closed = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+      child.once('close', (...how: [number | null, NodeJS.Signals | null]) => resolve(how));
+    });
     try {
       await consume(data);
     } catch (error) {
       child.kill('SIGKILL');
-      await closed.catch(() => undefined);
-      throw error;
+      await closed;
+      throw trouble ?? error;
     }
     const [exitCode, killed] = await closed;
+    if (trouble !== undefined) throw trouble;
     if (exitCode === 0) return;
     throw new ProgramError({
       program,

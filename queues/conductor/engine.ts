@@ -227,6 +227,8 @@ class Operation {
   async #doTask(row: Exclude<AnyRow, LocalRow>, index: number): Promise<unknown> {
     const call = row.do(this.#run);
     if (call === null) return null;
+    // A conductor before this one may have sent what must be finished.
+    const waits = row.waits === true || (row.finishes === true && this.#mayHaveBegun(row, index));
     const attempt = (): Promise<unknown> =>
       this.#perform(
         row.name,
@@ -235,8 +237,8 @@ class Operation {
         row.task,
         call,
         index,
-        row.waits ? undefined : withinMs(row, this.#claim.facts),
-        whenDown(row),
+        waits ? undefined : withinMs(row, this.#claim.facts),
+        waits ? 'wait' : row.finishes ? 'fail-unless-begun' : 'fail',
         row.lane,
       );
     return row.waits ? this.#patiently(attempt, (code) => code === 'failed') : attempt();
@@ -397,11 +399,6 @@ const EVICTED = JSON.stringify({ evicted: true });
 function isEviction(step: Pick<OperationStepsTable, 'output'> | undefined): boolean {
   const output = JSON.parse(step?.output ?? 'null') as { evicted?: boolean } | null;
   return output?.evicted === true;
-}
-
-function whenDown({ waits, finishes }: Exclude<AnyRow, LocalRow>): WhenDown {
-  if (waits) return 'wait';
-  return finishes ? 'fail-unless-begun' : 'fail';
 }
 
 const WITHIN_S = 60;

@@ -18,6 +18,8 @@ export const backupCreate = flow('backup.create')
     task: 'backup.ensure',
     withinS: FILL_WITHIN_S,
     lane: 'backup',
+    // The volume is free when nobody reads it any more.
+    finishes: true,
     do({ facts: { operation, backup, input } }) {
       const { agent, backend } = poolParts(input.pool);
       return {

@@ -60,12 +60,15 @@ export interface TaskRow<
   readonly withinS?: number | ((facts: Facts<K>) => number);
   /**
    * Has a line of its own at the agent, beside that of the volume's other tasks: it may last hours and changes nothing, and
-   * exports that are restored meanwhile can't wait for it.
+   * exports that are restored meanwhile can't wait for it. One whose undo is none then `finishes` or `waits`.
    */
   readonly lane?: string;
   /** Forward only: an absent host is waited for, however long. */
   readonly waits?: true;
-  /** Once its host may have begun with it, it is waited for like one that `waits`: what it does cannot be undone. */
+  /**
+   * Once its host may have begun with it, it is waited for like one that `waits`: what it does cannot be undone, or is done in a lane,
+   * where nothing else that is asked of the volume would wait for its end.
+   */
   readonly finishes?: true;
   /** When it fails for good there is no way back: the operation is handed to a person with the reason. */
   readonly orStuck?: true;

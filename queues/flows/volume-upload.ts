@@ -20,6 +20,8 @@ export const volumeUpload = flow('volume.upload')
     task: 'volume.upload',
     withinS: FILL_WITHIN_S,
     lane: 'upload',
+    // The volume is free when nobody reads it any more.
+    finishes: true,
     do({ facts }) {
       const { agent, input } = storedOn(facts);
       const { imageId, diskFormat } = facts.input;

@@ -58,9 +58,16 @@ interface Parts {
   readonly runner: Runner;
   /** Remembers which store this host has had. */
   readonly stateDir: string;
+  /** Milliseconds that saving this many bytes may take. Default: as long as copying them. */
+  readonly saveWithinMs?: (sizeBytes: number) => number;
 }
 
-export function openBackupStore({ config, runner, stateDir }: Parts): BackupStore {
+export function openBackupStore({
+  config,
+  runner,
+  stateDir,
+  saveWithinMs = copyDeadlineMs,
+}: Parts): BackupStore {
   const restic = createRestic(runner, (name) => `${config.place}/${name}`, config);
   const locks = new Map<string, SharedLock>();
   let known: string | undefined;
@@ -140,14 +147,17 @@ export function openBackupStore({ config, runner, stateDir }: Parts): BackupStor
       if (found.length > 0) await discard(found);
       await using file = await open(path, 'r');
       const made = await lock.shared(() =>
-        unlocked(repository, signal, () =>
-          restic.save(
-            repository,
-            tag,
-            file,
-            AbortSignal.any([signal, AbortSignal.timeout(copyDeadlineMs(sizeBytes))]),
-          ),
-        ),
+        unlocked(repository, signal, async () => {
+          const deadline = AbortSignal.timeout(saveWithinMs(sizeBytes));
+          try {
+            return await restic.save(repository, tag, file, AbortSignal.any([signal, deadline]));
+          } catch (error) {
+            // Another attempt would be as slow, and the volume waits.
+            if (deadline.aborted)
+              throw new TaskError('refused', `not backed up within ${saveWithinMs(sizeBytes) / 1_000} s`);
+            throw error;
+          }
+        }),
       );
       if (made.sizeBytes === sizeBytes) return made.objects;
       await discard((await restic.find(repository, tag)) ?? []);

@@ -5,6 +5,7 @@ import { runOperation } from '#queues/conductor/engine.ts';
 import { Evictions } from '#queues/conductor/evictions.ts';
 import { HostDown } from '#queues/conductor/host-down.ts';
 import { unattended } from '#queues/conductor/sweeper.ts';
+import { FLOWS } from '#queues/flows/index.ts';
 import { Placement } from '#queues/placement/place.ts';
 import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
@@ -160,6 +161,50 @@ describe('operations and a host that is down', () => {
     assert.equal(server?.status, 'DELETED');
     assert.equal((await volumeNow()).status, 'deleting');
     assert.equal((await evictions())[0]?.root, 1);
+  });
+
+  describe('what must be finished once it was begun', () => {
+    /** Which task the first was, and what its dispatcher was told. */
+    const firstOf = async (id: OperationId): Promise<string | undefined> => {
+      down = { storage: { begun: true } };
+      void run(id);
+      while (tasks.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      return tasks[0];
+    };
+
+    it('is what reads a volume beside the line of its other tasks: until then the volume is not free', async () => {
+      const volume = await yard.addVolume('backing-up', true);
+      const backup = await yard.addBackup(volume, 'creating');
+      const data = { store: 'store', repository: volume, dataId: backup };
+      const saving = { data, pool: yard.pool, snapshotId: null };
+      const backingUp = await yard.begin('backup.create', volume, saving, undefined, backup);
+      assert.equal(await firstOf(backingUp), 'backup.ensure fail-unless-begun');
+      tasks = [];
+      const other = await yard.addVolume('uploading', true);
+      const image = { imageId: await yard.addImage(), diskFormat: 'raw' } as const;
+      assert.equal(
+        await firstOf(await yard.begin('volume.upload', other, image)),
+        'volume.upload fail-unless-begun',
+      );
+    });
+
+    it('no lane of an agent has a task that is given up before it has ended', () => {
+      const givenUp = Object.values(FLOWS).flatMap(({ kind, rows }) =>
+        rows
+          .filter((row) => row.on !== 'conductor' && row.lane !== undefined && 'none' in row.undo)
+          .filter((row) => row.on !== 'conductor' && !row.waits && !row.finishes)
+          .map(({ name }) => `${kind} ${name}`),
+      );
+      // That one reads the store, and no volume.
+      assert.deepEqual(givenUp, ['backup.import find']);
+    });
+
+    it('is waited for by whoever takes it up: the one before may have sent it', async () => {
+      const volume = await yard.addVolume('extending', true);
+      const id = await yard.begin('volume.extend', volume, { fromGib: SIZE_GIB, toGib: SIZE_GIB + 1 });
+      await yard.db.updateTable('operations').set({ epoch: 1, state: 'running' }).execute();
+      assert.equal(await firstOf(id), 'volume.grow wait');
+    });
   });
 
   it('a host that is back is cleared; what fails is tried again, what is stale is numbered anew', async () => {

@@ -151,6 +151,26 @@ describe('a store of backups', function () {
     assert.deepEqual(await locks(), []);
   });
 
+  it('stops reading when its time is up, and says so only then', async () => {
+    const slow = join(folder, 'slow');
+    await systemRunner.run('mkfifo', [slow]);
+    const impatient = openBackupStore({
+      config: { place: join(folder, 'store'), password: PASSWORD },
+      runner: systemRunner,
+      stateDir: join(folder, 'host-a'),
+      saveWithinMs: () => 2_000,
+    });
+    const late = randomUUID();
+    const [saving, writer] = await Promise.all([
+      Promise.allSettled([impatient.ensure(dataOf(late), { path: slow, sizeBytes: SIZE }, signal)]),
+      open(slow, 'w'),
+    ]);
+    assert.match(String(saving[0].status === 'rejected' && saving[0].reason), /not backed up within 2 s/);
+    await assert.rejects(writer.write('x'), { code: 'EPIPE' });
+    await writer.close();
+    await store.absent(dataOf(late), signal);
+  });
+
   it('finds and gives back what it has though somebody died while he pruned', async () => {
     const env = { RESTIC_REPOSITORY: join(folder, 'store', NAME), RESTIC_PASSWORD: PASSWORD };
     const pruning = spawn('restic', ['--no-cache', 'prune', '--quiet'], { env: { ...process.env, ...env } });
