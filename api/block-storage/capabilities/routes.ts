@@ -51,12 +51,13 @@ async function show({ app }: RequestContext, host: string): Promise<Reply> {
       .select(['backend_name', 'capabilities'])
       .where('service_host', '=', service.host)
       .executeTakeFirst());
-  if (pool === undefined) throw new ApiError(404, `Can't find service: ${host.slice(0, 255)}`);
+  if (service === undefined || pool === undefined)
+    throw new ApiError(404, `Can't find service: ${host.slice(0, 255)}`);
   const { storage_protocol: protocol } = JSON.parse(pool.capabilities) as Record<string, unknown>;
   return {
     status: 200,
     body: {
-      namespace: `OS::Storage::Capabilities::${host}`,
+      namespace: `OS::Storage::Capabilities::${service.host}`,
       vendor_name: 'Blockyard',
       volume_backend_name: pool.backend_name,
       pool_name: pool.backend_name,

@@ -1,6 +1,6 @@
 /** Cinder's "Clusters (clusters)", as it is where none is configured: each storage host works for itself. */
 import { z } from 'zod';
-import { type ApiError, invalidInput, notFound } from '#api/http/errors.ts';
+import { ApiError, invalidInput, notFound } from '#api/http/errors.ts';
 import { anyQuery, noParams, strictFlag } from '#api/http/fields.ts';
 import { repr } from '#api/http/python.ts';
 import { type Route, route } from '#api/http/route.ts';
@@ -13,10 +13,20 @@ const REPLICATION_FILTERS = ['replication_status', 'frozen', 'active_backend_id'
 const reply = z.strictObject({ clusters: z.array(z.unknown()).max(0) });
 const none = z.strictObject({ cluster: z.never() });
 const binary = z.string().nullish();
-const name = z.string().regex(/\S/, { error: "The 'name' can not be empty." });
+const name = z
+  .string()
+  .min(1, { error: 'is too short' })
+  .regex(/\S/, { error: "The 'name' can not be empty." });
 const named = { name: name.max(255), binary };
 const enableBody = z.strictObject(named);
-const disableBody = z.strictObject({ ...named, disabled_reason: z.string().max(255).nullish() });
+const disableBody = z.strictObject({
+  ...named,
+  disabled_reason: z
+    .string()
+    .max(255, { error: 'is too long' })
+    .regex(/\S/, { error: "is not a 'disabled_reason'" })
+    .nullish(),
+});
 
 const since = 7;
 
@@ -86,6 +96,18 @@ export const clusterRoutes: readonly Route[] = [
     replies: { 200: none },
     handle: (_, { body }) => {
       throw noCluster(body.name, body.binary);
+    },
+  }),
+  route({
+    method: 'PUT',
+    path: '/clusters/{action}',
+    summary: 'Refuse what is neither',
+    since,
+    params: z.strictObject({ action: z.string() }),
+    query: anyQuery,
+    replies: { 200: none },
+    handle: () => {
+      throw new ApiError(404, 'Unknown action');
     },
   }),
 ];

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { App, RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
 import { isoTime } from '#api/http/fields.ts';
+import { repr } from '#api/http/python.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { CINDER_BINARIES } from '#schema/services.ts';
@@ -42,10 +43,10 @@ interface Sum {
 
 /** What all projects have there, and then each. */
 export async function showHost({ app }: RequestContext, host: string): Promise<Reply> {
-  const services = await servicesOn(app, host, 'blockyard-storage');
-  const service = services.find((row) => row.host === host);
-  if (service === undefined) throw serviceNotFound('cinder-volume', host);
-  const sums = await sumsOn(app, service.host);
+  if ((await servicesOn(app, host, 'blockyard-storage')).length === 0) {
+    throw serviceNotFound('cinder-volume', host);
+  }
+  const sums = await sumsOn(app, host);
   const total = sums.reduce<Sum>(
     (all, one) => ({
       project: '(total)',
@@ -69,9 +70,10 @@ export async function showHost({ app }: RequestContext, host: string): Promise<R
   return { status: 200, body: { host: resources } };
 }
 
-/** Volumes are named after their pool, `host@backend#pool`: a range of the index. */
+/** Volumes are named after their pool, `host@backend#pool`: a range of the index, for a host as for a back end. */
 async function sumsOn({ db }: App, host: string): Promise<Sum[]> {
-  const here = sql`v.pool >= ${`${host}#`} AND v.pool < ${`${host}$`}`;
+  const [from, to] = host.includes('@') ? [`${host}#`, `${host}$`] : [`${host}@`, `${host}A`];
+  const here = sql`v.pool >= ${from} AND v.pool < ${to}`;
   const { rows } = await sql<Sum>`SELECT project, CAST(SUM(volumes) AS SIGNED) AS volumes, SUM(gib) AS gib,
       CAST(SUM(snapshots) AS SIGNED) AS snapshots, SUM(snapshot_gib) AS snapshot_gib FROM (
     SELECT v.project_id AS project, COUNT(*) AS volumes, SUM(v.size_gib) AS gib, 0 AS snapshots, 0 AS snapshot_gib
@@ -87,7 +89,7 @@ async function sumsOn({ db }: App, host: string): Promise<Sum[]> {
 export async function updateHost(
   { app }: RequestContext,
   host: string,
-  wanted: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, unknown>>,
 ): Promise<Reply> {
   const services = await servicesOn(app, host);
   if (services.length === 0) throw notFound('Host', host);
@@ -95,9 +97,11 @@ export async function updateHost(
     if (key.toLowerCase().trim() !== 'status') {
       throw badRequest(`Invalid update setting: '${key.slice(0, 100).toWellFormed()}'`);
     }
-    const word = value.toLowerCase().trim();
+    const word = typeof value === 'string' ? value.toLowerCase().trim() : '';
     if (word !== 'enable' && word !== 'disable') {
-      throw badRequest(`Invalid status: '${value.slice(0, 100).toWellFormed()}'`);
+      throw badRequest(
+        `Invalid status: '${(typeof value === 'string' ? value : repr(value)).slice(0, 100).toWellFormed()}'`,
+      );
     }
     return word;
   });

@@ -47,7 +47,7 @@ export const hostRoutes: readonly Route[] = [
     summary: 'Enable or disable a host',
     params,
     query: anyQuery,
-    body: z.record(z.string(), z.string()),
+    body: z.record(z.string(), z.unknown()),
     replies: { 200: z.strictObject({ host: z.string().optional(), status: z.string().optional() }) },
     handle: (context, input) => updateHost(context, input.params.host, input.body),
   }),

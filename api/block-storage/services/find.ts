@@ -9,17 +9,16 @@ export type ServiceRow = Selectable<ServicesTable>;
 export const serviceNotFound = (binary: string, host: string): ApiError =>
   new ApiError(404, `Service ${binary} could not be found on host ${host.toWellFormed()}.`);
 
-/** Those of a host, `host@backend` or `host@backend#pool`; of each of its back ends when it is named alone. */
+/** Those of `host@backend`; of each of its back ends when a host is named alone. A pool has none. */
 export async function servicesOn(
   { db }: App,
   host: string,
   binary?: ServiceRow['binary'],
 ): Promise<ServiceRow[]> {
-  const [service = ''] = host.split('#');
   return db
     .selectFrom('services')
     .selectAll()
-    .where((where) => where.or([where('host', '=', service), where('agent', '=', service as never)]))
+    .where((where) => where.or([where('host', '=', host), where('agent', '=', host as never)]))
     .$if(binary !== undefined, (query) => query.where('binary', '=', binary ?? 'blockyard-storage'))
     .orderBy('id')
     .execute();

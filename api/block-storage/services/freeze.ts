@@ -27,7 +27,7 @@ export async function failover(
   clustersSince = CLUSTERS_SINCE,
 ): Promise<never> {
   const services = await backends(context, named, clustersSince);
-  throw unchanged('replication_status', services, 'enabled or failed-over and must be up');
+  throw unchanged('replication_status', services, "['enabled', 'failed-over'] and must be up");
 }
 
 async function change(context: RequestContext, named: Named, frozen: boolean): Promise<Reply> {

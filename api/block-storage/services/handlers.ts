@@ -7,7 +7,7 @@ import { type Clock, sqlTime, sqlTimeToMs } from '#schema/clock.ts';
 import { DOWN_AFTER_S } from '#schema/reports.ts';
 import { CINDER_BINARIES, ourBinary } from '#schema/services.ts';
 import type { ServicesTable } from '#schema/tables.ts';
-import { serviceNotFound } from './find.ts';
+import { serviceNotFound, servicesOn } from './find.ts';
 
 type ServiceRow = Selectable<ServicesTable>;
 
@@ -22,7 +22,7 @@ export async function listServices(
   const rows = await context.app.db.selectFrom('services').selectAll().orderBy('id').execute();
   const wanted = rows.filter(
     (row) =>
-      (query['host'] === undefined || row.host === query['host'] || row.agent === query['host']) &&
+      ((query['host'] ?? '') === '' || row.host === query['host'] || row.agent === query['host']) &&
       (query['binary'] === undefined || row.binary === ourBinary(query['binary'])),
   );
   return { status: 200, body: { services: wanted.map((row) => view(context, row)) } };
@@ -68,17 +68,10 @@ export async function setService(context: RequestContext, named: Named, wanted: 
     updated_at: sqlTime(context.app.clock.now()),
   };
   const known = ourBinary(name);
-  const changed =
-    known !== undefined &&
-    (await context.app.db
-      .updateTable('services')
-      .set(values)
-      .where('binary', '=', known)
-      .where('host', '=', host)
-      .executeTakeFirst());
-  if (changed === false || changed.numUpdatedRows === 0n) {
-    throw serviceNotFound(name, host);
-  }
+  // A host's name alone means the first of its back ends, as in Cinder.
+  const [found] = known === undefined ? [] : await servicesOn(context.app, host, known);
+  if (found === undefined) throw serviceNotFound(name, host);
+  await context.app.db.updateTable('services').set(values).where('id', '=', found.id).execute();
   return {
     status: 200,
     body: {

@@ -1,7 +1,7 @@
 /** Cinder's "Services (os-services)". */
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { invalidInput } from '#api/http/errors.ts';
+import { type ApiError, invalidInput } from '#api/http/errors.ts';
 import { anyQuery, noParams, upTo } from '#api/http/fields.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { failover, freeze, HOST_ONLY, thaw } from './freeze.ts';
@@ -34,7 +34,6 @@ const bodyWithReason = switchable
       .min(1, { error: 'is too short' })
       .refine(upTo(255), { error: 'is too long' })
       .refine((text) => text.trim() !== '', { error: "is not a 'disabled_reason'" })
-      .transform((text) => text.trim())
       .optional(),
   })
   .refine(named, oneOfThem);
@@ -78,8 +77,10 @@ const switched = z.strictObject({
 /** What is done from a microversion on is an action that nobody knows before. @throws ApiError 400 */
 function since(minor: number, { microversion }: RequestContext, work: () => Promise<Reply>): Promise<Reply> {
   if (microversion >= minor) return work();
-  throw invalidInput('Unknown action');
+  throw unknownAction();
 }
+
+const unknownAction = (): ApiError => invalidInput('Unknown action');
 
 const put = { method: 'PUT', params: noParams, query: anyQuery } as const;
 
@@ -166,5 +167,15 @@ export const serviceRoutes: readonly Route[] = [
     body: logged.extend({ level: z.string().nullish() }),
     replies: { 202: null },
     handle: (context, input) => since(32, context, () => changeLogLevels(context, input.body)),
+  }),
+  route({
+    ...put,
+    params: z.strictObject({ action: z.string() }),
+    path: '/os-services/{action}',
+    summary: 'Refuse what is none of these',
+    replies: { 200: null },
+    handle: () => {
+      throw unknownAction();
+    },
   }),
 ];

@@ -4,7 +4,11 @@ import { anyQuery, flag, noParams, uuid } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { cleanUp } from './cleanup.ts';
 
-const hostname = z.string().regex(/^[a-zA-Z0-9\-._#@:/+]{1,255}$/, { error: 'does not name a host' });
+const hostname = z
+  .string()
+  .min(1, { error: 'is too short' })
+  .max(255, { error: 'is too long' })
+  .regex(/^[a-zA-Z0-9\-._#@:/+]*$/, { error: String.raw`does not match '^[a-zA-Z0-9-._#@:/+]*$'` });
 const services = z.array(
   z.strictObject({ id: z.int(), host: z.string(), binary: z.string(), cluster_name: z.null() }),
 );
@@ -21,14 +25,16 @@ export const workerRoutes: readonly Route[] = [
       cluster_name: hostname.nullish(),
       host: hostname.nullish(),
       service_id: z
-        .union([z.int().min(0), z.string().regex(/^\d{1,11}$/)])
+        .union([z.int(), z.string().regex(/^\d{0,11}$/, { error: "does not match '^[0-9]*$'" })])
         .transform(Number)
         .nullish(),
       is_up: flag.optional(),
       disabled: flag.optional(),
       binary: z.enum(['cinder-volume', 'cinder-scheduler']).optional(),
       resource_type: z.string().max(40).nullish(),
-      resource_id: uuid.nullish(),
+      resource_id: z
+        .union([uuid, z.null()], { error: 'is not valid under any of the given schemas' })
+        .optional(),
     }),
     replies: { 202: z.strictObject({ cleaning: services, unavailable: services }) },
     handle: (context, { body }) => cleanUp(context, body),

@@ -71,7 +71,7 @@ describe('administration', () => {
     assert.equal(failover.status, 400);
     assert.match(
       failover.body.badRequest.message,
-      /replication_status in \['stor1@files'\] must be enabled or failed-over/,
+      /replication_status in \['stor1@files'\] must be \['enabled', 'failed-over'\] and must be up/,
     );
     const nowhere = await put('/os-services/freeze', { host: 'nowhere' });
     assert.equal(nowhere.body.badRequest.message, 'No service found with host=nowhere');
@@ -108,6 +108,42 @@ describe('administration', () => {
       disabled_reason: ' ',
     });
     assert.match(blank.body.badRequest.message, /' ' is not a 'disabled_reason'$/);
+  });
+
+  it('tells of an action that it does not know to those who may ask for one', async () => {
+    const unknown = await put('/os-services/mend', { host: BACKEND });
+    assert.deepEqual(
+      [unknown.status, unknown.body.badRequest?.message],
+      [400, 'Invalid input received: Unknown action'],
+    );
+    for (const action of ['mend', 'freeze', 'failover']) {
+      const refused = await api.call('PUT', `/os-services/${action}`, { body: { host: BACKEND } });
+      assert.equal(
+        refused.body.forbidden?.message,
+        "Policy doesn't allow volume_extension:services:update to be performed.",
+      );
+    }
+    const cluster = await put('/clusters/mend', { name: 'c' });
+    assert.deepEqual([cluster.status, cluster.body.itemNotFound?.message], [404, 'Unknown action']);
+  });
+
+  it('takes a host for its back ends, and no pool for either', async () => {
+    const service = { host: 'stor1', binary: 'cinder-volume' };
+    const off = await put('/os-services/disable-log-reason', { ...service, disabled_reason: ' so ' });
+    assert.deepEqual([off.status, off.body.disabled_reason], [200, ' so ']);
+    assert.equal((await serviceOf(BACKEND)).status, 'disabled');
+    assert.equal((await put('/os-services/enable', service)).status, 200);
+    const whole = (await get('/os-hosts/stor1')).body.host;
+    const one = (await get(`/os-hosts/${BACKEND}`)).body.host;
+    assert.deepEqual(whole[0].resource, { ...one[0].resource, host: 'stor1' });
+    const pool = encodeURIComponent(POOL);
+    assert.equal((await get(`/capabilities/${pool}`)).status, 404);
+    assert.equal((await get(`/os-hosts/${pool}`)).status, 404);
+    assert.equal(
+      (await put('/os-services/freeze', { host: POOL })).body.badRequest?.message,
+      `No service found with host=${POOL}`,
+    );
+    assert.deepEqual((await get('/os-services?host=')).body, (await get('/os-services')).body);
   });
 
   it('lists the pools that a type would be placed in', async () => {
@@ -182,8 +218,8 @@ describe('administration', () => {
   });
 
   it('tells what a back end can do, the same as its pools say', async () => {
-    const { body } = await get(`/capabilities/${encodeURIComponent(POOL)}`);
-    assert.equal(body.namespace, `OS::Storage::Capabilities::${POOL}`);
+    const { body } = await get('/capabilities/stor1');
+    assert.equal(body.namespace, `OS::Storage::Capabilities::${BACKEND}`);
     const { pools } = (await get('/scheduler-stats/get_pools?detail=true')).body;
     for (const key of ['vendor_name', 'volume_backend_name', 'storage_protocol', 'driver_version'])
       assert.equal(body[key], pools[0].capabilities[key], key);
