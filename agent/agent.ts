@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { atMost } from '#queues/at-most.ts';
 import { agentQueue, reportChannel, reportKey } from '#queues/names.ts';
@@ -26,6 +27,8 @@ export interface AgentOptions<K extends AgentKind> {
   readonly prefix: string;
   /** Where the sequence journal lives; one folder per agent. */
   readonly stateDir: string;
+  /** Folder of secrets and data in clear that tasks work with: what a former agent was killed over is removed. Default none. */
+  readonly scratch?: string;
   readonly handlers: Handlers<K>;
   /** What the agent says about itself every ten seconds. */
   readonly report: () => Promise<AgentReport>;
@@ -58,6 +61,7 @@ const LONGEST_MESSAGE = 8_000;
 export async function startAgent<K extends AgentKind>(options: AgentOptions<K>): Promise<Agent> {
   const { kind, host, prefix, handlers, log } = options;
   const leave = await beSoleAgent(options.stateDir);
+  if (options.scratch !== undefined) await rm(options.scratch, { recursive: true, force: true });
   const journal = await openSequenceJournal(options.stateDir);
   const volumes = new KeyedMutex();
   const stopping = new AbortController();

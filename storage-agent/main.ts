@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { startAgent } from '#agent/agent.ts';
 import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
@@ -47,17 +48,19 @@ const bootId = async (): Promise<string> =>
     .update(`${started} ${await daemon.incarnation()}`)
     .digest('hex')
     .slice(0, 32);
+const scratch = join(config.stateDir, 'disks');
 const agent = await startAgent({
   kind: 'storage',
   host: config.host,
   redisUrl: config.redisUrl,
   prefix: config.prefix,
   stateDir: config.stateDir,
+  scratch,
   handlers: createStorageHandlers({
     backends: new Map(backends.map(({ config, backend }) => [config.name, backend])),
     target,
     secrets: unrecorded(createSecrets(config.keys)),
-    disks: createDisks(createQemuImg(systemRunner), config.stateDir),
+    disks: createDisks(createQemuImg(systemRunner), scratch),
     ...(images === undefined ? {} : { images }),
     ...(backups === undefined ? {} : { backups: backups.store }),
   }),

@@ -76,16 +76,25 @@ export async function verifyBackup(
   );
 }
 
-/** What lies in the store is what MySQL's records are about: no backup's data are missing, and nobody's are left. */
+/**
+ * What lies in the store is what MySQL's records are about: no backup's data are missing, and nobody's are left. A backup in error may
+ * have data, which go when it is deleted: its host may have made them when it came back.
+ */
 export async function assertStoreAgrees(rig: Rig): Promise<void> {
+  let said = '';
   const settled = async (): Promise<boolean> => {
-    const wanted = (await backupsIn(rig))
-      .filter(({ status }) => status === 'available')
-      .map(({ repository, data_id }) => `volume-${repository} backup-${data_id}`);
+    const rows = await backupsIn(rig);
     const found = await inStore(rig);
-    return found.toSorted().join() === [...new Set(wanted)].toSorted().join();
+    const dataOf = ({ repository, data_id }: BackupRow): string => `volume-${repository} backup-${data_id}`;
+    const missing = rows.filter((row) => row.status === 'available' && !found.includes(dataOf(row)));
+    const known = new Set(rows.map(dataOf));
+    const extra = found.filter((each) => !known.has(each));
+    said = JSON.stringify({ missing, extra, twice: found.length - new Set(found).size });
+    return missing.length + extra.length === 0 && new Set(found).size === found.length;
   };
-  await rig.until('the store has what MySQL says', settled);
+  await rig.until('the store has what MySQL says', settled, BACKUP_S * 1_000).catch((error: Error) => {
+    throw new Error(`${error.message}: ${said}`, { cause: error });
+  });
 }
 
 async function inStore(rig: Rig): Promise<string[]> {

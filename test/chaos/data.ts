@@ -64,8 +64,6 @@ export class VolumeData {
   }
 
   async verifyImage(image: string, of: string): Promise<void> {
-    const [name] = (await readdir(this.#images, { recursive: true })).filter((each) => each.endsWith(image));
-    assert.ok(name !== undefined, `image ${image} has no data`);
     // It says so, with an exit code, when they differ.
     await systemRunner.run('qemu-img', [
       'compare',
@@ -74,9 +72,14 @@ export class VolumeData {
       'qcow2',
       '-F',
       'raw',
-      join(this.#images, name),
+      await this.imagePath(image),
       await this.pathOf(of),
     ]);
+  }
+  async imagePath(image: string): Promise<string> {
+    const [name] = (await readdir(this.#images, { recursive: true })).filter((each) => each.endsWith(image));
+    assert.ok(name !== undefined, `image ${image} has no data`);
+    return join(this.#images, name);
   }
 
   /** What the image holds from which volumes are made, as raw data. */

@@ -25,8 +25,12 @@ interface Inventory {
   readonly live: string[];
   readonly persistent: string[];
   readonly secrets: string[];
-  /** Documents that virsh was given. */
+  /** Volumes whose passphrases libvirt was given. */
+  readonly passphrases: string[];
+  /** Documents that virsh was given; passphrases and data in clear that an agent works with. */
   readonly documents: string[];
+  /** What opens encrypted volumes, backups and images. */
+  readonly keys: string[];
   /** `pool: GiB, volumes`. */
   readonly pools: string[];
   /** Volumes that are held or in a status that no volume rests in, open operations, steps that seem to run. */
@@ -83,10 +87,12 @@ async function wantedBy(rig: Rig): Promise<Inventory> {
     .select(['id', 'host'])
     .where('status', '<>', 'DELETED')
     .execute();
-  const images = await db.selectFrom('images').select('id').execute();
+  const images = await db.selectFrom('images').select(['id', 'encryption_key_id']).execute();
+  const backups = await db.selectFrom('backups').select('encryption_key_id').execute();
   const disks = exported
     .filter(({ status, host }) => status === 'attached' && host === rig.stack.env['BLOCKYARD_HOST'])
     .map((each) => each.volume_id);
+  const encrypted = disks.filter((disk) => volumes.find(({ id }) => id === disk)?.encryption_key_id !== null);
   return sorted({
     files: [
       ...placed.map(({ id, pool }) => `${backendOf(pool)}: volume-${id}`),
@@ -106,8 +112,10 @@ async function wantedBy(rig: Rig): Promise<Inventory> {
     accounts: exported.map(({ chap_username }) => String(chap_username)),
     live: disks,
     persistent: disks,
-    secrets: disks.map(secretId),
+    secrets: [...disks.map(secretId), ...encrypted.map((id) => secretId(`luks:${id}`))],
+    passphrases: encrypted,
     documents: [],
+    keys: [...volumes, ...images, ...backups].flatMap(({ encryption_key_id: key }) => key ?? []),
     pools: pools.map(({ name }) => {
       const inPool = placed.filter(({ pool }) => pool === name);
       const kept = snapshots.filter(
@@ -142,6 +150,8 @@ async function foundOn(rig: Rig): Promise<Inventory> {
     .selectAll()
     .where('state', 'in', OPEN_OPERATION_STATES)
     .execute();
+  const keys = await db.selectFrom('encryption_keys').select('id').execute();
+  const stateDir = stack.env['BLOCKYARD_STATE_DIR']!;
   const steps = await db.selectFrom('operation_steps').selectAll().where('state', '=', 'running').execute();
   return sorted({
     files: (await Promise.all(foldersIn(stack.runDir).map(filesIn))).flat(),
@@ -155,9 +165,11 @@ async function foundOn(rig: Rig): Promise<Inventory> {
     live: disksIn(await Promise.all(domains.map((id) => virsh('dumpxml', id)))),
     persistent: disksIn(await Promise.all(domains.map((id) => virsh('dumpxml', id, '--inactive')))),
     secrets: uuids(await virsh('secret-list')).filter((uuid) => uuid[14] === '5'),
-    documents: (await readdir(stack.env['BLOCKYARD_STATE_DIR']!, { recursive: true })).filter((name) =>
-      name.endsWith('.xml'),
+    passphrases: await namesIn(join(stateDir, 'compute/encrypted')),
+    documents: (await readdir(stateDir, { recursive: true })).filter((name) =>
+      /\.xml$|(^|\/)(passphrase|clear|account)-/.test(name),
     ),
+    keys: keys.map(({ id }) => id),
     pools: pools.map(
       ({ name, allocated_gib, volume_count }) => `${name}: ${allocated_gib} GiB, ${volume_count}`,
     ),
@@ -180,6 +192,14 @@ async function foundOn(rig: Rig): Promise<Inventory> {
 async function filesIn([backend, folder]: readonly [string, string]): Promise<string[]> {
   const names = (await readdir(folder)).filter((name) => !name.startsWith('unmanaged-'));
   return names.map((name) => `${backend}: ${name}`);
+}
+
+/** None where there is no such folder. */
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
 }
 
 function backendOf(pool: PoolName | null | undefined): string {

@@ -120,7 +120,9 @@ export class Rig extends Stage {
       async () => (await this.#find(name, status)) !== undefined,
     );
     const volume = (await this.#find(name, status))!;
-    if (status === 'available') await this.data.mark(volume);
+    // An encrypted one has the image.
+    const encrypted = (await this.named(name))!.encryption_key_id !== null;
+    if (status === 'available' && !encrypted) await this.data.mark(volume);
     return volume;
   }
 

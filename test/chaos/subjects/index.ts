@@ -3,6 +3,7 @@ import { BACKUP_SUBJECTS } from './backups.ts';
 import { FORCE_SUBJECTS } from './by-force.ts';
 import { CLIENT_SUBJECTS } from './clients.ts';
 import { COPY_SUBJECTS } from './copies.ts';
+import { ENCRYPTED_SUBJECTS } from './encrypted.ts';
 import { MANAGE_SUBJECTS } from './manage.ts';
 import { MOVE_SUBJECTS } from './moves.ts';
 import { REPAIR_SUBJECTS } from './repairs.ts';
@@ -21,6 +22,7 @@ export const SUBJECTS: readonly Subject[] = [
   ...BACKUP_SUBJECTS,
   ...FORCE_SUBJECTS,
   ...REPAIR_SUBJECTS,
+  ...ENCRYPTED_SUBJECTS,
 ];
 
 /** Flows, and rows of flows, that are not in the matrix, and why. */

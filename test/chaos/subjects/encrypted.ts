@@ -1,0 +1,135 @@
+import {
+  encryptedOrigin,
+  encryptedType,
+  encryptedVolume,
+  LUKS_S,
+  verifyGuestReads,
+  verifyOpens,
+  verifySame,
+} from '../encrypted.ts';
+import type { Rig } from '../rig.ts';
+import type { Subject } from './subject.ts';
+
+/** Still what it was, and opened by its own key. */
+async function verifyCopy(rig: Rig, volume: string): Promise<void> {
+  await verifyOpens(rig, volume, 'image');
+  await verifySame(rig, await rig.data.pathOf(volume), await encryptedOrigin(rig));
+}
+
+/** Volumes with LUKS; the inventory compares keys and passphrases as well. */
+export const ENCRYPTED_SUBJECTS: readonly Subject[] = [
+  {
+    title: 'create an encrypted volume',
+    kind: 'volume.create',
+    takesS: LUKS_S,
+    inside: { volume: ['copy.whole'] },
+    async begin(rig) {
+      await rig.clear('encrypted', 1);
+      const volume_type = await encryptedType(rig);
+      return {
+        call: () => rig.create('encrypted', { volume_type }),
+        async verify(end) {
+          if (end === 'done') await verifyOpens(rig, await rig.newestVolume('encrypted'), 'nothing');
+        },
+      };
+    },
+  },
+  {
+    title: 'create an encrypted volume from an image',
+    kind: 'volume.create',
+    takesS: LUKS_S,
+    inside: { volume: ['image.fetching', 'copy.whole'] },
+    async begin(rig) {
+      await rig.clear('encrypted image', 1);
+      const volume_type = await encryptedType(rig);
+      return {
+        call: () => rig.create('encrypted image', { volume_type, imageRef: rig.image }),
+        async verify(end) {
+          if (end === 'done') await verifyOpens(rig, await rig.newestVolume('encrypted image'), 'image');
+        },
+      };
+    },
+  },
+  {
+    title: 'create from an encrypted volume',
+    kind: 'volume.create',
+    inside: { volume: ['copy.begun', 'copy.whole'] },
+    async begin(rig) {
+      await rig.clear('encrypted copy', 2);
+      const origin = await encryptedOrigin(rig);
+      return {
+        call: () => rig.create('encrypted copy', { source_volid: origin }),
+        async verify(end) {
+          if (end === 'done') await verifyCopy(rig, await rig.newestVolume('encrypted copy'));
+          await verifyOpens(rig, origin, 'image');
+        },
+      };
+    },
+  },
+  {
+    title: 'attach an encrypted volume',
+    kind: 'volume.attach',
+    async begin(rig) {
+      await rig.release('encrypted disk', 2);
+      const volume = await encryptedVolume(rig, 'available', 'encrypted disk');
+      const { mark } = rig.guest;
+      return {
+        call: () => rig.attach(volume),
+        async verify(end) {
+          if (end === 'done') await verifyGuestReads(rig, volume, mark);
+          await verifyCopy(rig, volume);
+        },
+      };
+    },
+  },
+  {
+    title: 'detach an encrypted volume',
+    kind: 'volume.detach',
+    async begin(rig) {
+      const volume = await encryptedVolume(rig, 'in-use', 'encrypted disk');
+      return { call: () => rig.detach(volume), verify: () => verifyCopy(rig, volume) };
+    },
+  },
+  {
+    title: 'upload an encrypted volume to an image',
+    kind: 'volume.upload',
+    takesS: LUKS_S,
+    async begin(rig) {
+      const origin = await encryptedOrigin(rig);
+      await rig.clearImages();
+      return {
+        call: () =>
+          rig.call('POST', rig.path(`volumes/${origin}/action`), {
+            'os-volume_upload_image': { image_name: 'sent' },
+          }),
+        async verify(end) {
+          await verifyOpens(rig, origin, 'image');
+          if (end === 'done')
+            await verifySame(rig, await rig.data.imagePath(await rig.newestImage()), origin);
+        },
+      };
+    },
+  },
+  {
+    title: 'write an image over an encrypted volume',
+    kind: 'volume.reimage',
+    takesS: LUKS_S,
+    inside: { rewrite: ['volume.allocated', 'image.fetching'] },
+    async begin(rig) {
+      const volume = await encryptedVolume(rig, 'available', 'encrypted reimaged');
+      return {
+        call: () =>
+          rig.call('POST', rig.path(`volumes/${volume}/action`), { 'os-reimage': { image_id: rig.image } }),
+        verify: () => verifyOpens(rig, volume, 'image'),
+      };
+    },
+  },
+  {
+    title: 'delete an encrypted volume',
+    kind: 'volume.delete',
+    async begin(rig) {
+      const volume = await encryptedVolume(rig, 'available', 'encrypted copy');
+      return { call: () => rig.delete(volume) };
+    },
+  },
+];
