@@ -59,8 +59,9 @@ const RESTING = [
 export async function assertNothingLeft(rig: Rig): Promise<void> {
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
-    const [wanted, found] = [await wantedBy(rig), await foundOn(rig)];
     try {
+      // A domain or target may go while we look.
+      const [wanted, found] = [await wantedBy(rig), await foundOn(rig)];
       assert.deepEqual(found, wanted);
       return;
     } catch (error) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,6 +46,10 @@ describe('storage agent process', () => {
     queue = new Queue(agentQueue('storage', HOST), options);
     events = new QueueEvents(queue.name, options);
     await events.waitUntilReady();
+    // As an agent leaves it that is killed while it encrypts.
+    await mkdir(join(folder, 'storage/disks'), { recursive: true });
+    for (const name of ['passphrase-v', 'clear-v'])
+      await writeFile(join(folder, 'storage/disks', name), SECRET);
     agent = spawn(process.execPath, ['storage-agent/main.ts'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -93,6 +97,13 @@ describe('storage agent process', () => {
     );
     return all.join('\n');
   };
+
+  it('removes what a former agent was killed over, passphrases and data in clear', async () => {
+    assert.deepEqual(
+      (await readdir(folder, { recursive: true })).filter((name) => /passphrase|clear/.test(name)),
+      [],
+    );
+  });
 
   it('tells of its pools', async () => {
     const { host, pools, availabilityZone } = await report();
