@@ -5,7 +5,6 @@ import { openRedis } from '#queues/redis.ts';
 import { agentRedisUrl, newPassword, putAgentUser } from '#queues/redis-users.ts';
 import { agentKeys } from '#queues/secrets.ts';
 import { asId, type HostName } from '#schema/ids.ts';
-import { parseProcfile } from '#stack/procfile.ts';
 import type { MachineFile } from './machine/seed.ts';
 import { COMPUTE, type Node, STORAGE } from './nodes.ts';
 import { VOLUME_GROUP, volumeGroupUnit } from './volume-group.ts';
@@ -17,11 +16,11 @@ export const BACKEND_NAME = { thin: 'thin', thick: 'thick' } as const;
 
 /** The host as the machines see it: QEMU's user network. */
 const HOST = '10.0.2.2';
-/** Where Node keeps compiled code inside. Without it an agent's start takes twice as long. */
-export const COMPILE_CACHE = '/var/cache/blockyard/node';
+/** Where Node keeps compiled code inside, by the agent's unit. Without it an agent's start takes twice as long. */
+export const compileCacheOf = ({ name }: Node): string => `/var/cache/blockyard-${name}/node`;
 const TREE = '/opt/blockyard';
 
-/** What makes a machine a node of Blockyard: its agent as a systemd unit, wherever that one's state lives. */
+/** What makes a machine a node of Blockyard: its agent as the unit that production has, with all that it forbids. */
 export interface AgentUnit {
   readonly wants: readonly string[];
   readonly files: readonly MachineFile[];
@@ -33,7 +32,6 @@ export async function agentUnit(
   stack: Readonly<Record<string, string>>,
   tree: string,
 ): Promise<AgentUnit> {
-  const command = parseProcfile(await readFile(join(tree, 'Procfile'), 'utf8')).get(node.name)!;
   const unit = `blockyard-${node.name}.service`;
   const environment = {
     ...common(node, stack),
@@ -41,59 +39,27 @@ export async function agentUnit(
     ...(node.name === 'storage' ? storage(stack) : COMPUTE_SETTINGS),
   };
   const group = node.name === 'storage' ? [volumeGroupUnit] : [];
-  const after = [...node.wants, ...group.map(({ name }) => name)];
+  const after = [...node.wants, ...group.map(({ name }) => name)].join(' ');
   return {
     wants: [unit],
     files: [
       ...group.flatMap(({ files }) => files),
-      ...(process.env['BLOCKYARD_LAB_UNITS'] === 'packaged'
-        ? await packagedUnit(unit, after, tree)
-        : [{ path: `/etc/systemd/system/${unit}`, content: plainUnit(unit, after, command) }]),
-      { path: '/etc/blockyard/agent.env', content: environmentFile(environment), mode: 0o600 },
+      {
+        path: `/etc/systemd/system/${unit}`,
+        content: await readFile(join(tree, 'packaging/systemd', unit), 'utf8'),
+      },
+      {
+        path: `/etc/systemd/system/${unit}.d/lab.conf`,
+        content: `[Unit]\nAfter=${after}\nWants=${after}\n`,
+      },
+      { path: settingsOf(node), content: environmentFile(environment), mode: 0o600 },
     ],
   };
 }
 
-/** The unit that production has, with all that it forbids; `BLOCKYARD_LAB_UNITS=packaged` asks for it. */
-async function packagedUnit(name: string, after: readonly string[], tree: string): Promise<MachineFile[]> {
-  const own = `[Unit]
-After=${after.join(' ')}
-Wants=${after.join(' ')}
-[Service]
-EnvironmentFile=
-EnvironmentFile=/etc/blockyard/agent.env
-ReadWritePaths=/var/lib/blockyard /var/cache/blockyard
-`;
-  return [
-    {
-      path: `/etc/systemd/system/${name}`,
-      content: await readFile(join(tree, 'packaging/systemd', name), 'utf8'),
-    },
-    { path: `/etc/systemd/system/${name}.d/lab.conf`, content: own },
-    // Without these the unit would not start: systemd makes no folders of ReadWritePaths.
-    {
-      path: '/etc/tmpfiles.d/blockyard.conf',
-      content: 'd /var/lib/blockyard 0700\nd /var/cache/blockyard 0700\n',
-    },
-  ];
-}
-
-/** One that forbids nothing. */
-function plainUnit(name: string, after: readonly string[], command: string): string {
-  return `[Unit]
-Description=${name}
-After=${after.join(' ')}
-Wants=${after.join(' ')}
-StartLimitIntervalSec=0
-[Service]
-EnvironmentFile=/etc/blockyard/agent.env
-WorkingDirectory=${TREE}
-ExecStart=/bin/sh -c '${command}'
-Restart=always
-RestartSec=1
-# Guests of the compute agent's libvirt are none of its processes.
-KillMode=mixed
-`;
+/** The agent's environment file on its node. */
+export function settingsOf({ name }: Node): string {
+  return `/etc/blockyard/${name}.env`;
 }
 
 /** systemd.exec(5): double quotes with backslashes. */
@@ -105,12 +71,9 @@ function environmentFile(variables: Readonly<Record<string, string>>): string {
 
 function common({ name }: Node, stack: Readonly<Record<string, string>>): Record<string, string> {
   return {
-    PATH: `${TREE}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
-    NODE_COMPILE_CACHE: COMPILE_CACHE,
     NODE_OPTIONS: `--import=${TREE}/lab/inside/keep-compile-cache.ts`,
     BLOCKYARD_QUEUE_PREFIX: stack['BLOCKYARD_QUEUE_PREFIX']!,
     BLOCKYARD_HOST: name,
-    BLOCKYARD_STATE_DIR: '/var/lib/blockyard',
   };
 }
 

@@ -1,15 +1,15 @@
 import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { COMPILE_CACHE } from './agents.ts';
+import { compileCacheOf } from './agents.ts';
 import type { Image } from './image/build.ts';
 import type { Machine } from './machine.ts';
-import type { Node } from './nodes.ts';
+import { COMPUTE, type Node, STORAGE } from './nodes.ts';
 
 /** What programs of a node have worked out about themselves, at the price of half a minute of emulated processor time. */
 const FOLDERS = {
-  storage: [COMPILE_CACHE],
+  storage: [compileCacheOf(STORAGE)],
   // What this QEMU can do, which libvirt asks it by starting it several times.
-  compute: [COMPILE_CACHE, '/var/cache/libvirt/qemu/capabilities'],
+  compute: [compileCacheOf(COMPUTE), '/var/cache/libvirt/qemu/capabilities'],
 } as const;
 
 /** Archive of the node's caches that one lab leaves to the next one with the same image. May not exist. */
@@ -23,7 +23,7 @@ export async function keepCaches(image: Image, node: Node, machine: Machine): Pr
   const folders = FOLDERS[node.name].map((folder) => `.${folder}`).join(' ');
   // An agent has written its own a few seconds after its start.
   await machine.sh(
-    `until [ -e ${COMPILE_CACHE}/complete ]; do sleep 1; done
+    `until [ -e ${compileCacheOf(node)}/complete ]; do sleep 1; done
     tar --create --file ${tar} --directory / --exclude complete ${folders}`,
     { timeoutMs: 180_000 },
   );

@@ -5,6 +5,8 @@ import { open, stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
+import { settingsOf } from '#lab/agents.ts';
+import { STORAGE } from '#lab/nodes.ts';
 import { median } from '../statistics.ts';
 import type { Row } from '../table.ts';
 import { byHand, deleteVolume, type LabBench, makeType, makeVolume } from './bench.ts';
@@ -72,7 +74,7 @@ async function fetchedByHand({ lab, client }: LabBench, imageId: string, device:
   const image = JSON.parse(await client.expect(200, 'GET', `/image/v2/images/${imageId}`)) as {
     os_hash_value: string;
   };
-  const service = await lab.storage.sh('. /etc/blockyard/agent.env && echo "$BLOCKYARD_IMAGE_URL"');
+  const service = await lab.storage.sh(`. ${settingsOf(STORAGE)} && echo "$BLOCKYARD_IMAGE_URL"`);
   const url = `${service}/v2/images/${imageId}/file`;
   return await byHand(lab.storage, 'from-image.sh', [url, image.os_hash_value, device], lab.stack.adminToken);
 }

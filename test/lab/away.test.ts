@@ -97,8 +97,16 @@ describe('a hypervisor of the lab that is away', function () {
       `dd if=/dev/${lab.volumeGroup}/volume-${id} bs=1M count=${WATCHED_MIB} iflag=direct status=none | sha256sum`,
     );
   const qemu = () => lab.compute.sh(`cat /run/libvirt/qemu/${lab.instance.name}.pid`);
-  /** Disks in the `/dev` that libvirt has made for this QEMU. */
-  const privateDisks = async () => lab.compute.sh(`ls /proc/${await qemu()}/root/dev | grep ^sd || true`);
+  /** The kernel's number of the device that the volume has on the compute node. */
+  const numberOf = (id: string) => lab.compute.sh(`stat -L -c %t:%T /dev/disk/by-path/*:volume-${id}-lun-0`);
+  /**
+   * Numbers of disks in the `/dev` that libvirt has made for this QEMU. It leaves a node there after every detach, whose owner it has made
+   * root again; one that was QEMU's when its device went would be QEMU's still.
+   */
+  const privateNumbers = async () =>
+    (await lab.compute.sh(`stat -c %t:%T /proc/${await qemu()}/root/dev/sd* 2>/dev/null || true`)).split(
+      '\n',
+    );
   async function assertNothingConnected(id: string): Promise<void> {
     const { compute, instance } = lab;
     const left = [
@@ -106,7 +114,7 @@ describe('a hypervisor of the lab that is away', function () {
       await compute.sh('find /etc/iscsi/nodes -mindepth 1 2>/dev/null || true'),
       await compute.sh('ls /sys/class/scsi_disk 2>/dev/null || true'),
       await compute.sh('ls /dev/disk/by-path 2>/dev/null | grep iscsi || true'),
-      await compute.sh('ls /var/lib/blockyard/compute/connections 2>/dev/null || true'),
+      await compute.sh('ls /var/lib/blockyard-compute/compute/connections 2>/dev/null || true'),
       await compute.sh(
         `(virsh dumpxml ${instance.name}; virsh dumpxml --inactive ${instance.name}) | grep ${id} || true`,
       ),
@@ -120,7 +128,8 @@ describe('a hypervisor of the lab that is away', function () {
   it('its agent alone is dead: the guest writes on, and nothing of it arrives; then it is cleared', async () => {
     const id = await attached();
     const disk = await diskOf(id);
-    const running = await qemu();
+    const [running, number] = [await qemu(), await numberOf(id)];
+    assert.ok((await privateNumbers()).includes(number), 'QEMU has a node of the device');
     await lab.instance.command(`write ${disk} ${WATCHED_MIB} ${MIB} before`, 240_000);
     await lab.instance.command(`churn ${disk}`);
     await lab.compute.sh('systemctl stop blockyard-compute');
@@ -138,10 +147,9 @@ describe('a hypervisor of the lab that is away', function () {
     // Else it would write to the next disk of that name.
     assert.match((await lab.instance.command('churned', 60_000)).join(), /failed/);
     assert.equal(await sum(id), before);
-    assert.equal(
-      await privateDisks(),
-      '',
-      'QEMU has no node of the lost device, whose name the next one gets',
+    assert.ok(
+      !(await privateNumbers()).includes(number),
+      'QEMU has no node of the lost device, whose number the next one gets',
     );
     const seen = namesOf(id).length;
     await attach(id);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { execa } from 'execa';
+import { settingsOf } from '#lab/agents.ts';
 import type { Lab } from '#lab/lab.ts';
 import { COMPUTE, STORAGE } from '#lab/nodes.ts';
 import { agentsUp } from '#lab/readiness.ts';
@@ -75,8 +76,11 @@ while True: server.accept()[0].sendall(b"${word}")`;
   });
 
   it('an agent holds no password of the database', async () => {
-    for (const machine of [lab.storage, lab.compute]) {
-      const environment = await machine.sh('cat /etc/blockyard/agent.env');
+    for (const [machine, node] of [
+      [lab.storage, STORAGE],
+      [lab.compute, COMPUTE],
+    ] as const) {
+      const environment = await machine.sh(`cat ${settingsOf(node)}`);
       assert.match(environment, /^REDIS_URL=/m);
       assert.doesNotMatch(environment, /DATABASE_URL|mysql:/);
     }
