@@ -11,10 +11,8 @@ import {
   redisUrl,
   SETTINGS,
 } from '#schema/settings.ts';
-import type { Authenticator } from './auth/authenticator.ts';
 import { KEYSTONE_SETTINGS, type KeystoneOptions, keystoneOptions } from './auth/keystone/settings.ts';
-import { noAuthentication } from './auth/none.ts';
-import { createTokenAuthenticator } from './auth/tokens.ts';
+import { createTokenAuthenticator, type TokenAuthenticator } from './auth/tokens.ts';
 import type { QuotaDefaults } from './block-storage/quotas/resources.ts';
 import { QUOTA_SETTINGS, quotaDefaults } from './block-storage/quotas/settings.ts';
 import type { CertificateFiles } from './http/certificate.ts';
@@ -29,8 +27,10 @@ export interface Config {
   readonly tls: CertificateFiles | undefined;
   readonly host: string;
   readonly port: number;
-  /** Of tokens in a file, or of nothing; undefined where an identity service gives out all tokens. */
-  readonly authenticator: Authenticator | undefined;
+  /** Whether nobody needs to prove anything. */
+  readonly open: boolean;
+  /** Those in a file; undefined where an identity service gives out all of them. */
+  readonly tokens: TokenAuthenticator | undefined;
   /** How the api is its own identity service; undefined when it is not. */
   readonly identity: IdentitySettings | undefined;
   /** The Keystone that gives out tokens; undefined when none does. */
@@ -101,7 +101,8 @@ export function readConfig(variables: NodeJS.ProcessEnv): Config {
     tls: certificateOf(env),
     host,
     port: Number(env.BLOCKYARD_LISTEN.slice(colon + 1)),
-    authenticator: authenticatorOf(env.BLOCKYARD_AUTH, env.BLOCKYARD_TOKENS_FILE),
+    open: env.BLOCKYARD_AUTH === 'none',
+    tokens: tokensOf(env.BLOCKYARD_AUTH, env.BLOCKYARD_TOKENS_FILE),
     identity: env.BLOCKYARD_AUTH === 'builtin' ? identitySettings(env) : undefined,
     keystone: env.BLOCKYARD_AUTH === 'keystone' ? keystoneOptions(env) : undefined,
     secretKey: env.BLOCKYARD_SECRET_KEY,
@@ -137,15 +138,15 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-function authenticatorOf(
+function tokensOf(
   mode: 'none' | 'tokens' | 'builtin' | 'keystone',
   file: string | undefined,
-): Authenticator | undefined {
-  if (mode === 'none') return noAuthentication;
+): TokenAuthenticator | undefined {
+  if (mode === 'none') return undefined;
   return mode !== 'tokens' && file === undefined ? undefined : tokensFrom(file);
 }
 
-function tokensFrom(file: string | undefined): Authenticator {
+function tokensFrom(file: string | undefined): TokenAuthenticator {
   if (file === undefined) throw new Error('BLOCKYARD_TOKENS_FILE is not set');
   try {
     return createTokenAuthenticator(readFileSync(file, 'utf8'));

@@ -15,6 +15,7 @@ import type { Authenticator } from './auth/authenticator.ts';
 import { createBuiltinAuthenticator } from './auth/builtin.ts';
 import { eitherOf } from './auth/either.ts';
 import { createKeystoneAuthenticator } from './auth/keystone/authenticator.ts';
+import { noAuthentication } from './auth/none.ts';
 import { type Config, readConfig } from './config.ts';
 import { createDashboard } from './dashboard/dashboard.ts';
 import { readCertificate, renewOnHangup } from './http/certificate.ts';
@@ -121,12 +122,13 @@ async function main(): Promise<void> {
 
 /** @throws Error when there is nobody to say who asks. */
 function authenticatorOf(config: Config, identity: BuiltinIdentity | undefined): Authenticator {
-  const { authenticator: own, keystone } = config;
+  const { open, tokens, keystone } = config;
+  if (open) return noAuthentication;
   const service =
     (identity && createBuiltinAuthenticator(identity)) ??
     (keystone && createKeystoneAuthenticator(keystone, systemClock));
-  if (own !== undefined && service !== undefined) return eitherOf(own, service);
-  const only = own ?? service;
+  if (tokens !== undefined && service !== undefined) return eitherOf(tokens, service);
+  const only = tokens ?? service;
   if (only === undefined) throw new Error('nothing says who may ask');
   return only;
 }

@@ -426,6 +426,28 @@ export interface IdentityAssignmentsTable {
   role_id: string;
 }
 
+/** What a program logs in with in its user's name, for one project. */
+export interface IdentityApplicationCredentialsTable {
+  id: string;
+  user_id: UserId;
+  project_id: ProjectId;
+  name: string;
+  description: string | null;
+  /** Its hash, in PHC's form. */
+  secret: string;
+  /** May make and delete others of its kind. */
+  unrestricted: Flag;
+  expires_at: Time | null;
+  /** Wrong secrets since the last right one. */
+  failures: Generated<number>;
+  locked_until: Time | null;
+}
+
+export interface IdentityApplicationCredentialRolesTable {
+  credential_id: string;
+  role_id: string;
+}
+
 /** Tokens that were given back before their time. */
 export interface IdentityRevocationsTable {
   audit_id: string;
@@ -588,6 +610,8 @@ export interface Tables {
   identity_users: IdentityUsersTable;
   identity_roles: IdentityRolesTable;
   identity_assignments: IdentityAssignmentsTable;
+  identity_application_credentials: IdentityApplicationCredentialsTable;
+  identity_application_credential_roles: IdentityApplicationCredentialRolesTable;
   identity_revocations: IdentityRevocationsTable;
   identity_generation: IdentityGenerationTable;
   volume_type_projects: VolumeTypeProjectsTable;

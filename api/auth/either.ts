@@ -1,17 +1,12 @@
-import { ApiError } from '#api/http/errors.ts';
 import type { Authenticator } from './authenticator.ts';
+import type { TokenAuthenticator } from './tokens.ts';
 
-/** Whoever the first one does not know is asked for at the second: operators' own tokens beside an identity service. */
-export function eitherOf(first: Authenticator, second: Authenticator): Authenticator {
+/** Operators' own tokens beside an identity service, which is asked for whoever is not among them. */
+export function eitherOf(own: TokenAuthenticator, service: Authenticator): Authenticator {
   return {
-    async authenticate(request, projectInPath) {
-      try {
-        return await first.authenticate(request, projectInPath);
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.status !== 401) throw error;
-        return second.authenticate(request, projectInPath);
-      }
-    },
-    isAdminToken: async (token) => (await first.isAdminToken(token)) || second.isAdminToken(token),
+    // Not by way of the refusal: an error for each of the service's tokens would cost more than looking it up.
+    authenticate: (request, projectInPath) =>
+      own.find(request.headers['x-auth-token']) ?? service.authenticate(request, projectInPath),
+    isAdminToken: async (token) => own.isAdminToken(token) || service.isAdminToken(token),
   };
 }

@@ -26,17 +26,23 @@ interface Known {
   readonly caller: Caller;
 }
 
+export interface TokenAuthenticator extends Authenticator {
+  /** @param header `X-Auth-Token`. @returns undefined for somebody else's, or none. */
+  find(header: string | string[] | undefined): Caller | undefined;
+}
+
 /**
  * Static tokens, sent as `X-Auth-Token`.
  * @param text the tokens file: a JSON array of `{ token | token_sha256, project_id, user_id, roles }`.
  * @throws Error naming the entry and field that is wrong, never the token.
  */
-export function createTokenAuthenticator(text: string): Authenticator {
+export function createTokenAuthenticator(text: string): TokenAuthenticator {
   const known: Known[] = parse(text).map((item) => ({
     digest: item.token === undefined ? Buffer.from(item.token_sha256 ?? '', 'hex') : sha256(item.token),
     caller: callerOf(item.project_id, item.user_id, item.roles),
   }));
-  const find = (token: string): Caller | undefined => {
+  const find = (token: string | string[] | undefined): Caller | undefined => {
+    if (typeof token !== 'string') return undefined;
     const digest = sha256(token);
     let found: Caller | undefined;
     // Every entry is compared, in constant time each: how long it takes says nothing about which came close.
@@ -44,9 +50,9 @@ export function createTokenAuthenticator(text: string): Authenticator {
     return found;
   };
   return {
+    find,
     authenticate(request) {
-      const token = request.headers['x-auth-token'];
-      const caller = typeof token === 'string' ? find(token) : undefined;
+      const caller = find(request.headers['x-auth-token']);
       if (caller !== undefined) return caller;
       throw new ApiError(401, 'The request you have made requires authentication.', {
         'WWW-Authenticate': 'X-Auth-Token realm="blockyard"',

@@ -6,7 +6,13 @@ import { repr } from './python.ts';
 /** Room for a name that is too long, shown twice. */
 const MAX_SHOWN = 1_200;
 /** What stands under these is not repeated: errors end up in logs. */
-const SECRET: ReadonlySet<PropertyKey> = new Set(['password', 'original_password', 'token', 'auth_key']);
+const SECRET: ReadonlySet<PropertyKey> = new Set([
+  'password',
+  'original_password',
+  'token',
+  'auth_key',
+  'secret',
+]);
 
 /**
  * Parses with a route's schema.

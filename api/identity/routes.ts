@@ -1,5 +1,6 @@
 /** Keystone's API v3, as far as clients of block storage need it. */
 import type { Route } from '#api/http/route.ts';
+import { applicationCredentialRoutes } from './application-credentials/routes.ts';
 import { assignmentRoutes } from './assignments/routes.ts';
 import { authRoutes } from './auth/routes.ts';
 import { domainRoutes } from './domains/routes.ts';
@@ -13,6 +14,7 @@ export const identityRoutes: readonly Route[] = [
   ...domainRoutes,
   ...projectRoutes,
   ...userRoutes,
+  ...applicationCredentialRoutes,
   ...roleRoutes,
   ...assignmentRoutes,
   ...serviceRoutes,

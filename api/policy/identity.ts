@@ -29,6 +29,16 @@ export const IDENTITY_POLICY: Policy = {
   'identity:change_password': ['anyone', 'POST /users/{id}/password'],
   'identity:list_user_projects': ['anyone', 'GET /users/{id}/projects'],
   'identity:list_groups_for_user': ['anyone', 'GET /users/{id}/groups'],
+  'identity:list_application_credentials': ['anyone', 'GET /users/{id}/application_credentials'],
+  'identity:create_application_credential': ['anyone', 'POST /users/{id}/application_credentials'],
+  'identity:get_application_credential': [
+    'anyone',
+    'GET /users/{id}/application_credentials/{credential_id}',
+  ],
+  'identity:delete_application_credential': [
+    'anyone',
+    'DELETE /users/{id}/application_credentials/{credential_id}',
+  ],
   'identity:get_role': ['admin', 'GET /roles/{id}'],
   'identity:list_roles': ['admin', 'GET /roles'],
   'identity:create_role': ['admin', 'POST /roles'],

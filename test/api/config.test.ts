@@ -68,9 +68,9 @@ describe("the API's configuration", () => {
         file,
         JSON.stringify([{ token: 'hidden-token', project_id: 'p', user_id: 'u', roles: ['admin'] }]),
       );
-      const { authenticator } = readConfig(variables);
-      assert.ok(authenticator?.isAdminToken('hidden-token'));
-      assert.ok(!authenticator?.isAdminToken('hidden-tokem'));
+      const { tokens } = readConfig(variables);
+      assert.ok(tokens?.isAdminToken('hidden-token'));
+      assert.ok(!tokens?.isAdminToken('hidden-tokem'));
       await writeFile(
         file,
         JSON.stringify([{ token: 'hidden-token', project_id: 'p', user_id: 'u', roles: ['king'] }]),

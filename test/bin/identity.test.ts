@@ -70,6 +70,12 @@ describe('blockyard clouds', function () {
       for (const word of words) assert.match(stdout, word);
       assert.ok(!stdout.includes(PASSWORD));
     }
+    const mine = ['clouds', '--application-credential', '0123abcd'];
+    const { stdout } = await blockyard(mine, { BLOCKYARD_AUTH: 'builtin' });
+    for (const word of [/auth_type: v3applicationcredential/, /application_credential_id: "0123abcd"/])
+      assert.match(stdout, word);
+    assert.match(stdout, /# +application_credential_secret: …/);
+    assert.equal((await blockyard(mine, { BLOCKYARD_AUTH: 'none' })).code, 1);
     assert.equal((await blockyard(['clouds'], {})).code, 1);
     assert.equal((await blockyard(['clouds'], { BLOCKYARD_AUTH: 'keystone' })).code, 1);
   });

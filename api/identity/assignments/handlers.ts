@@ -1,6 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import type { Reply } from '#api/http/route.ts';
-import type { UserId } from '#schema/ids.ts';
+import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { IdentityAssignmentsTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { notFound } from '../errors.ts';
@@ -64,6 +64,7 @@ export async function assign(context: RequestContext, scope: Scope, params: OfRo
   return { status: 204 };
 }
 
+/** Whoever loses a role in a project loses the application credentials for it, as in Keystone. */
 export async function unassign(context: RequestContext, scope: Scope, params: OfRole): Promise<Reply> {
   const row = await found(context, scope, params);
   await identityOf(context).change(async (trx) => {
@@ -75,6 +76,12 @@ export async function unassign(context: RequestContext, scope: Scope, params: Of
       .where('role_id', '=', params.role_id)
       .executeTakeFirst();
     if (numDeletedRows === 0n) throw noAssignment(params);
+    if (scope === 'project')
+      await trx
+        .deleteFrom('identity_application_credentials')
+        .where('user_id', '=', row.user_id)
+        .where('project_id', '=', row.scope_id as ProjectId)
+        .execute();
   });
   return { status: 204 };
 }

@@ -26,6 +26,7 @@ const token = z.strictObject({
   domain: named.optional(),
   system: z.strictObject({ all: z.literal(true) }).optional(),
   roles: z.array(named).optional(),
+  application_credential: z.strictObject({ id: text, name: text, restricted: z.boolean() }).optional(),
   catalog: catalog.optional(),
 });
 const domain = z.strictObject({ id: text, name: text, description: text, enabled: z.boolean() });

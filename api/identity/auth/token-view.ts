@@ -9,7 +9,7 @@ export function isoTime(ms: number): string {
 
 /** What a token says in Keystone's words; without a scope there is no catalog. */
 export function tokenView(context: Omit<RequestContext, 'caller'>, session: Session) {
-  const { claims, user, userDomain, scope, roles } = session;
+  const { claims, user, userDomain, scope, roles, credential } = session;
   const withCatalog = scope.type !== 'none' && !new URLSearchParams(context.rawQuery).has('nocatalog');
   return {
     methods: claims.methods,
@@ -24,6 +24,13 @@ export function tokenView(context: Omit<RequestContext, 'caller'>, session: Sess
     ...(scope.type === 'domain' && { domain: scope.domain }),
     ...(scope.type === 'system' && { system: { all: true } }),
     ...(scope.type !== 'none' && { roles: roles.map(({ id, name }) => ({ id, name })) }),
+    ...(credential && {
+      application_credential: {
+        id: credential.id,
+        name: credential.name,
+        restricted: !credential.unrestricted,
+      },
+    }),
     ...(withCatalog && { catalog: catalogOf(context, projectOf(session)) }),
   };
 }

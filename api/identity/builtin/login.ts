@@ -2,7 +2,8 @@ import type { Kysely } from 'kysely';
 import type { Clock } from '#schema/clock.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
-import { unauthorized } from '../errors.ts';
+import { forbidden, unauthorized } from '../errors.ts';
+import { checkCredential } from './credential-check.ts';
 import { checkPassword, findUserId } from './password-check.ts';
 import type { BuiltinIdentity } from './service.ts';
 import { loadSession, type Session } from './session.ts';
@@ -20,18 +21,18 @@ interface Parts {
   readonly identity: BuiltinIdentity;
 }
 
-/** What has been proved, by whichever means. */
-type Proof = Pick<Claims, 'user' | 'epoch' | 'methods' | 'audit' | 'expires'>;
+/** What has been proved, by whichever means; the scope where there is no choice. */
+type Proof = Omit<Claims, 'issued' | 'scope'> & { readonly scope?: Claims['scope'] };
 
 /**
  * Gives out a token.
- * @throws ApiError 401 for whatever reason there is, in the same words.
+ * @throws ApiError 401 for whatever reason there is, in the same words; 403 for exchanging a token that may not be.
  */
 export async function logIn(parts: Parts, credentials: Credentials, asked: AskedScope): Promise<Issued> {
   const { db, clock, identity } = parts;
   const proof = await prove(parts, credentials);
   const base = { ...proof, issued: clock.now() };
-  const scope = asked === undefined ? await defaultScope(parts, base) : await resolveScope(db, asked);
+  const scope = proof.scope ?? (await (asked ? resolveScope(db, asked) : defaultScope(parts, base)));
   if (scope === undefined) throw unauthorized();
   const claims: Claims = { ...base, scope };
   const session = await loadSession(db, claims);
@@ -39,8 +40,21 @@ export async function logIn(parts: Parts, credentials: Credentials, asked: Asked
   return { token: identity.format.seal(claims), session };
 }
 
-async function prove(parts: Parts, { token, password }: Credentials): Promise<Proof> {
+async function prove(parts: Parts, credentials: Credentials): Promise<Proof> {
+  const { token, password, applicationCredential } = credentials;
   const { identity, clock, db } = parts;
+  if (applicationCredential !== undefined) {
+    const { user, epoch, credential, project, expires } = await checkCredential(parts, applicationCredential);
+    return {
+      user,
+      epoch,
+      methods: ['application_credential'],
+      audit: [newAuditId()],
+      expires: Math.min(clock.now() + identity.settings.tokenMs, expires),
+      credential,
+      scope: ['project', project],
+    };
+  }
   const proofs: Proof[] = [];
   if (password !== undefined) {
     const user = await findUserId(db, password.user);
@@ -56,6 +70,8 @@ async function prove(parts: Parts, { token, password }: Credentials): Promise<Pr
   if (token !== undefined) {
     const session = await identity.directory.session(token.id);
     if (session === undefined) throw unauthorized();
+    if (session.credential !== undefined)
+      throw forbidden('Using a delegated token to create another token is not allowed.');
     const { user, epoch, methods, audit, expires } = session.claims;
     const first = audit.at(-1) ?? '';
     proofs.push({

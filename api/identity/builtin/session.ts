@@ -20,8 +20,10 @@ export interface Session {
   readonly user: Named;
   readonly userDomain: Named;
   readonly scope: Scope;
-  /** Those that were given, and those that they imply. */
+  /** Those that were given, and those that they imply; of them an application credential's own. */
   readonly roles: readonly Named[];
+  /** What the token was got with, where that was one. */
+  readonly credential?: (Named & { readonly unrestricted: boolean }) | undefined;
 }
 
 /** As Keystone's own bootstrap has it. */
@@ -33,16 +35,19 @@ const IMPLIED: Readonly<Record<string, readonly string[]>> = {
 /**
  * What the claims are good for.
  * @returns undefined when they are good for nothing any more: user, project or domain disabled or gone, password changed,
- * token revoked, no role left.
+ * token revoked, application credential gone, no role left.
  */
 export async function loadSession(db: Kysely<Tables>, claims: Claims): Promise<Session | undefined> {
-  const [user, revoked, scope, roles] = await Promise.all([
+  const [user, revoked, scope, all, credential] = await Promise.all([
     findUser(db, claims.user),
     isRevoked(db, claims.audit),
     findScope(db, claims.scope),
     findRoles(db, claims),
+    findCredential(db, claims.credential),
   ]);
   if (user === undefined || user.epoch !== claims.epoch || revoked || scope === undefined) return undefined;
+  if (claims.credential !== undefined && credential === undefined) return undefined;
+  const roles = credential === undefined ? all : all.filter(({ id }) => credential.roles.has(id));
   if (scope.type !== 'none' && roles.length === 0) return undefined;
   return {
     claims,
@@ -50,6 +55,7 @@ export async function loadSession(db: Kysely<Tables>, claims: Claims): Promise<S
     userDomain: { id: user.domain_id, name: user.domain_name },
     scope,
     roles,
+    ...(credential && { credential: credential.shown }),
   };
 }
 
@@ -126,4 +132,20 @@ async function findRoles(db: Kysely<Tables>, { user, scope }: Claims): Promise<r
     .where('name', 'in', [...new Set(implied)])
     .execute();
   return [...given, ...more];
+}
+
+async function findCredential(db: Kysely<Tables>, id: string | undefined) {
+  if (id === undefined) return undefined;
+  const rows = await db
+    .selectFrom('identity_application_credentials as credential')
+    .leftJoin('identity_application_credential_roles as role', 'role.credential_id', 'credential.id')
+    .select(['credential.name', 'credential.unrestricted', 'role.role_id'])
+    .where('credential.id', '=', id)
+    .execute();
+  const [first] = rows;
+  if (first === undefined) return undefined;
+  return {
+    shown: { id, name: first.name, unrestricted: first.unrestricted === 1 },
+    roles: new Set(rows.map(({ role_id: role }) => role)),
+  };
 }

@@ -11,9 +11,11 @@ const claims = z.strictObject({
   expires: z.int(),
   /** Its own audit id, then the one of the token that it was got with. */
   audit: z.array(z.string()).min(1).max(2),
-  methods: z.array(z.enum(['password', 'token'])),
+  methods: z.array(z.enum(['password', 'token', 'application_credential'])),
   /** Null: unscoped. */
   scope: z.tuple([z.enum(['project', 'domain', 'system']), z.string()]).nullable(),
+  /** The application credential that it was got with; the token is good for no more than that is, and as long as it is there. */
+  credential: z.string().optional(),
 });
 export type Claims = z.infer<typeof claims>;
 

@@ -7,22 +7,34 @@ const domain = z.looseObject({ id: id.optional(), name: name.optional() });
 /** Longer ones would only keep the hash busy. */
 export const password = z.string().max(4_096);
 
-const user = z
-  .looseObject({ id: id.optional(), name: name.optional(), domain: domain.optional(), password })
-  .refine((value) => value.id !== undefined || (value.name !== undefined && value.domain !== undefined), {
-    error: 'must have an id, or a name and a domain',
-  });
+interface Reference {
+  readonly id?: string | undefined;
+  readonly name?: string | undefined;
+  readonly domain?: z.infer<typeof domain> | undefined;
+}
+const reference = { id: id.optional(), name: name.optional(), domain: domain.optional() };
+const isNamed = (value: Reference): boolean =>
+  value.id !== undefined || (value.name !== undefined && value.domain !== undefined);
+const NOT_NAMED = { error: 'must have an id, or a name and a domain' };
+
+const user = z.looseObject({ ...reference, password }).refine(isNamed, NOT_NAMED);
 const token = z.looseObject({
   id: z
     .string()
     .max(8_192)
     .regex(/^[\x21-\x7e]+$/, { error: 'is not a token' }),
 });
-const project = z
-  .looseObject({ id: id.optional(), name: name.optional(), domain: domain.optional() })
-  .refine((value) => value.id !== undefined || (value.name !== undefined && value.domain !== undefined), {
-    error: 'must have an id, or a name and a domain',
+const applicationCredential = z
+  .looseObject({
+    id: id.optional(),
+    name: name.optional(),
+    user: z.looseObject(reference).refine(isNamed, NOT_NAMED).optional(),
+    secret: password,
+  })
+  .refine((value) => value.id !== undefined || (value.name !== undefined && value.user !== undefined), {
+    error: 'must have an id, or a name and a user',
   });
+const project = z.looseObject(reference).refine(isNamed, NOT_NAMED);
 const scope = z
   .looseObject({
     project: project.optional(),
@@ -40,6 +52,7 @@ export const loginBody = z.looseObject({
         methods: z.array(z.string()).min(1).max(10),
         password: z.looseObject({ user }).optional(),
         token: token.optional(),
+        application_credential: applicationCredential.optional(),
       })
       .refine((identity) => identity.methods.every((method) => !(method in METHODS) || method in identity), {
         error: 'lacks what its methods name',
@@ -48,19 +61,27 @@ export const loginBody = z.looseObject({
   }),
 });
 
-const METHODS = { password: true, token: true };
+const METHODS = { password: true, token: true, application_credential: true };
 
 export interface Credentials {
   readonly password?: { readonly user: z.infer<typeof user> } | undefined;
   readonly token?: { readonly id: string } | undefined;
+  readonly applicationCredential?: AskedCredential | undefined;
 }
+export type AskedCredential = z.infer<typeof applicationCredential>;
 export type AskedScope = z.infer<typeof scope> | 'unscoped' | undefined;
 
-/** What of the body counts. @returns undefined when it asks for a method that is not here. */
+/**
+ * What of the body counts.
+ * @returns undefined when it asks for a method that is not here, or for another one beside an application credential.
+ */
 export function credentialsOf({ auth: { identity } }: z.infer<typeof loginBody>): Credentials | undefined {
-  if (!identity.methods.every((method) => method in METHODS)) return undefined;
+  const methods = new Set(identity.methods);
+  if (![...methods].every((method) => method in METHODS)) return undefined;
+  if (methods.has('application_credential'))
+    return methods.size > 1 ? undefined : { applicationCredential: identity.application_credential };
   return {
-    password: identity.methods.includes('password') ? identity.password : undefined,
-    token: identity.methods.includes('token') ? identity.token : undefined,
+    password: methods.has('password') ? identity.password : undefined,
+    token: methods.has('token') ? identity.token : undefined,
   };
 }

@@ -71,9 +71,21 @@ export async function updateRole(
   return { status: 200, body: { role: roleView(context, row) } };
 }
 
+/** Application credentials that were made with it go, too. */
 export async function deleteRole(context: RequestContext, { params }: ById): Promise<Reply> {
   const { id } = await findRole(context, params.id);
-  await identityOf(context).change((trx) => trx.deleteFrom('identity_roles').where('id', '=', id).execute());
+  await identityOf(context).change(async (trx) => {
+    await trx
+      .deleteFrom('identity_application_credentials')
+      .where('id', 'in', (from) =>
+        from
+          .selectFrom('identity_application_credential_roles')
+          .select('credential_id')
+          .where('role_id', '=', id),
+      )
+      .execute();
+    await trx.deleteFrom('identity_roles').where('id', '=', id).execute();
+  });
   return { status: 204 };
 }
 

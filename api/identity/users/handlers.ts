@@ -88,7 +88,10 @@ export async function createUser(
   return { status: 201, body: { user: view(context, row) } };
 }
 
-/** A new password, and being disabled, end all of a user's tokens; a new password, and being enabled, end a lock-out. */
+/**
+ * A new password, and being disabled, end all of a user's tokens; a new password, and being enabled, end a lock-out. Being
+ * disabled costs a user the application credentials, as in Keystone.
+ */
 export async function updateUser(
   context: RequestContext,
   { params, body: { user } }: Input<{ id: string }, Query, { user: User }>,
@@ -110,15 +113,17 @@ export async function updateUser(
   const endsTokens = user.password !== undefined || user.enabled === false;
   const unlocks = user.password !== undefined || user.enabled === true;
   await stored({ ...old, ...wanted }, () =>
-    identity.change((trx) =>
-      trx
+    identity.change(async (trx) => {
+      await trx
         .updateTable('identity_users')
         .set(wanted)
         .$if(endsTokens, (update) => update.set((eb) => ({ epoch: eb('epoch', '+', 1) })))
         .$if(unlocks, (update) => update.set({ failures: 0, locked_until: null }))
         .where('id', '=', old.id)
-        .execute(),
-    ),
+        .execute();
+      if (user.enabled === false)
+        await trx.deleteFrom('identity_application_credentials').where('user_id', '=', old.id).execute();
+    }),
   );
   return { status: 200, body: { user: view(context, { ...old, ...wanted }) } };
 }

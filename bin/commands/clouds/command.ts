@@ -5,6 +5,7 @@ import { type Cloud, cloudsYaml } from './yaml.ts';
 
 const USAGE = `Usage:
   blockyard clouds [--url URL] [--name NAME] [--user NAME] [--project NAME] [--domain NAME]
+  blockyard clouds [--url URL] [--name NAME] --application-credential ID
 
 Prints clouds.yaml, which the openstack command line, openstacksdk and Terraform read (from the working directory,
 ~/.config/openstack or /etc/openstack), for the way of logging in that BLOCKYARD_AUTH says:
@@ -14,7 +15,10 @@ Prints clouds.yaml, which the openstack command line, openstacksdk and Terraform
   builtin   user name and password, at the api itself
   keystone  user name and password, at BLOCKYARD_KEYSTONE_URL
 
-Tokens and passwords are not printed: put them into secure.yaml beside it (its first lines say how), or set OS_TOKEN or OS_PASSWORD.
+With --application-credential it is for a program that has one (openstack application credential create), builtin or keystone.
+
+Secrets are not printed: put them into secure.yaml beside it (its first lines say how), or set OS_TOKEN, OS_PASSWORD or
+OS_APPLICATION_CREDENTIAL_SECRET.
 
   --url URL       of the api (default: BLOCKYARD_URL, or http:// and BLOCKYARD_LISTEN)
   --name NAME     of the cloud (default: blockyard)
@@ -51,6 +55,7 @@ export async function cloudsCommand(
       user: { type: 'string', default: 'admin' },
       project: { type: 'string', default: 'admin' },
       domain: { type: 'string', default: 'Default' },
+      'application-credential': { type: 'string' },
     });
     const settings = readSettings(SHAPE, env);
     const url = values.url ?? settings.BLOCKYARD_URL ?? `http://${settings.BLOCKYARD_LISTEN}`;
@@ -58,8 +63,11 @@ export async function cloudsCommand(
     const { BLOCKYARD_AUTH: mode, BLOCKYARD_KEYSTONE_URL: keystoneUrl } = settings;
     if (mode === 'keystone' && keystoneUrl === undefined)
       throw new Error('BLOCKYARD_KEYSTONE_URL is not set');
-    const { name, user, project, domain } = values;
-    const cloud: Cloud = { mode, url: url.replace(/\/+$/, ''), keystoneUrl, name, user, project, domain };
+    const { name, user, project, domain, 'application-credential': credential } = values;
+    if (credential !== undefined && mode !== 'builtin' && mode !== 'keystone')
+      throw new Error(`there are no application credentials while BLOCKYARD_AUTH is ${mode}`);
+    const root = url.replace(/\/+$/, '');
+    const cloud: Cloud = { mode, url: root, keystoneUrl, name, user, project, domain, credential };
     streams.stdout.write(cloudsYaml(cloud));
     return Promise.resolve(0);
   });

@@ -9,6 +9,8 @@ export interface Cloud {
   readonly project: string;
   /** Of user and project. */
   readonly domain: string;
+  /** Id of the application credential to log in with, instead of user and project. */
+  readonly credential: string | undefined;
 }
 
 type Fields = Readonly<Record<string, string>>;
@@ -33,13 +35,26 @@ ${lines(auth, 6)}
 `;
 }
 
-function howToLogIn(cloud: Cloud): { type: string; auth: Fields; secret?: 'token' | 'password' } {
-  const { mode, url, keystoneUrl = '', user, project, domain } = cloud;
+interface Way {
+  readonly type: string;
+  readonly auth: Fields;
+  readonly secret?: 'token' | 'password' | 'application_credential_secret';
+}
+
+function howToLogIn(cloud: Cloud): Way {
+  const { mode, url, keystoneUrl = '', user, project, domain, credential } = cloud;
   const own = `${url}/identity/v3`;
   if (mode === 'none') return { type: 'v3token', auth: { auth_url: own, token: `${user}:${project}` } };
   if (mode === 'tokens') return { type: 'v3token', auth: { auth_url: own }, secret: 'token' };
+  const auth_url = mode === 'builtin' ? own : keystoneUrl;
+  if (credential !== undefined)
+    return {
+      type: 'v3applicationcredential',
+      auth: { auth_url, application_credential_id: credential },
+      secret: 'application_credential_secret',
+    };
   const auth = {
-    auth_url: mode === 'builtin' ? own : keystoneUrl,
+    auth_url,
     username: user,
     project_name: project,
     user_domain_name: domain,
