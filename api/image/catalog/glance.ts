@@ -22,6 +22,10 @@ const record = z.looseObject({
   os_hash_value: z.string().nullish(),
 });
 type GlanceImage = z.output<typeof record>;
+const page = z.looseObject({
+  images: z.array(record),
+  next: z.string().startsWith('/v2/images?').nullish(),
+});
 
 /** Text of Glance's own beside a user's properties. */
 const NOT_PROPERTIES: ReadonlySet<string> = new Set([
@@ -47,6 +51,20 @@ export function glanceCatalog(client: GlanceClient): ImageCatalog {
     if (!image.success)
       throw new ApiError(502, 'The image service answered with something else than an image.');
     return image.data;
+  }
+
+  /** @param first path of the first page; each says where the next one is. */
+  async function* pages(first: string): AsyncGenerator<GlanceImage> {
+    const asked = new Set<string>();
+    for (let path: string | undefined = first; path !== undefined && !asked.has(path); ) {
+      asked.add(path);
+      const { body } = await client.ask('GET', path);
+      const images = page.safeParse(body);
+      if (!images.success)
+        throw new ApiError(502, 'The image service answered with something else than images.');
+      yield* images.data.images;
+      path = images.data.next ?? undefined;
+    }
   }
 
   /** A shared image is for those projects that have accepted it. */
@@ -81,12 +99,12 @@ export function glanceCatalog(client: GlanceClient): ImageCatalog {
     },
 
     async named(context, name) {
-      const { body } = await client.ask('GET', `/v2/images?name=${encodeURIComponent(name)}`);
-      const images = z.looseObject({ images: z.array(record) }).safeParse(body);
-      if (!images.success)
-        throw new ApiError(502, 'The image service answered with something else than images.');
       const seen: ImageRecord[] = [];
-      for (const image of images.data.images) if (await mayUse(context, image)) seen.push(toRecord(image));
+      // The first page may be full of others' images; two of one's own are as good as more.
+      for await (const image of pages(`/v2/images?name=${encodeURIComponent(name)}`)) {
+        if (await mayUse(context, image)) seen.push(toRecord(image));
+        if (seen.length === 2) break;
+      }
       return seen;
     },
 

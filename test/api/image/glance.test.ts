@@ -69,7 +69,9 @@ describe('a Glance as the source of images', () => {
     await ask('PUT', `/${shared}/members/${PROJECT}`, { status: 'accepted' });
     assert.equal((await create(shared)).status, 202);
     // By its name too, where one alone has it; not by that of one that is not to be seen.
+    for (let i = 0; i < 3; i++) await image({ name: 'golden', owner: 'other', visibility: 'private' });
     await image({ name: 'golden', owner: PROJECT, visibility: 'private' });
+    for (let i = 0; i < 3; i++) await image({ name: 'golden', owner: 'other', visibility: 'private' });
     await image({ name: 'hidden', owner: 'other', visibility: 'private' });
     assert.equal((await create('golden')).status, 202);
     assert.equal((await create('hidden')).status, 400);

@@ -91,11 +91,20 @@ async function startDouble(): Promise<Glance> {
   const images = new Map<string, Image>();
   const members = new Map<string, object>();
 
+  /** Pages of one image each, where Glance would have 25: whoever asks must ask on. */
+  function list(query: URLSearchParams): object {
+    const named = [...images.values()].filter(({ name }) => name === query.get('name'));
+    const from = named.findIndex((image) => image['id'] === query.get('marker')) + 1;
+    const [first, ...more] = named.slice(from);
+    if (first === undefined || more.length === 0) return { images: named.slice(from) };
+    query.set('marker', String(first['id']));
+    return { images: [first], next: `/v2/images?${query.toString()}` };
+  }
+
   function answer(method: string, url: string, body: unknown): [number, unknown?] {
     const { pathname, searchParams } = new URL(url, 'http://glance');
     const [, , , id = '', what, member = ''] = pathname.split('/');
-    if (method === 'GET' && id === '')
-      return [200, { images: [...images.values()].filter(({ name }) => name === searchParams.get('name')) }];
+    if (method === 'GET' && id === '') return [200, list(searchParams)];
     const image = images.get(id);
     if (method === 'POST' && id === '') {
       const made = { ...DEFAULTS, id: randomUUID(), ...(body as Image) };
