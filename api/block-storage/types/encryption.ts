@@ -1,10 +1,11 @@
-import type { Selectable, Transaction } from 'kysely';
+import { type Selectable, sql, type Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import { isoTime } from '#api/http/fields.ts';
 import { isDuplicateKey, transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { VolumeTypeId } from '#schema/ids.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables, VolumeTypeEncryptionsTable } from '#schema/tables.ts';
 import type { EncryptionChanges, NewEncryption } from './encryption-schema.ts';
 import { findType, noType, readType } from './rows.ts';
@@ -33,6 +34,19 @@ export async function showEncryption(context: RequestContext, id: string): Promi
   };
 }
 
+/** Whether a volume has the type, or is about to get it: what its data will be like has been decided when that was asked for. */
+async function isUsed(trx: Transaction<Tables>, type: VolumeTypeId): Promise<boolean> {
+  const volume = trx.selectFrom('volumes').select('id').where('volume_type_id', '=', type);
+  const retype = trx
+    .selectFrom('operations')
+    .select('id')
+    .where('state', 'in', OPEN_OPERATION_STATES)
+    .where('kind', '=', 'volume.retype')
+    .where(sql`JSON_VALUE(input, '$.type.id')`, '=', type);
+  const found = (await volume.limit(1).executeTakeFirst()) ?? (await retype.limit(1).executeTakeFirst());
+  return found !== undefined;
+}
+
 /** Works on a type that no volume has, under its lock: volumes keep what they were made with. */
 async function change(
   { app }: RequestContext,
@@ -43,13 +57,7 @@ async function change(
   await transact(app.db, async (trx) => {
     const type = await readType(trx, id, true);
     if (type === undefined) throw verb === 'delete' ? noEncryption(id) : noType(id);
-    const volume = await trx
-      .selectFrom('volumes')
-      .select('id')
-      .where('volume_type_id', '=', type.id)
-      .limit(1)
-      .executeTakeFirst();
-    if (volume !== undefined) throw badRequest(`Cannot ${verb} encryption specs. Volume type in use.`);
+    if (await isUsed(trx, type.id)) throw badRequest(`Cannot ${verb} encryption specs. Volume type in use.`);
     await work(trx, type.id);
   });
   app.defaultTypes.forget();

@@ -222,6 +222,21 @@ describe('volume types', () => {
     assert.equal((await makeVolume({})).body.volume.volume_type, '__DEFAULT__');
   });
 
+  it('keep specs that are null', async () => {
+    const body = { volume_type: { name: randomUUID(), extra_specs: { key: null, other: '' } } };
+    const { volume_type: made } = (await api.call('POST', '/types', { as, body })).body;
+    assert.deepEqual(made.extra_specs, { key: null, other: '' });
+    const specs = `/types/${made.id}/extra_specs`;
+    const put = await api.call('PUT', `${specs}/other`, { as, body: { other: null } });
+    assert.deepEqual(put.body, { other: null });
+    assert.deepEqual((await api.call('GET', specs, { as })).body.extra_specs, { key: null, other: null });
+    const { body: pools } = await api.call('GET', `/scheduler-stats/get_pools?volume_type=${made.id}`, {
+      as,
+    });
+    assert.deepEqual(pools.pools, []);
+    assert.deepEqual((await api.call('GET', '/types?all_tenants=1', { as })).body.volume_types, []);
+  });
+
   it('have a record of how their volumes are to be encrypted', async () => {
     const id = await makeType();
     const path = `/types/${id}/encryption`;
@@ -232,10 +247,11 @@ describe('volume types', () => {
       cipher: 'aes-xts-plain64',
       control_location: 'front-end',
     };
-    const made = await api.call('POST', path, { as, body: { encryption: wanted } });
+    const more = { ...wanted, note: 'sent back and not kept' };
+    const made = await api.call('POST', path, { as, body: { encryption: more } });
     assert.equal(made.status, 200);
     const { volume_type_id, encryption_id, ...rest } = made.body.encryption;
-    assert.deepEqual([volume_type_id, rest], [id, wanted]);
+    assert.deepEqual([volume_type_id, rest], [id, more]);
     const again = await api.call('POST', path, { as, body: { encryption: wanted } });
     assert.equal(again.body.badRequest.message, `Volume type encryption for type ${id} already exists.`);
     const shown = (await api.call('GET', path, { as })).body;
@@ -252,6 +268,21 @@ describe('volume types', () => {
     assert.deepEqual((await api.call('GET', path, { as })).body, {});
     const missing = await api.call('DELETE', `${path}/${encryption_id}`, { as });
     assert.equal(missing.body.itemNotFound.message, `Volume type encryption for type ${id} does not exist.`);
+
+    const { volume } = (await makeVolume({ volume_type: await makeType() })).body;
+    await api.db
+      .updateTable('volumes')
+      .set({ status: 'available', pool: asId('stor1@files#files') })
+      .where('id', '=', volume.id)
+      .execute();
+    const retype = { 'os-retype': { new_type: id } };
+    const retyped = await api.call('POST', `/volumes/${volume.id}/action`, { as, body: retype });
+    assert.equal(retyped.status, 202, JSON.stringify(retyped.body));
+    const about = await api.call('POST', path, { as, body: { encryption: wanted } });
+    assert.equal(about.body.badRequest?.message, 'Cannot create encryption specs. Volume type in use.');
+    await api.db.updateTable('operations').set({ state: 'undone' }).execute();
+    assert.equal((await api.call('POST', path, { as, body: { encryption: wanted } })).status, 200);
+    assert.equal((await api.call('DELETE', `${path}/any`, { as })).status, 202);
 
     await makeVolume({ volume_type: id });
     const used = await api.call('POST', path, { as, body: { encryption: wanted } });
