@@ -8,7 +8,11 @@ import type { Policy } from './rule.ts';
 export const POLICIES = {
   volume: {
     policy: BLOCK_STORAGE_POLICY,
-    words: (rule: string) => `Policy doesn't allow ${rule} to be performed.`,
+    // Default types came later, and with words of their own.
+    words: (rule: string) =>
+      rule.startsWith('volume_extension:default_')
+        ? 'You are not authorized to perform this operation.'
+        : `Policy doesn't allow ${rule} to be performed.`,
   },
   compute: {
     policy: COMPUTE_POLICY,

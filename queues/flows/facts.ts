@@ -10,6 +10,7 @@ import type {
   VolumesTable,
 } from '#schema/tables.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { readSpecs } from '../placement/extra-specs.ts';
 import { BUILDER } from '../transaction.ts';
 
 export type VolumeRow = Omit<Selectable<VolumesTable>, 'readonly'>;
@@ -142,7 +143,7 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
     input: JSON.parse(row.input) as OperationInputs[OperationKind],
     volume,
     backup: null,
-    extraSpecs: row.extra_specs === null ? {} : (JSON.parse(row.extra_specs) as Record<string, string>),
+    extraSpecs: readSpecs(row.extra_specs ?? '{}'),
     luks:
       row.key_secret === null || row.key_cipher === null || row.key_bits === null
         ? null

@@ -2,6 +2,7 @@ import type { PoolName, VolumeTypeId } from '#schema/ids.ts';
 import type { MoveInput } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
+import { readSpecs } from '../placement/extra-specs.ts';
 import { NoValidPool, release } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import { type Facts, placed, type VolumeRow } from './facts.ts';
@@ -161,7 +162,7 @@ async function place(
 async function specsOf(tx: Tx, id: VolumeTypeId): Promise<Record<string, string>> {
   const [type] = await tx.rows(tx.q.selectFrom('volume_types').select('extra_specs').where('id', '=', id));
   if (type === undefined) throw new NoValidPool('The volume type has been deleted.');
-  return JSON.parse(type.extra_specs) as Record<string, string>;
+  return readSpecs(type.extra_specs);
 }
 
 /** What the end writes beside the status. */

@@ -7,6 +7,12 @@ type Reported = Pick<Candidate, 'backendName' | 'thin' | 'totalGib' | 'freeGib' 
 
 const SCOPE = 'capabilities:';
 
+/** What a type's column says: a null asks for an empty value. */
+export function readSpecs(text: string): Record<string, string> {
+  const specs = Object.entries(JSON.parse(text) as Record<string, string | null>);
+  return Object.fromEntries(specs.map(([key, value]) => [key, value ?? '']));
+}
+
 /**
  * Why the pool does not have what the type asks for, or null. Keys without a scope and keys scoped `capabilities:`
  * are compared; other scopes are meant for somebody else. The operators are those of Cinder's CapabilitiesFilter

@@ -25,19 +25,20 @@ const CHANGING: readonly GroupStatus[] = ['creating', 'updating'];
 export async function createGroupSnapshot(context: RequestContext, wanted: NewGroupSnapshot): Promise<Reply> {
   const { app, caller } = context;
   const group = await findGroup(context, wanted.group_id);
-  if (CHANGING.includes(group.status)) {
+  const members = (await volumesOf(context, [group.id])).get(group.id) ?? [];
+  if (members.length === 0 || CHANGING.includes(group.status)) {
     throw invalidGroup(
       "Source group cannot be empty or in 'creating' or 'updating' state. No group snapshot will be created.",
     );
   }
-  const volumes = await readVolumes(context, (await volumesOf(context, [group.id])).get(group.id) ?? []);
+  const volumes = await readVolumes(context, members);
   const row: GroupSnapshotRow = {
     id: asId<GroupSnapshotId>(app.ids.uuid()),
     project_id: group.project_id,
     user_id: caller.userId,
     name: wanted.name ?? null,
     description: wanted.description ?? null,
-    status: volumes.length === 0 ? 'available' : 'creating',
+    status: 'creating',
     group_id: group.id,
     group_type_id: group.group_type_id,
     created_at: sqlTime(app.clock.now()),

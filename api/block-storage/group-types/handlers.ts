@@ -8,7 +8,7 @@ import { isDuplicateKey } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type GroupTypeId } from '#schema/ids.ts';
 import { readIsPublic } from '../types/list.ts';
-import { findGroupType, type GroupTypeRow, groupTypeView } from './rows.ts';
+import { findGroupType, type GroupTypeRow, groupTypeView, readGroupType } from './rows.ts';
 import type { GroupTypeChanges, NewGroupType } from './schema.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -32,7 +32,7 @@ export async function listGroupTypes(context: RequestContext, query: Query): Pro
     sort: SORT_COLUMNS,
     conditions,
     collection: 'group_types',
-    marker: (id) => findGroupType(context, id),
+    marker: (id) => readGroupType(context.app.db, id),
   });
   const types = rows.map((row) => groupTypeView(context, row));
   return {

@@ -3,6 +3,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
 import { type GroupTypeId, isUuid } from '#schema/ids.ts';
 import type { GroupTypesTable, Tables } from '#schema/tables.ts';
+import type { Specs } from '../type-fields.ts';
 
 export type GroupTypeRow = Selectable<GroupTypesTable>;
 
@@ -45,8 +46,8 @@ export async function findGroupTypeNamed(context: RequestContext, wanted: string
   throw new ApiError(404, `Group type with name ${wanted} could not be found.`);
 }
 
-export function specsOf(row: GroupTypeRow): Record<string, string> {
-  return JSON.parse(row.group_specs) as Record<string, string>;
+export function specsOf(row: GroupTypeRow): Specs {
+  return JSON.parse(row.group_specs) as Specs;
 }
 
 /** Its specs are for administrators. */

@@ -1,7 +1,7 @@
 /** Cinder's group types on the wire (its API reference, "Group types" and "Group type specs", 3.11). */
 import { z } from 'zod';
 import { flag, links, printable255, stringMap, text255 } from '#api/http/fields.ts';
-import { oneSpec, specs, typeName } from '../type-fields.ts';
+import { oneSpec, shownSpecs, specs, typeName } from '../type-fields.ts';
 
 const description = printable255.nullish();
 
@@ -25,7 +25,7 @@ const groupType = z.strictObject({
   name: z.string(),
   description: z.string().nullable(),
   is_public: z.boolean(),
-  group_specs: z.record(z.string(), z.string()).optional(),
+  group_specs: shownSpecs.optional(),
 });
 export const groupTypeReply = z.strictObject({ group_type: groupType });
 export const groupTypesReply = z.strictObject({
@@ -35,5 +35,5 @@ export const groupTypesReply = z.strictObject({
 
 export const specsBody = z.strictObject({ group_specs: specs });
 export const specBody = oneSpec;
-export const specsReply = z.strictObject({ group_specs: z.record(z.string(), z.string()) });
-export const specReply = z.record(z.string(), z.string());
+export const specsReply = z.strictObject({ group_specs: shownSpecs });
+export const specReply = shownSpecs;

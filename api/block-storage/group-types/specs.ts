@@ -5,10 +5,9 @@ import { anyQuery } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
+import type { Specs } from '../type-fields.ts';
 import { findGroupType, noGroupType, readGroupType, specsOf } from './rows.ts';
 import { specBody, specReply, specsBody, specsReply } from './schema.ts';
-
-type Specs = Readonly<Record<string, string>>;
 
 async function change({ app }: RequestContext, id: string, edit: (specs: Specs) => Specs): Promise<void> {
   await transact(app.db, async (trx) => {

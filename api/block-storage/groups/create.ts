@@ -13,9 +13,12 @@ import type { GroupRow } from './rows.ts';
 import type { NewGroup } from './schema.ts';
 import { summaryView } from './view.ts';
 
+const RESERVED_TYPE = 'default_cgsnapshot_type';
+
 /** An empty group: nothing on a host is needed for one, so it is available at once. */
 export async function createGroup(context: RequestContext, wanted: NewGroup): Promise<Reply> {
   const type = await findGroupTypeNamed(context, wanted.group_type);
+  checkReserved(type);
   checkSpecs(type);
   const types = await volumeTypes(context, wanted.volume_types);
   const row: GroupRow = {
@@ -64,6 +67,14 @@ export function newGroup(
 
 export function groupCharge({ project_id: project }: Pick<GroupRow, 'project_id'>): Charge {
   return { project, of: 'groups', amounts: { groups: 1 } };
+}
+
+/** Cinder has a type that it moved its consistency groups to. */
+function checkReserved({ id, name }: GroupTypeRow): void {
+  if (name !== RESERVED_TYPE) return;
+  throw badRequest(
+    `Group_type ${id} is reserved for migrating CGs to groups. Migrated group can only be operated by CG APIs.`,
+  );
 }
 
 /** Every snapshot is taken by itself: a type that promises one moment for all would be told a lie. */

@@ -34,8 +34,11 @@ export type NewGroup = z.output<typeof createBody>['group'];
 
 const fromSource = z
   .strictObject({ name, description, source_group_id: uuid.optional(), group_snapshot_id: uuid.optional() })
-  .refine((body) => (body.source_group_id === undefined) !== (body.group_snapshot_id === undefined), {
-    error: 'is not valid under exactly one of the given schemas',
+  .refine((body) => body.source_group_id !== undefined || body.group_snapshot_id !== undefined, {
+    error: 'is not valid under any of the given schemas',
+  })
+  .refine((body) => body.source_group_id === undefined || body.group_snapshot_id === undefined, {
+    error: "is valid under each of {'required': ['source_group_id']}, {'required': ['group_snapshot_id']}",
   });
 export type NewGroupFromSource = z.output<typeof fromSource>;
 export const createFromSourceBody = z.strictObject({ 'create-from-src': fromSource });

@@ -5,7 +5,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { anyQuery, isoTime, isTrue, noParams, strictFlag } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { unmetSpec } from '#queues/placement/extra-specs.ts';
+import { readSpecs, unmetSpec } from '#queues/placement/extra-specs.ts';
 import { VERSION } from '#queues/system.ts';
 import type { PoolsTable } from '#schema/tables.ts';
 import { namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
@@ -71,7 +71,7 @@ async function specsOf(
   if (wanted === undefined) return {};
   const type = await readTypeByNameOrId(app.db, wanted);
   if (type === undefined) throw namedTypeMissing(wanted);
-  return JSON.parse(type.extra_specs) as Record<string, string>;
+  return readSpecs(type.extra_specs);
 }
 
 function asCandidate(row: Selectable<PoolsTable>): Parameters<typeof unmetSpec>[0] {

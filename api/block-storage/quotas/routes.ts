@@ -38,7 +38,12 @@ const setBody = z.strictObject({
     .refine((set) => Object.keys(set).length > 0, { error: 'does not have enough properties' }),
 });
 const classBody = z.strictObject({
-  quota_class_set: z.record(z.string().regex(/^[a-zA-Z0-9\-_:. ]{1,300}$/), limit),
+  quota_class_set: z.record(
+    z.string().regex(/^[a-zA-Z0-9\-_:. ]{1,300}$/, {
+      error: "does not match any of the regexes: '^[a-zA-Z0-9-_:. ]{1,300}$'",
+    }),
+    limit,
+  ),
 });
 
 /** Everybody's own project, any for administrators. */

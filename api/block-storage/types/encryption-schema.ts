@@ -19,7 +19,8 @@ const keySize = z
 const location = z.enum(['front-end', 'back-end'], { error: "is not one of ['front-end', 'back-end']" });
 const cipher = text255.nullish();
 
-const newEncryption = z.strictObject({
+/** Besides these there may be anything, which is sent back and not kept, as in Cinder. */
+const newEncryption = z.looseObject({
   provider: text255,
   control_location: location,
   cipher,
@@ -51,7 +52,7 @@ export const encryptionReply = z.strictObject({
   deleted: z.literal(false).optional(),
 });
 export const encryptionCreatedReply = z.strictObject({
-  encryption: z.strictObject({ ...z.strictObject(settings).partial().shape, ...ids }),
+  encryption: z.looseObject({ ...z.strictObject(settings).partial().shape, ...ids }),
 });
 export const encryptionUpdatedReply = z.strictObject({ encryption: z.strictObject(settings).partial() });
 export const encryptionItemReply = z.record(

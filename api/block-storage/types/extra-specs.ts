@@ -5,10 +5,9 @@ import { anyQuery } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
+import type { Specs } from '../type-fields.ts';
 import { findType, noType, readType, visibleSpecs } from './rows.ts';
 import { specBody, specReply, specsBody, specsReply } from './schema.ts';
-
-type Specs = Readonly<Record<string, string>>;
 
 /** Changes a type's extra specs, unless volumes of it exist: they were placed by the old ones. */
 async function change(context: RequestContext, id: string, edit: (specs: Specs) => Specs): Promise<void> {

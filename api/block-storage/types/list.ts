@@ -3,11 +3,14 @@ import { readDictionary } from '#api/http/dictionary.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { readListing } from '#api/http/listing.ts';
-import { PAGING_KEYS } from '#api/http/pagination.ts';
+import { LIST_QUERY, PAGING_KEYS } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { readType, type TypeRow, typeView, VISIBLE_TO_ALL } from './rows.ts';
 
 type Query = Readonly<Record<string, string>>;
+
+/** Types are of no project: for an administrator `all_tenants` is a filter that matches none. */
+const ASKED: ReadonlySet<string> = new Set(LIST_QUERY);
 
 const SORT_COLUMNS = {
   id: 'id',
@@ -44,7 +47,7 @@ export async function listTypes(context: RequestContext, query: Query): Promise<
 function conditions({ caller, microversion }: RequestContext, query: Query): Condition[] {
   const found: Condition[] = [];
   for (const [key, value] of Object.entries(query)) {
-    if (PAGING_KEYS.has(key) || key === 'is_public') continue;
+    if ((caller.isAdmin ? ASKED : PAGING_KEYS).has(key) || key === 'is_public') continue;
     if (key === 'extra_specs' && (caller.isAdmin || microversion >= FILTERS_SINCE)) {
       found.push(bySpecs(value, caller.isAdmin));
     } else if (caller.isAdmin) found.push(byColumn(key, value));

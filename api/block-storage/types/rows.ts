@@ -3,6 +3,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
 import { isUuid, type VolumeTypeId } from '#schema/ids.ts';
 import type { Tables, VolumeTypesTable } from '#schema/tables.ts';
+import type { Specs } from '../type-fields.ts';
 
 export type TypeRow = Selectable<VolumeTypesTable>;
 
@@ -87,8 +88,8 @@ export const VISIBLE_TO_ALL: ReadonlySet<string> = new Set([
   'replication_enabled',
 ]);
 
-export function visibleSpecs(context: RequestContext, row: TypeRow): Record<string, string> {
-  const specs = JSON.parse(row.extra_specs) as Record<string, string>;
+export function visibleSpecs(context: RequestContext, row: TypeRow): Specs {
+  const specs = JSON.parse(row.extra_specs) as Specs;
   if (context.caller.isAdmin) return specs;
   return Object.fromEntries(Object.entries(specs).filter(([key]) => VISIBLE_TO_ALL.has(key)));
 }

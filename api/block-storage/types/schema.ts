@@ -1,17 +1,13 @@
 /** Cinder's volume types on the wire (its API reference, "Volume types (types)"). */
 import { z } from 'zod';
 import { flag, keyOf255, links, text255 } from '#api/http/fields.ts';
-import { oneSpec, specs, typeName } from '../type-fields.ts';
+import { oneSpec, shownSpecs, specs, typeName } from '../type-fields.ts';
 
 const description = text255
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, { error: 'has characters that cannot be printed' })
   .nullish();
 
-/** Null counts as an empty value. */
-const extraSpecs = z.record(
-  keyOf255,
-  text255.nullable().transform((value) => value ?? ''),
-);
+const extraSpecs = z.record(keyOf255, text255.nullable());
 
 export const createBody = z.strictObject({
   volume_type: z.strictObject({
@@ -37,7 +33,7 @@ const plain = {
   name: z.string(),
   description: z.string().nullable(),
   is_public: z.boolean(),
-  extra_specs: z.record(z.string(), z.string()),
+  extra_specs: shownSpecs,
 };
 const type = z.strictObject({
   ...plain,
@@ -57,5 +53,5 @@ export const typesReply = z.strictObject({
 
 export const specsBody = z.strictObject({ extra_specs: specs });
 export const specBody = oneSpec;
-export const specsReply = z.strictObject({ extra_specs: z.record(z.string(), z.string()) });
-export const specReply = z.record(z.string(), z.string());
+export const specsReply = z.strictObject({ extra_specs: shownSpecs });
+export const specReply = shownSpecs;

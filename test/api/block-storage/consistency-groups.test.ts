@@ -2,20 +2,20 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Method } from '#api/http/route.ts';
+import { asId, type VolumeId } from '#schema/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 
 describe('consistency groups', () => {
   let api: TestApi;
   let group: string;
+  let type: string;
   before(async () => {
     api = await startApi();
     const as = 'admin';
     const made = async (path: string, noun: string): Promise<string> =>
       (await api.call('POST', path, { as, body: { [noun]: { name: randomUUID() } } })).body[noun].id;
-    const [group_type, type] = [
-      await made('/group_types', 'group_type'),
-      await made('/types', 'volume_type'),
-    ];
+    const group_type = await made('/group_types', 'group_type');
+    type = await made('/types', 'volume_type');
     const wanted = { name: 'g', group_type, volume_types: [type] };
     group = (await api.call('POST', '/groups', { body: { group: wanted } })).body.group.id;
   });
@@ -84,12 +84,39 @@ describe('consistency groups', () => {
     );
   });
 
+  /** A volume that the group has, for there is no host here to make one. */
+  async function join(): Promise<VolumeId> {
+    const body = { volume: { size: 1, volume_type: type, group_id: group } };
+    const id = asId<VolumeId>((await call('POST', '/volumes', body, 71)).body.volume.id);
+    await api.db
+      .updateTable('volumes')
+      .set({ status: 'available', operation_id: null })
+      .where('id', '=', id)
+      .execute();
+    return id;
+  }
+  /** It is gone, and its snapshot was taken. */
+  async function leave(id: VolumeId): Promise<void> {
+    await api.db.updateTable('operations').set({ state: 'done' }).execute();
+    await api.db.updateTable('group_snapshots').set({ status: 'available' }).execute();
+    await api.db.deleteFrom('snapshots').where('volume_id', '=', id).execute();
+    await api.db
+      .updateTable('volumes')
+      .set({ group_id: null, operation_id: null })
+      .where('id', '=', id)
+      .execute();
+  }
+
   it('have snapshots, and go when they have none', async () => {
     const gone = `/consistencygroups/${group}/delete`;
     const wanted = { name: 's', consistencygroup_id: group, status: 'creating' };
+    const early = await call('POST', '/cgsnapshots', { cgsnapshot: wanted });
+    assert.match(early.body.badRequest?.message, /^Invalid Group: Source group cannot be empty/);
+    const volume = await join();
     const made = await call('POST', '/cgsnapshots', { cgsnapshot: wanted });
     assert.equal(made.status, 202, JSON.stringify(made.body));
     const { id } = made.body.cgsnapshot;
+    await leave(volume);
     assert.deepEqual(made.body, { cgsnapshot: { id, name: 's' } });
     for (const limit of ['0', '1']) {
       assert.deepEqual((await call('GET', `/cgsnapshots?limit=${limit}`)).body, {

@@ -103,6 +103,8 @@ describe('groups', () => {
       await said('POST', '/group_types', { group_type: { name: 'n', group_specs: { k: null } } }),
       /None is not of type 'string'$/,
     );
+    assert.deepEqual((await api.call('PUT', `${specs}/b`, { as, body: { b: null } })).body, { b: null });
+    assert.deepEqual((await api.call('GET', `${specs}/b`, { as })).body, { b: null });
     assert.equal((await api.call('DELETE', `${specs}/b`, { as })).status, 202);
     assert.equal((await api.call('GET', `${specs}/b`, { as })).status, 404);
     assert.deepEqual((await api.call('GET', specs, { as })).body.group_specs, { key: '<is> False', a: '3' });
@@ -111,8 +113,28 @@ describe('groups', () => {
     assert.equal((await api.call('GET', path, { as })).status, 404);
   });
 
+  it('are not made of the type that Cinder keeps for itself, which everybody sees', async () => {
+    const { body } = await api.call('GET', '/group_types?sort=name:asc&marker=nothing', { as });
+    const reserved = body.group_types.find(
+      ({ name }: { name: string }) => name === 'default_cgsnapshot_type',
+    );
+    assert.deepEqual(
+      [reserved.is_public, reserved.group_specs],
+      [true, { consistent_group_snapshot_enabled: '<is> True' }],
+    );
+    assert.equal(
+      (await create({ group_type: reserved.name })).body.badRequest?.message,
+      `Group_type ${reserved.id} is reserved for migrating CGs to groups. Migrated group can only be operated by CG APIs.`,
+    );
+  });
+
   it('are created empty, shown, listed and deleted at once', async () => {
     const { id } = await makeGroup(0);
+    const early = await api.call('POST', '/group_snapshots', { body: { group_snapshot: { group_id: id } } });
+    assert.equal(
+      early.body.badRequest?.message,
+      "Invalid Group: Source group cannot be empty or in 'creating' or 'updating' state. No group snapshot will be created.",
+    );
     const group = await show(id);
     assert.deepEqual(
       [
@@ -324,7 +346,7 @@ describe('groups', () => {
   });
 
   it('statuses are reset by administrators, and replication is none of theirs', async () => {
-    const { id } = await makeGroup(0);
+    const { id } = await makeGroup(1);
     for (const status of ['creating', 'error', 'available']) {
       assert.equal((await act(id, { reset_status: { status } }, 'admin')).status, 202);
       assert.equal((await show(id)).status, status);
@@ -362,8 +384,9 @@ describe('groups', () => {
 
   it('are listed as Cinder lists them', async () => {
     await makeGroup(0);
-    const { id } = await makeGroup(0);
-    await takeSnapshot(id);
+    const { id } = await makeGroup(1);
+    const moment = await takeSnapshot(id);
+    await becomes(`/group_snapshots/${moment}`, 'group_snapshot', 'available');
     const get = async (path: string, who: 'member' | 'admin' = 'member', version = 71) =>
       (await api.call('GET', path, { as: who, version })).body;
     assert.match((await get('/groups/detail?limit=1')).group_links[0].href, /\/groups\?limit=1&marker=/);

@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { asId, type OperationId, type ServerId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
+import {
+  asId,
+  type GroupId,
+  type GroupSnapshotId,
+  type GroupTypeId,
+  type OperationId,
+  type ServerId,
+  type SnapshotId,
+  type VolumeId,
+} from '#schema/ids.ts';
 import { OTHER_PROJECT, PROJECT, type TestApi, TOKENS } from '#test/api/support/api.ts';
 
 /** What can be named by an id. */
@@ -70,6 +79,7 @@ const WITHIN: Readonly<Record<string, string>> = {
   class: 'default',
   alias: 'backups',
   name: 'none',
+  action: 'none',
 };
 
 /**
@@ -372,23 +382,39 @@ async function makeGroup(
     (await api.call('POST', path, { as: 'admin', body: { [noun]: { name: randomUUID(), ...body } } })).body[
       noun
     ].id;
-  const group = await api.call('POST', '/groups', {
+  const group_type = await typeOf('/group_types', 'group_type');
+  const made = await api.call('POST', '/groups', {
     as,
     body: {
-      group: {
-        name: 'group',
-        group_type: await typeOf('/group_types', 'group_type'),
-        volume_types: [await typeOf('/types', 'volume_type')],
-      },
+      group: { name: 'group', group_type, volume_types: [await typeOf('/types', 'volume_type')] },
     },
   });
-  const snapshot = await api.call('POST', '/group_snapshots', {
-    as,
-    body: { group_snapshot: { group_id: group.body.group.id, name: 'snapshot' } },
-  });
+  const group: string = made.body.group.id;
+  const group_snapshot = randomUUID();
+  const { project_id, user_id, created_at } = await api.db
+    .selectFrom('volume_groups')
+    .selectAll()
+    .where('id', '=', asId<GroupId>(group))
+    .executeTakeFirstOrThrow();
+  // As it is left when the group's volumes are gone: an empty group has no new one.
+  await api.db
+    .insertInto('group_snapshots')
+    .values({
+      id: asId<GroupSnapshotId>(group_snapshot),
+      group_id: asId<GroupId>(group),
+      group_type_id: asId<GroupTypeId>(group_type),
+      project_id,
+      user_id,
+      name: 'snapshot',
+      description: null,
+      status: 'available',
+      created_at,
+      updated_at: null,
+    })
+    .execute();
   return {
-    group: group.body.group.id,
-    group_snapshot: snapshot.body.group_snapshot.id,
+    group,
+    group_snapshot,
     group_type: await typeOf('/group_types', 'group_type', {
       is_public: false,
       group_specs: { key: 'value' },
