@@ -26,7 +26,7 @@ export const VOLUME_TRANSITIONS = {
   // A backup's operations hold the backup: what the volume's own do meanwhile leaves this to them.
   'backing-up': ['available', 'in-use', 'reserved', 'attaching'],
   'restoring-backup': ['available', 'error_restoring'],
-  error_restoring: ['deleting', 'available'],
+  error_restoring: ['deleting', 'unmanaging', 'available'],
   // Offered to another project, until that accepts it or the offer is withdrawn.
   'awaiting-transfer': ['available'],
   reserved: ['attaching', 'in-use', 'available', 'error', 'downloading'],
@@ -50,9 +50,9 @@ export const VOLUME_TRANSITIONS = {
   // Under way to another pool: nothing else may be asked for.
   maintenance: ['available'],
   downloading: ['available', 'reserved', 'attaching', 'error'],
-  error: ['deleting', 'available', 'downloading'],
+  error: ['deleting', 'unmanaging', 'available', 'downloading'],
   error_deleting: ['deleting', 'available'],
-  error_extending: ['deleting', 'extending', 'available', 'in-use'],
+  error_extending: ['deleting', 'unmanaging', 'extending', 'available', 'in-use'],
   managing: ['available', 'error_managing'],
   error_managing: ['deleting'],
   unmanaging: ['error_unmanaging'],
@@ -77,7 +77,7 @@ export const SNAPSHOT_TRANSITIONS = {
   deleting: ['error_deleting'],
   unmanaging: ['error_unmanaging'],
   error_unmanaging: ['unmanaging', 'deleting', 'available'],
-  error: ['deleting'],
+  error: ['deleting', 'unmanaging'],
   error_deleting: ['deleting', 'available'],
 } as const satisfies Transitions;
 

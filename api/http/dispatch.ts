@@ -7,6 +7,7 @@ import { unread } from './bytes.ts';
 import type { App, Caller, RequestContext } from './context.ts';
 import { ApiError, badRequest, noSuchRoute } from './errors.ts';
 import { type MicroversionRange, negotiate, parse } from './microversion.ts';
+import { LIST_QUERY } from './pagination.ts';
 import { BYTES, type Method, type Reply, type Route } from './route.ts';
 import type { Endpoint, Router } from './router.ts';
 import { schemeOf } from './scheme.ts';
@@ -285,10 +286,14 @@ function decode(text: string): string {
   }
 }
 
-/** Of a key that comes twice the last one counts, as in Cinder. */
+const FIRST_COUNTS: ReadonlySet<string> = new Set(LIST_QUERY);
+
+/** Of a key that comes twice the last one counts, of one that pages the first, as in Cinder. */
 function decodeQuery(rawQuery: string): Record<string, string> {
   const query: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const [key, value] of new URLSearchParams(rawQuery)) query[key] = value;
+  for (const [key, value] of new URLSearchParams(rawQuery)) {
+    if (!(key in query && FIRST_COUNTS.has(key))) query[key] = value;
+  }
   return query;
 }
 

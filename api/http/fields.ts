@@ -79,13 +79,27 @@ export const keyOf255 = z
 /** Metadata and extra specs. */
 export const stringMap = z.record(keyOf255, text255);
 
-/** GiB; a number or its digits. MySQL's and Cinder's largest integer is the limit. */
-export const sizeGib = z
-  .union([z.int().min(1).max(2_147_483_647), z.string().regex(/^[0-9]{1,12}$/)], {
-    error: 'is not an integer from 1 to 2147483647',
-  })
+const sizeInput = z.union([z.int().min(1).max(2_147_483_647), z.string().regex(/^[0-9]+$/)], {
+  error: 'is not an integer from 1 to 2147483647',
+});
+const inRange = z
+  .union([z.string(), z.number()])
   .transform(Number)
-  .refine((value) => value >= 1 && value <= 2_147_483_647, { error: 'must be an integer greater than 0' });
+  .refine((value) => value >= 1, { error: ({ input }) => `${String(input)} is less than the minimum of 1` })
+  .refine((value) => value <= 2_147_483_647, {
+    error: ({ input }) => `${String(input)} is greater than the maximum of 2147483647`,
+  });
+
+/** GiB; a number or its digits. MySQL's and Cinder's largest integer is the limit. */
+export const sizeGib = sizeInput.pipe(inRange);
+
+/** Of a new volume: here Cinder wants the digits as it would write them. */
+export const newSizeGib = sizeInput
+  .refine((value) => !/^0+[1-9]/.test(String(value)), {
+    error: ({ input }) =>
+      `Invalid input received: Invalid volume size provided for create request: ${String(input).slice(0, 100)} (size argument must be an integer (or string representation of an integer) and greater than zero).`,
+  })
+  .pipe(inRange);
 
 /** A query that any key may stand in: unknown ones are for the handler to judge. */
 export const anyQuery = z.record(z.string(), z.string());

@@ -3,7 +3,7 @@ import { readDictionary } from './dictionary.ts';
 import { badRequest, invalidInput } from './errors.ts';
 import { strictFlag } from './fields.ts';
 import { type Condition, isAscii, NOTHING } from './keyset.ts';
-import { PAGING_KEYS } from './pagination.ts';
+import { COUNT_SINCE, PAGING_KEYS } from './pagination.ts';
 
 type Query = Readonly<Record<string, string>>;
 export type FilterReader = (value: string, context: RequestContext) => Condition;
@@ -18,6 +18,8 @@ export interface FilterTable {
   readonly since?: Readonly<Record<string, number>>;
   /** By a part of it: `name~`. */
   readonly like: Readonly<Record<string, FilterReader>>;
+  /** Whether `with_count` is known, from 3.45 on; elsewhere and before it is a filter that is not. */
+  readonly counted?: true;
 }
 
 /** From here on a filter that Cinder does not know is an error rather than ignored. */
@@ -34,13 +36,14 @@ export function readListFilters(context: RequestContext, query: Query, table: Fi
   const { caller, microversion } = context;
   const conditions: Condition[] = [];
   const unknown: string[] = [];
-  for (const [key, value] of Object.entries(query)) {
-    if (PAGING_KEYS.has(key) || microversion < (own(table.since ?? {}, key) ?? 0)) continue;
+  for (const [key, value] of asked(context, query, table)) {
+    if (microversion < (own(table.since ?? {}, key) ?? 0)) continue;
     const reader = own(table.anybody, key) ?? (caller.isAdmin ? own(table.admin, key) : undefined);
     const like = microversion >= LIKE_SINCE ? own(table.like, key) : undefined;
     const chosen = reader ?? like;
     if (chosen === undefined) unknown.push(key);
-    else conditions.push(chosen(value, context));
+    // Of one that comes twice the last counts, but of names, which Cinder has two filters for, both.
+    else if (value === query[key] || key === 'name') conditions.push(chosen(value, context));
   }
   if (unknown.length > 0 && caller.isAdmin) return [NOTHING];
   if (unknown.length > 0 && microversion >= STRICT_SINCE) {
@@ -49,6 +52,18 @@ export function readListFilters(context: RequestContext, query: Query, table: Fi
     );
   }
   return conditions;
+}
+
+/**
+ * What is not of pages and their order. Cinder takes the first of a paging key that comes twice, and the second for a
+ * filter, as it does any it does not know here.
+ */
+function asked({ rawQuery, microversion }: RequestContext, query: Query, table: FilterTable) {
+  const paging = new Set(PAGING_KEYS);
+  if (table.counted !== true || microversion < COUNT_SINCE) paging.delete('with_count');
+  return [...new URLSearchParams(rawQuery)].filter(
+    ([key]) => Object.hasOwn(query, key) && !paging.delete(key),
+  );
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
@@ -138,18 +153,23 @@ const OPERATORS: Readonly<Record<string, string>> = {
   lte: '<=',
 };
 
-/** `created_at=gt:2026-01-01T00:00:00,lt:…` (microversion 3.60). */
+/**
+ * `created_at=gt:2026-01-01T00:00:00,lt:…` (microversion 3.60): what any of them says, as in Cinder, and of the same
+ * operator only the last.
+ */
 export const comparesTime =
   (column: string): FilterReader =>
   (value) => {
-    const parts = value.split(',').map((part) => {
+    const times = new Map<string, string>();
+    for (const part of value.split(',')) {
       const mark = part.indexOf(':');
       const name = mark === -1 ? part : part.slice(0, mark);
       const operator = own(OPERATORS, name);
       if (operator === undefined) throw badRequest(`Invalid ${name.slice(0, 100).toWellFormed()} operator`);
-      return { sql: `${column} ${operator} ?`, value: readTime(part.slice(mark + 1)) };
-    });
-    return { sql: parts.map((part) => part.sql).join(' AND '), values: parts.map((part) => part.value) };
+      times.set(operator, readTime(part.slice(mark + 1)));
+    }
+    const either = [...times.keys()].map((operator) => `${column} ${operator} ?`);
+    return { sql: `(${either.join(' OR ')})`, values: [...times.values()] };
   };
 
 const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;

@@ -1,6 +1,9 @@
 import type { RequestContext } from './context.ts';
 import { badRequest, invalidInput } from './errors.ts';
 
+/** Microversion from which a list can say how many there are (`with_count`). */
+export const COUNT_SINCE = 45;
+
 /** Cinder's `osapi_max_limit`. */
 const MAX_LIMIT = 1_000;
 const MAX_INT = 2_147_483_647;
@@ -47,12 +50,13 @@ export function readSort<C extends string>(
   query: Readonly<Record<string, string>>,
   columns: Readonly<Record<string, C>>,
 ): SortKey<C | 'created_at' | 'id'>[] {
-  const keys: SortKey<C | 'created_at' | 'id'>[] = requested(query).map(([name, direction]) => {
+  const asked = requested(query);
+  if (asked.some(([, direction]) => direction !== 'asc' && direction !== 'desc')) {
+    throw invalidInput("Unknown sort direction, must be 'desc' or 'asc'.");
+  }
+  const keys: SortKey<C | 'created_at' | 'id'>[] = asked.map(([name, direction]) => {
     const column = Object.hasOwn(columns, name) ? columns[name] : undefined;
     if (column === undefined) throw invalidInput('Invalid sort key');
-    if (direction !== 'asc' && direction !== 'desc') {
-      throw invalidInput("Unknown sort direction, must be 'desc' or 'asc'.");
-    }
     return { column, descending: direction === 'desc' };
   });
   const descending = keys[0]?.descending ?? true;
@@ -76,7 +80,7 @@ function requested(query: Readonly<Record<string, string>>): [string, string][] 
   });
 }
 
-/** What every list reads from its query. */
+/** What every list reads from its query; of one that comes twice the first counts. */
 export const LIST_QUERY = ['limit', 'offset', 'marker', 'sort', 'sort_key', 'sort_dir'] as const;
 
 /** The query's names that page and sort; everything else is a filter. */

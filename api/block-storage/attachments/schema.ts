@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { text255, time, uuid } from '#api/http/fields.ts';
 
-/** RFC 7143 (iqn, eui, naa), at most 223 bytes. */
+/** RFC 7143 (iqn, eui, naa), at most 223 bytes; the API reference writes it with spaces, which no name has. */
 const initiator = z
   .string()
   .max(223, { error: 'is too long' })
+  .overwrite((name) => name.replaceAll(' ', ''))
   .regex(/^(iqn\.[0-9]{4}-[0-9]{2}\.|eui\.|naa\.)[A-Za-z0-9.:_-]+$/, { error: 'is not an iSCSI name' });
 
 /** What a client says of the host that will connect; os-brick sends more than we use. */

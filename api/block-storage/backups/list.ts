@@ -11,7 +11,7 @@ import {
   type FilterTable,
   readListFilters,
 } from '#api/http/list-filters.ts';
-import { nextLinks, readPage, readSort } from '#api/http/pagination.ts';
+import { COUNT_SINCE, nextLinks, readPage, readSort } from '#api/http/pagination.ts';
 import { BACKUP_COLUMNS, type BackupRow, findBackup } from './rows.ts';
 
 const SORT_COLUMNS = {
@@ -37,7 +37,6 @@ const SORT_COLUMNS = {
 } as const satisfies Record<string, keyof BackupRow>;
 /** From here on lists are sorted by `name`, too. */
 const SORT_NAME_SINCE = 37;
-const COUNT_SINCE = 45;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 type Query = Readonly<Record<string, string>>;
@@ -66,6 +65,7 @@ const FILTERS: FilterTable = {
     object_count: equalsNumber('b.object_count'),
   },
   like: { 'name~': contains('b.name') },
+  counted: true,
 };
 export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
 

@@ -20,4 +20,4 @@ export const { summaryReply, detailReply } = manageableReplies('manageable-snaps
   source_reference: z.record(z.string(), z.string()),
 });
 
-export const unmanageBody = z.strictObject({ 'os-unmanage': z.looseObject({}).nullable() });
+export const unmanageBody = z.strictObject({ 'os-unmanage': z.unknown() });

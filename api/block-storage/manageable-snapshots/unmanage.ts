@@ -12,7 +12,6 @@ export async function unmanageSnapshot(context: RequestContext, id: string): Pro
   const { app, caller } = context;
   const snapshot = await findSnapshot(context, id);
   const volume = await volumeOf(context, snapshot);
-  const statuses = snapshotStatusesBefore('unmanaging');
   const operation = await transaction(app.db, async (tx) => {
     // The lock comes first: a volume that is made from it holds it too.
     tx.later(tx.q.selectFrom('snapshots').select('id').where('id', '=', snapshot.id).forUpdate());
@@ -21,7 +20,7 @@ export async function unmanageSnapshot(context: RequestContext, id: string): Pro
         .updateTable('snapshots')
         .set({ status: 'unmanaging', updated_at: sqlTime(app.clock.now()) })
         .where('id', '=', snapshot.id)
-        .where('status', 'in', statuses)
+        .where('status', 'in', snapshotStatusesBefore('unmanaging'))
         .where('group_snapshot_id', 'is', null)
         .where((eb) =>
           eb.not(
@@ -46,7 +45,7 @@ export async function unmanageSnapshot(context: RequestContext, id: string): Pro
   }).catch((error: unknown) => {
     if (!(error instanceof LostRow)) throw error;
     throw badRequest(
-      `Invalid snapshot: Snapshot status must be ${statuses.join(' or ')}, it must not be part of a group snapshot, and no volume may be in creation from it.`,
+      'Invalid snapshot: Snapshot status must be available or error and must not be part of a group.',
     );
   });
   app.operations.submit(operation);

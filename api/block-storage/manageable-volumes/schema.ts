@@ -21,4 +21,4 @@ export type Asked = z.output<typeof asked>;
 
 export const { summaryReply, detailReply } = manageableReplies('manageable-volumes', {});
 
-export const unmanageBody = z.strictObject({ 'os-unmanage': z.looseObject({}).nullable() });
+export const unmanageBody = z.strictObject({ 'os-unmanage': z.unknown() });

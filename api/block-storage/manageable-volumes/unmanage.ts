@@ -1,9 +1,9 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { volumeStatusesBefore } from '#schema/states.ts';
+import { deleteVolume, refused } from '../volumes/delete.ts';
 import { refuseEncrypted } from '../volumes/encryption.ts';
 import { findVolume } from '../volumes/rows.ts';
 
@@ -12,7 +12,8 @@ export async function unmanageVolume(context: RequestContext, id: string): Promi
   const { app, caller } = context;
   const volume = await findVolume(context, id);
   refuseEncrypted(volume, 'unmanaged');
-  const statuses = volumeStatusesBefore('unmanaging');
+  // It lies nowhere: there is only its row to forget.
+  if (volume.pool === null) return deleteVolume(context, id);
   const operation = await transaction(app.db, async (tx) => {
     // The lock comes first: what the conditions look at can't change behind their back.
     tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());
@@ -21,7 +22,7 @@ export async function unmanageVolume(context: RequestContext, id: string): Promi
         .updateTable('volumes')
         .set({ status: 'unmanaging', updated_at: sqlTime(app.clock.now()) })
         .where('id', '=', volume.id)
-        .where('status', 'in', statuses)
+        .where('status', 'in', volumeStatusesBefore('unmanaging'))
         .where('pool', 'is not', null)
         .where('group_id', 'is', null)
         .where((eb) =>
@@ -54,11 +55,8 @@ export async function unmanageVolume(context: RequestContext, id: string): Promi
       requestId: context.requestId,
       input: { name: `unmanaged-${volume.id}` },
     });
-  }).catch((error: unknown) => {
-    if (!(error instanceof LostRow)) throw error;
-    throw invalidVolume(
-      `Volume status must be ${statuses.join(' or ')} and must not be attached, being copied, in a group or have snapshots; it is ${volume.status}.`,
-    );
+  }).catch(async (error: unknown) => {
+    throw error instanceof LostRow ? await refused(app, volume) : error;
   });
   app.operations.submit(operation);
   return { status: 202 };

@@ -13,7 +13,7 @@ import {
   isBelow,
   readListFilters,
 } from '#api/http/list-filters.ts';
-import { nextLinks, readPage, readSort } from '#api/http/pagination.ts';
+import { COUNT_SINCE, nextLinks, readPage, readSort } from '#api/http/pagination.ts';
 import { findSnapshot, type SnapshotRow } from './rows.ts';
 
 const SORT_COLUMNS = {
@@ -66,10 +66,10 @@ const FILTERS: FilterTable = {
     'name~': contains('s.name'),
     'description~': contains('s.description'),
   },
+  counted: true,
 };
 export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
 
-const COUNT_SINCE = 45;
 /** @returns the page's rows, and what stands beside them in the reply. */
 export async function readSnapshots(context: RequestContext, query: Query, collection: string) {
   const { db } = context.app;

@@ -1,18 +1,19 @@
 /** Cinder's snapshots on the wire (its API reference, "Volume snapshots (snapshots)"). */
 import { z } from 'zod';
-import { flag, links, stringMap, time, trimmed255, uuid } from '#api/http/fields.ts';
+import { description255, flag, links, stringMap, text255, time, uuid } from '#api/http/fields.ts';
 
+const name = text255.trim().nullish();
 const named = {
-  name: trimmed255.nullish(),
-  description: trimmed255.nullish(),
-  display_name: trimmed255.nullish(),
-  display_description: trimmed255.nullish(),
+  name,
+  description: description255,
+  display_name: name,
+  display_description: description255,
 };
 
 const newSnapshot = z.strictObject({
-  name: trimmed255.nullish(),
-  display_name: trimmed255.nullish(),
-  description: trimmed255.nullish(),
+  name,
+  display_name: name,
+  description: description255,
   volume_id: uuid.nullable(),
   metadata: stringMap.nullish(),
   force: flag.optional(),

@@ -1,11 +1,11 @@
-import type { RequestContext } from '#api/http/context.ts';
-import { invalidVolume } from '#api/http/errors.ts';
+import type { App, RequestContext } from '#api/http/context.ts';
+import { type ApiError, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, VOLUME_STATUSES, volumeStatusesBefore } from '#schema/states.ts';
 import { dropSnapshots } from '../snapshots/delete.ts';
-import { findVolume } from './rows.ts';
+import { findVolume, type VolumeRow } from './rows.ts';
 
 const DELETABLE = volumeStatusesBefore('deleting');
 
@@ -89,19 +89,30 @@ export async function deleteVolume(
     });
     // The others wait in line.
     return first ?? last;
-  }).catch((error: unknown) => {
-    throw error instanceof LostRow ? refused(force) : error;
+  }).catch(async (error: unknown) => {
+    throw error instanceof LostRow ? await refused(app, volume, force) : error;
   });
   app.operations.submit(operation);
   return { status: 202 };
 }
 
-function refused(force: boolean): Error {
+/** What a client is told of a volume that can be neither deleted nor, in the same words, unmanaged. */
+export async function refused({ db }: App, { id }: VolumeRow, force = false): Promise<ApiError> {
+  const copy = await db
+    .selectFrom('volumes')
+    .select('id')
+    .where('source_volume_id', '=', id)
+    .where('status', '=', 'creating')
+    .limit(1)
+    .executeTakeFirst();
+  // Cinder would let it go; its copy is being made from it.
+  if (copy !== undefined)
+    return invalidVolume(`Volume must not be the source of a volume that is being created: ${copy.id}.`);
   // Cinder's own list and order; from `error_deleting` ours goes as well.
   const status = force
     ? ''
     : 'status must be available or error or error_restoring or error_extending or error_managing and ';
   return invalidVolume(
-    `Volume ${status}must not be migrating, attached, belong to a group, have snapshots, be the source of a volume that is being created, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
+    `Volume ${status}must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
   );
 }

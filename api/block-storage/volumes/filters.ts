@@ -46,9 +46,11 @@ const FILTERS: FilterTable = {
   since: {
     glance_metadata: 4,
     group_id: 10,
-    created_at: 60,
-    updated_at: 60,
+    // The version that brought them is 3.60: from 3.31 on Cinder forgets to look.
+    created_at: 31,
+    updated_at: 31,
   },
+  counted: true,
   like: {
     'name~': contains('v.name'),
     'description~': contains('v.description'),

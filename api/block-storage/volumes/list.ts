@@ -3,7 +3,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
 import { strictFlag } from '#api/http/fields.ts';
 import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
-import { nextLinks, type Page, readPage, readSort } from '#api/http/pagination.ts';
+import { COUNT_SINCE, nextLinks, type Page, readPage, readSort } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { readFilters } from './filters.ts';
 import { attachmentsOf, findVolume, SELECT_VOLUMES, type VolumeRow } from './rows.ts';
@@ -72,7 +72,7 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
   const { db } = context.app;
   const sort = readSort<Column>(query, SORT_COLUMNS);
   const conditions = [...scope(context, query), ...readFilters(context, query)];
-  const wantsCount = context.microversion >= 45 && strictFlag(query, 'with_count');
+  const wantsCount = context.microversion >= COUNT_SINCE && strictFlag(query, 'with_count');
   const count = wantsCount ? await countVolumes(context, conditions) : undefined;
   if (page.marker !== undefined) conditions.push(after('v', await findMarker(context, page.marker), sort));
   const { where, values } = joined(conditions);

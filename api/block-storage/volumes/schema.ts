@@ -1,6 +1,16 @@
 /** Cinder's volumes on the wire (its API reference, "Volumes (volumes)" and "Volume actions"). */
 import { z } from 'zod';
-import { flag, links, sizeGib, stringMap, text255, time, trimmed255, uuid } from '#api/http/fields.ts';
+import {
+  flag,
+  links,
+  newSizeGib,
+  sizeGib,
+  stringMap,
+  text255,
+  time,
+  trimmed255,
+  uuid,
+} from '#api/http/fields.ts';
 
 const NO_SCHEMA = 'is not valid under any of the given schemas';
 const isSet = (items: readonly string[]): boolean => new Set(items).size === items.length;
@@ -14,7 +24,7 @@ const named = {
 
 const newVolume = z.looseObject({
   ...named,
-  size: sizeGib.nullish(),
+  size: newSizeGib.nullish(),
   volume_type: text255.nullish(),
   metadata: stringMap.nullish(),
   availability_zone: text255.min(1, { error: 'is too short' }).nullish(),

@@ -61,9 +61,12 @@ describe('attachments of clients that connect by themselves', () => {
 
   it('with a connector at once', async () => {
     const volume = await availableVolume(api);
-    const { status, body } = await create({ volume_uuid: volume, connector: CONNECTOR, mode: 'ro' });
+    // Written with spaces in the API reference.
+    const connector = { ...CONNECTOR, initiator: 'iqn.1993-08.org.debian: 01: abc' };
+    const { status, body } = await create({ volume_uuid: volume, connector, mode: 'ro' });
     assert.equal(status, 200);
     assert.equal(body.attachment.connection_info.access_mode, 'ro');
+    assert.match(hosts.model.exports.get(volume)?.[0] ?? '', /^iqn\.1993-08\.org\.debian:01:abc /);
     await volumeBecomes(api, volume, 'attaching');
     assert.equal((await api.call('DELETE', `/attachments/${body.attachment.id}`)).status, 200);
     await volumeBecomes(api, volume, 'available');

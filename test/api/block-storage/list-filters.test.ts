@@ -112,6 +112,13 @@ describe('filters of lists, as Cinder judges them', () => {
       ['colour=blue', [3, 2, 1, 0], { version: 30 }],
       [`all_tenants=1&project_id=${OTHER_PROJECT}`, [], admin],
       ['sort=multiattach:asc,size:desc', [3, 2, 1, 0]],
+      // Of a filter that comes twice the last counts; a name that does names nothing.
+      ['status=available&status=error', [0]],
+      ['name=v1&name=v2', []],
+      ['limit=1&limit=2', [], admin],
+      ['limit=1&limit=2', [3], { version: 30 }],
+      ['with_count=true', [], { as: 'admin', version: 44 }],
+      ['with_count=true', [3, 2, 1, 0], { version: 30 }],
     ] as const satisfies readonly (readonly [string, readonly number[], Options?])[]) {
       const label = `${query} ${JSON.stringify(options ?? {})}`;
       assert.deepEqual(await list('volumes', query, options), some(volumes, ...found), label);
@@ -128,9 +135,45 @@ describe('filters of lists, as Cinder judges them', () => {
       (await refused('volumes', 'sort=colour')).body.badRequest.message,
       'Invalid input received: Invalid sort key',
     );
+    for (const [query, names, options] of [
+      ['limit=1&limit=2', 'limit'],
+      ['colour=blue&colour=red', 'colour,colour'],
+      ['all_tenants=1&all_tenants=1', 'all_tenants'],
+      ['with_count=true', 'with_count', { version: 44 }],
+    ] as const) {
+      assert.equal(
+        (await refused('volumes', query, options)).body.badRequest.message,
+        `Invalid filters ${names} are found in query options.`,
+      );
+    }
+    assert.equal(
+      (await refused('volumes', 'sort=colour:up')).body.badRequest.message,
+      "Invalid input received: Unknown sort direction, must be 'desc' or 'asc'.",
+    );
     // Sums are of all that there are, as in Cinder.
     const { body } = await api.call('GET', '/volumes/summary?status=error&colour=blue');
     assert.equal(body['volume-summary'].total_count, 4);
+  });
+
+  it('times: what any of the comparisons of one says, from the last of each operator', async () => {
+    for (const [n, id] of volumes.entries()) {
+      await api.db
+        .updateTable('volumes')
+        .set({ created_at: `2026-01-0${n + 1} 00:00:00.000000` })
+        .where('id', '=', id)
+        .execute();
+    }
+    const late = 'gt:2026-01-03T12:00:00';
+    for (const [query, found, options] of [
+      [`created_at=${late},lt:2026-01-01T12:00:00`, [3, 0]],
+      ['created_at=eq:2026-01-01,eq:2026-01-02', [1]],
+      [`created_at=${late}&created_at=lt:2026-01-01T12:00:00`, [0]],
+      // As in Cinder since 3.31, though 3.60 brought it.
+      [`created_at=${late}`, [3], { version: 59 }],
+      [`created_at=${late}`, [3, 2, 1, 0], { version: 30 }],
+    ] as const satisfies readonly (readonly [string, readonly number[], Options?])[]) {
+      assert.deepEqual(await list('volumes', query, options), some(volumes, ...found), query);
+    }
   });
 
   it('snapshots', async () => {
@@ -156,6 +199,7 @@ describe('filters of lists, as Cinder judges them', () => {
       assert.deepEqual(await list('snapshots', query, options), some(snapshots, ...found), label);
     }
     await refused('snapshots', 'id=x');
+    await refused('snapshots', 'with_count=true', { version: 44 });
   });
 
   it('attachments, page by page', async () => {
@@ -184,6 +228,7 @@ describe('filters of lists, as Cinder judges them', () => {
       assert.deepEqual(await list('attachments', query, options), some(attachments, ...found), query);
     }
     await refused('attachments', 'attached_host=h1');
+    await refused('attachments', 'with_count=true');
     await refused('attachments', 'sort=colour');
     const marker = await api.call('GET', `/attachments?marker=${randomUUID()}`);
     assert.equal(marker.status, 404);

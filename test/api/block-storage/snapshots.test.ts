@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { asId, type VolumeId } from '#schema/ids.ts';
+import { asId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { type Answer, startApi, type TestApi, type Who } from '../support/api.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
@@ -123,6 +123,46 @@ describe('snapshots', () => {
     assert.deepEqual((await api.call('GET', `/snapshots/${id}/metadata/a`)).body, { meta: { a: 'b' } });
     const missing = await api.call('GET', `/snapshots/${id}/metadata/b`);
     assert.equal(missing.body.itemNotFound.message, `Snapshot ${id} has no metadata with key b.`);
+  });
+
+  it('have descriptions that can be printed, and names of 255 characters', async () => {
+    const volume = await availableVolume(api);
+    for (const [field, value, message] of [
+      ['description', 'a\nb', /attribute description\. Value: a\nb\./],
+      ['description', 'x'.repeat(256), /'x+' is too long$/],
+      ['name', 'x'.repeat(256), /'x+' is too long$/],
+    ] as const) {
+      const { status, body } = await create({ volume_id: volume, [field]: value });
+      assert.equal(status, 400, field);
+      assert.match(body.badRequest.message, message);
+    }
+    const { body } = await create({ volume_id: volume, name: ` ${'é'.repeat(254)}`, description: ' x ' });
+    assert.deepEqual([body.snapshot.name, body.snapshot.description], ['é'.repeat(254), 'x']);
+    await becomes(body.snapshot.id, 'available');
+    const change = { snapshot: { display_description: '😀' } };
+    assert.equal((await api.call('PUT', `/snapshots/${body.snapshot.id}`, { body: change })).status, 400);
+  });
+
+  it('are unmanaged once they are available or have failed', async () => {
+    const volume = await availableVolume(api);
+    const id = await taken(volume);
+    await api.db
+      .updateTable('snapshots')
+      .set({ status: 'restoring' })
+      .where('id', '=', asId<SnapshotId>(id))
+      .execute();
+    const { status, body } = await act(id, 'os-unmanage', {});
+    assert.equal(status, 400);
+    assert.equal(
+      body.badRequest.message,
+      'Invalid snapshot: Snapshot status must be available or error and must not be part of a group.',
+    );
+    await api.db
+      .updateTable('snapshots')
+      .set({ status: 'error' })
+      .where('id', '=', asId<SnapshotId>(id))
+      .execute();
+    assert.equal((await act(id, 'os-unmanage', null)).status, 202);
   });
 
   it('have metadata that are checked as Cinder does it by hand', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { VolumeId } from '#schema/ids.ts';
+import { asId, type PoolName, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { type Answer, startApi, type TestApi } from '../support/api.ts';
 
@@ -119,6 +119,13 @@ describe('volumes', () => {
       [{ size: 0 }, /^Invalid input for field\/attribute size\. Value: 0\./],
       [{ size: 'x' }, /^Invalid input for field\/attribute size\. Value: x\./],
       [{ size: 2 ** 31 }, /attribute size/],
+      [{ size: '2147483648' }, /Value: 2147483648\. 2147483648 is greater than the maximum of 2147483647$/],
+      [{ size: '00' }, /Value: 00\. 0 is less than the minimum of 1$/],
+      [{ size: '+1' }, /'\+1' does not match '\^\[0-9\]\+\$'$/],
+      [
+        { size: '01' },
+        /^Invalid input received: Invalid volume size provided for create request: 01 \(size arg/,
+      ],
       [{ size: 1, name: 'x'.repeat(256) }, /name has 256 characters, more than 255/],
       [{ size: 1, metadata: { k: 5 } }, /attribute k\./],
       [{ size: 1, availability_zone: 'mars' }, /^Availability zone 'mars' is invalid\.$/],
@@ -198,6 +205,34 @@ describe('volumes', () => {
     const busy = await create({ size: 1 });
     const refused = await reset(`/volumes/${busy.body.volume.id}`, 'available');
     assert.match(refused.body.badRequest.message, /while operation .* is at work/);
+  });
+
+  it('is unmanaged in the words and from the statuses of Cinder', async () => {
+    const unmanage = (path: string, as: 'admin' | 'member' = 'admin') =>
+      api.call('POST', `${path}/action`, { as, body: { 'os-unmanage': 'anything' } });
+    async function placed(status: VolumeStatus): Promise<string> {
+      const { id, path } = await volumeIn(status);
+      const pool = asId<PoolName>('stor1@lvm#lvm');
+      await api.db.updateTable('volumes').set({ pool }).where('id', '=', id).execute();
+      return path;
+    }
+    for (const status of ['available', 'error', 'error_restoring', 'error_extending'] as const) {
+      const path = await placed(status);
+      assert.equal((await unmanage(path, 'member')).status, 403);
+      assert.equal((await unmanage(path)).status, 202, status);
+    }
+    for (const status of ['extending', 'in-use', 'error_deleting', 'awaiting-transfer'] as const) {
+      const { status: code, body } = await unmanage(await placed(status));
+      assert.equal(code, 400, status);
+      assert.equal(
+        body.badRequest.message,
+        'Invalid volume: Volume status must be available or error or error_restoring or error_extending or error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.',
+      );
+    }
+    // It lies nowhere: its row goes.
+    const nowhere = await volumeIn('error_managing');
+    assert.equal((await unmanage(nowhere.path)).status, 202);
+    assert.equal((await api.call('GET', nowhere.path)).body.volume.status, 'deleting');
   });
 
   it('force deletes what was abandoned, and not what is worked on or attached', async () => {
