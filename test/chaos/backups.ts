@@ -21,9 +21,9 @@ export function backupsIn(rig: Rig): Promise<BackupRow[]> {
   return rig.db.selectFrom('backups').selectAll().orderBy('created_at', 'desc').execute();
 }
 
-/** A backup that is there whole, and the volume of which it is. */
-export async function backedUp(rig: Rig): Promise<{ backup: string; of: string }> {
-  const of = await rig.volume('available', 'backed');
+/** A backup that is there whole, and the volume of which it is: one with data of its own unless it is said. */
+export async function backedUp(rig: Rig, volume?: string): Promise<{ backup: string; of: string }> {
+  const of = volume ?? (await rig.volume('available', 'backed'));
   const find = async (): Promise<BackupRow | undefined> =>
     (await backupsIn(rig)).find(
       (each) => each.status === 'available' && each.operation_id === null && each.volume_id === of,

@@ -136,8 +136,8 @@ export class Rig extends Stage {
   /** Leaves so many volumes of this name that are not attached, and deletes the others. */
   async clear(name: string, keep: number): Promise<void> {
     await this.release(name, keep);
-    const free = (await this.volumes(name)).filter(
-      ({ status }) => status === 'available' || status === 'error',
+    const free = (await this.volumes(name)).filter(({ status }) =>
+      ['available', 'error', 'error_restoring'].includes(status),
     );
     for (const { id } of free.slice(keep)) await this.delete(id);
     await this.until(

@@ -1,3 +1,4 @@
+import { BACKUP_S, backedUp, clearBackups } from '../backups.ts';
 import {
   encryptedOrigin,
   encryptedType,
@@ -121,6 +122,28 @@ export const ENCRYPTED_SUBJECTS: readonly Subject[] = [
         call: () =>
           rig.call('POST', rig.path(`volumes/${volume}/action`), { 'os-reimage': { image_id: rig.image } }),
         verify: () => verifyOpens(rig, volume, 'image'),
+      };
+    },
+  },
+  {
+    title: 'restore a backup over an encrypted volume',
+    kind: 'backup.restore',
+    inside: { restore: ['volume.allocated'] },
+    takesS: BACKUP_S,
+    async begin(rig) {
+      await clearBackups(rig, 2);
+      const { backup } = await backedUp(rig, await encryptedOrigin(rig));
+      // One with a passphrase of its own, which goes when the backup's comes.
+      await rig.clear('encrypted restored', 0);
+      const volume_type = await encryptedType(rig);
+      const volume = await rig.volume('available', 'encrypted restored', { volume_type });
+      return {
+        call: () =>
+          rig.call('POST', rig.path(`backups/${backup}/restore`), { restore: { volume_id: volume } }),
+        async verify(end) {
+          if (end === 'done') await verifyCopy(rig, volume);
+          await verifyOpens(rig, await encryptedOrigin(rig), 'image');
+        },
       };
     },
   },
