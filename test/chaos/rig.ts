@@ -7,7 +7,7 @@ import type { VolumeStatus } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { Anchor } from './anchor.ts';
 import { VolumeData } from './data.ts';
-import { Stage } from './stage.ts';
+import { RECOVERY_MS, Stage } from './stage.ts';
 
 type VolumeRow = Selectable<Tables['volumes']>;
 
@@ -15,6 +15,8 @@ const INITIATOR = 'iqn.2026-01.org.example:client';
 const FLAVOR = '1';
 /** A volume's name says what it is for; each that has data was given them when it was made. */
 const CELL = 'cell';
+/** What a cell needs may take longer than what it tries: an encrypted volume, on a busy machine. */
+const PREPARED_MS = 3 * RECOVERY_MS;
 
 /** The stage with all that operations need: volumes, snapshots, an image, a type with limits, servers. */
 export class Rig extends Stage {
@@ -118,6 +120,7 @@ export class Rig extends Stage {
     await this.until(
       `a volume ${name} is ${status}`,
       async () => (await this.#find(name, status)) !== undefined,
+      PREPARED_MS,
     );
     const volume = (await this.#find(name, status))!;
     // An encrypted one has the image.
