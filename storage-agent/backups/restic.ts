@@ -24,6 +24,8 @@ export interface Restic {
   ): Promise<{ readonly objects: number; readonly sizeBytes: number }>;
   /** How many pieces a backup has, and their bytes, each counted once. */
   pieces(repository: string, id: string): Promise<{ readonly count: number; readonly bytes: number }>;
+  /** Whether all that the repository's backups need is there; looks at no data. */
+  isWhole(repository: string): Promise<boolean>;
   /** Forgets these, if any, and removes what no other backup needs. */
   remove(repository: string, ids: readonly string[], timeoutMs: number): Promise<void>;
   /** Removes locks whose holder is dead. */
@@ -48,6 +50,8 @@ class Missing extends Error {
 
 /** A command that only looks: mostly the time that it takes to make the key of a password. */
 const LOOK_MS = 120_000;
+/** A command that reads the index of a repository, and what there is of files. */
+const CHECK_MS = 1_800_000;
 /** Of what it says at the end. */
 const SUMMARY_CHARACTERS = 4_000;
 const FILE = 'volume';
@@ -148,6 +152,16 @@ export function createRestic(
         JSON.parse(await run(repository, ['stats', '--json', '--mode', 'raw-data', id])),
       );
       return { count: found.total_blob_count, bytes: found.total_uncompressed_size ?? found.total_size };
+    },
+    async isWhole(repository) {
+      try {
+        // Others may make backups meanwhile.
+        await run(repository, ['check', '--no-lock', '--quiet'], CHECK_MS);
+        return true;
+      } catch (error) {
+        if (error instanceof TaskError && error.code === 'invalid') return false;
+        throw error;
+      }
     },
     async remove(repository, ids, timeoutMs) {
       const args = ids.length === 0 ? ['prune', '--quiet'] : ['forget', '--quiet', '--prune', ...ids];

@@ -47,8 +47,8 @@ export interface BackupStore {
 
 /** The repository that is nothing but the store's own mark. */
 const MARK = 'blockyard-store';
-/** Another host may hold a repository for as long as it prunes. */
-const LOCKED_TRIES = 60;
+/** Another host may hold a repository for as long as it prunes; one that died with it, for the half hour after which restic takes its lock away. */
+const LOCKED_TRIES = 400;
 const LOCKED_AGAIN_MS = 5_000;
 /** Pruning reads and writes part of what is there; nobody knows how much. */
 const PRUNE_MS = 6 * 3_600_000;
@@ -141,7 +141,10 @@ export function openBackupStore({
       // One that was cut short is made anew.
       const saved = found.length === 0 ? [] : await lock.shared(() => withSizes(repository, tag, signal));
       const whole = saved.find((each) => each.sizeBytes === sizeBytes);
-      if (whole !== undefined) return (await restic.pieces(repository, whole.id)).count;
+      // A lock that is half an hour old counts as nobody's: whoever stood still for so long, or whose clock is wrong, may have been taken for dead,
+      // and another host has then removed pieces that no backup had named yet. restic does not say so.
+      const isWhole = (): Promise<boolean> => lock.shared(() => restic.isWhole(repository));
+      if (whole !== undefined && (await isWhole())) return (await restic.pieces(repository, whole.id)).count;
       const discard = (ids: readonly string[]): Promise<void> =>
         lock.alone(() => unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS)));
       if (found.length > 0) await discard(found);
@@ -159,9 +162,14 @@ export function openBackupStore({
           }
         }),
       );
-      if (made.sizeBytes === sizeBytes) return made.objects;
+      const short = made.sizeBytes !== sizeBytes;
+      if (!short && (await isWhole())) return made.objects;
       await discard((await restic.find(repository, tag)) ?? []);
-      throw new Error(`the disk gave ${made.sizeBytes} bytes, not ${sizeBytes}`);
+      throw new Error(
+        short
+          ? `the disk gave ${made.sizeBytes} bytes, not ${sizeBytes}`
+          : 'pieces of the backup have gone from the store',
+      );
     },
     async find(data, waiting) {
       const repository = await repositoryOf(data);

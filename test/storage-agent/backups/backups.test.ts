@@ -2,7 +2,19 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
@@ -169,6 +181,73 @@ describe('a store of backups', function () {
     await assert.rejects(writer.write('x'), { code: 'EPIPE' });
     await writer.close();
     await store.absent(dataOf(late), signal);
+  });
+
+  describe('that another host works with', () => {
+    const [one, other] = [randomUUID(), randomUUID()];
+    /** A backup of one host's that goes on until its disk has said all. */
+    async function underWay(dataId: string, bytes: number) {
+      const path = join(folder, `pipe-${dataId}`);
+      await systemRunner.run('mkfifo', [path]);
+      const data = randomBytes(bytes);
+      const saving = Promise.allSettled([
+        store.ensure(dataOf(dataId), { path, sizeBytes: bytes }, signal),
+      ]).then(([end]) => end);
+      const writer = await open(path, 'w');
+      await writer.write(data, 0, bytes - MIB);
+      while ((await locks()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      return {
+        data,
+        async ends() {
+          await writer.write(data, bytes - MIB, MIB);
+          await writer.close();
+          return saving;
+        },
+      };
+    }
+
+    it('removes nothing while that one saves', async () => {
+      await backUp(other);
+      const { data, ends } = await underWay(one, 24 * MIB);
+      const held = await locks();
+      let removed = false;
+      const removing = openStore('host-b')
+        .absent(dataOf(other), signal)
+        .then(() => {
+          removed = true;
+        });
+      await new Promise((resolve) => setTimeout(resolve, 6_000));
+      assert.equal(removed, false);
+      assert.ok((await locks()).includes(held[0] ?? ''), 'a lock whose owner lives is left');
+      assert.equal((await ends()).status, 'fulfilled');
+      await removing;
+      const path = join(folder, 'restored');
+      await writeFile(path, '');
+      await contentOfBackup(store, dataOf(one), signal).open(data.length, (opened) =>
+        opened.writeTo(path, true),
+      );
+      assert.ok((await readFile(path)).equals(data));
+      await assert.rejects(store.find(dataOf(other)), /not in the store/);
+    });
+
+    it('tells when that one took it for dead and removed what it had saved so far', async () => {
+      const late = randomUUID();
+      const { ends } = await underWay(late, 96 * MIB);
+      const folderOf = (name: string): string => join(folder, 'store', NAME, name);
+      const [lock] = await locks();
+      // As after half an hour in which it stood still.
+      await rename(join(folderOf('locks'), lock ?? ''), join(folder, 'lock'));
+      const before = await stored();
+      await restic().remove(NAME, [], 60_000);
+      assert.ok((await stored()) < before, 'it had saved some');
+      await rename(join(folder, 'lock'), join(folderOf('locks'), lock ?? ''));
+      const end = await ends();
+      assert.match(String(end.status === 'rejected' && end.reason), /pieces of the backup have gone/);
+      await assert.rejects(store.find(dataOf(late)), /not in the store/);
+      await backUp(late);
+      await assertSame(await restore(late, true), disk);
+      for (const each of [late, one]) await store.absent(dataOf(each), signal);
+    });
   });
 
   it('finds and gives back what it has though somebody died while he pruned', async () => {
