@@ -122,6 +122,8 @@ describe('groups', () => {
       [reserved.is_public, reserved.group_specs],
       [true, { consistent_group_snapshot_enabled: '<is> True' }],
     );
+    const page = await api.call('GET', '/group_types?marker=nothing&limit=1', { as });
+    assert.match(page.body.group_type_links[0].href, /\?limit=1&marker=[0-9a-f-]{36}$/);
     assert.equal(
       (await create({ group_type: reserved.name })).body.badRequest?.message,
       `Group_type ${reserved.id} is reserved for migrating CGs to groups. Migrated group can only be operated by CG APIs.`,
