@@ -98,6 +98,8 @@ export function nextLinks(
 ): { rel: string; href: string }[] {
   if (lastId === undefined || page.limit > count) return [];
   const query = new URLSearchParams(context.rawQuery);
-  query.set('marker', lastId);
+  // At the end, wherever it was, as Cinder writes it.
+  query.delete('marker');
+  query.append('marker', lastId);
   return [{ rel: 'next', href: `${context.selfUrl}/${collection}?${query.toString()}` }];
 }
