@@ -198,7 +198,7 @@ describe('a store of backups', function () {
       while ((await locks()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
       return {
         data,
-        async ends() {
+        ends: async () => {
           await writer.write(data, bytes - MIB, MIB);
           await writer.close();
           return saving;
