@@ -37,6 +37,9 @@ export function readListFilters(context: RequestContext, query: Query, table: Fi
   const conditions: Condition[] = [];
   const unknown: string[] = [];
   for (const [key, value] of asked(context, query, table)) {
+    if (microversion >= STRICT_SINCE && !isAscii(key)) {
+      throw badRequest('Filter keys can only contain ASCII characters.');
+    }
     if (microversion < (own(table.since ?? {}, key) ?? 0)) continue;
     const reader = own(table.anybody, key) ?? (caller.isAdmin ? own(table.admin, key) : undefined);
     const like = microversion >= LIKE_SINCE ? own(table.like, key) : undefined;
@@ -93,7 +96,7 @@ export const containsAscii =
 export const equalsNumber =
   (column: string): FilterReader =>
   (value) =>
-    /^\d{1,12}$/.test(value) ? { sql: `${column} = ?`, values: [Number(value)] } : NOTHING;
+    /^\d{1,12}(\.0*)?$/.test(value) ? { sql: `${column} = ?`, values: [Number(value)] } : NOTHING;
 
 const YES = /^\s*(1|t|true|on|y|yes)\s*$/i;
 const NO = /^\s*(0|f|false|off|n|no)\s*$/i;
@@ -138,11 +141,13 @@ export const isBelow =
 /** Microversion from which `consumes_quota` is a filter that can match, in Cinder too, whose 3.65 came later. */
 const QUOTA_SINCE = STRICT_SINCE;
 
+/** Cinder's own name of it, an administrator's filter. */
+export const usesQuota: FilterReader = (value) =>
+  strictFlag({ use_quota: value }, 'use_quota') ? { sql: 'TRUE', values: [] } : NOTHING;
+
 /** Everything here consumes quota. */
-export const consumesQuota: FilterReader = (value, { microversion }) => {
-  if (microversion < QUOTA_SINCE) return NOTHING;
-  return strictFlag({ use_quota: value }, 'use_quota') ? { sql: 'TRUE', values: [] } : NOTHING;
-};
+export const consumesQuota: FilterReader = (value, context) =>
+  context.microversion < QUOTA_SINCE ? NOTHING : usesQuota(value, context);
 
 const OPERATORS: Readonly<Record<string, string>> = {
   gt: '>',

@@ -66,6 +66,11 @@ export function readSort<C extends string>(
   return keys;
 }
 
+/** Sort keys of Cinder's that have one value for all here: what comes next, the time of creation, decides. */
+export function sameForAll<const N extends string>(...names: N[]): Record<N, 'created_at'> {
+  return Object.fromEntries(names.map((name) => [name, 'created_at'])) as Record<N, 'created_at'>;
+}
+
 function requested(query: Readonly<Record<string, string>>): [string, string][] {
   const { sort, sort_key: key, sort_dir: direction } = query;
   if (sort === undefined) return [[(key ?? 'created_at').trim(), (direction ?? 'desc').trim()]];

@@ -8,16 +8,14 @@ import {
   type FilterTable,
   readListFilters,
 } from '#api/http/list-filters.ts';
-import { readPage, readSort } from '#api/http/pagination.ts';
+import { readPage, readSort, sameForAll } from '#api/http/pagination.ts';
 import type { AttachmentId } from '#schema/ids.ts';
 import { type AttachmentRow, findAttachment, selectAttachments } from './rows.ts';
 
 const SORT_COLUMNS = {
   id: 'id',
   volume_id: 'volume_id',
-  instance_id: 'server_id',
   instance_uuid: 'server_id',
-  status: 'status',
   attach_status: 'status',
   attached_host: 'host',
   mountpoint: 'mountpoint',
@@ -25,6 +23,7 @@ const SORT_COLUMNS = {
   attach_time: 'attached_at',
   created_at: 'created_at',
   updated_at: 'updated_at',
+  ...sameForAll('detach_time', 'deleted_at', 'deleted'),
 } as const satisfies Record<string, keyof AttachmentRow>;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];

@@ -11,7 +11,7 @@ import {
   type FilterTable,
   readListFilters,
 } from '#api/http/list-filters.ts';
-import { COUNT_SINCE, nextLinks, readPage, readSort } from '#api/http/pagination.ts';
+import { COUNT_SINCE, nextLinks, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
 import { BACKUP_COLUMNS, type BackupRow, findBackup } from './rows.ts';
 
 const SORT_COLUMNS = {
@@ -34,6 +34,7 @@ const SORT_COLUMNS = {
   object_count: 'object_count',
   fail_reason: 'fail_reason',
   restore_volume_id: 'restore_volume_id',
+  ...sameForAll('service', 'temp_volume_id', 'temp_snapshot_id', 'deleted_at', 'deleted'),
 } as const satisfies Record<string, keyof BackupRow>;
 /** From here on lists are sorted by `name`, too. */
 const SORT_NAME_SINCE = 37;

@@ -9,7 +9,7 @@ import {
   type FilterTable,
   readListFilters,
 } from '#api/http/list-filters.ts';
-import { type Page, readPage, readSort } from '#api/http/pagination.ts';
+import { type Page, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { isUuid } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
@@ -61,6 +61,7 @@ const SORT_COLUMNS = {
   resource_type: 'kind',
   // Where all are of one level, as they nearly always are, the next key decides.
   message_level: 'created_at',
+  ...sameForAll('deleted_at', 'deleted'),
 } as const satisfies Record<string, keyof MessageRow>;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];

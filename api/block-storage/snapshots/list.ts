@@ -12,25 +12,29 @@ import {
   holdsPairs,
   isBelow,
   readListFilters,
+  usesQuota,
 } from '#api/http/list-filters.ts';
-import { COUNT_SINCE, nextLinks, readPage, readSort } from '#api/http/pagination.ts';
+import { COUNT_SINCE, nextLinks, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
 import { findSnapshot, type SnapshotRow } from './rows.ts';
 
 const SORT_COLUMNS = {
   id: 'id',
-  name: 'name',
   display_name: 'name',
-  description: 'description',
   display_description: 'description',
   status: 'status',
   volume_id: 'volume_id',
-  size: 'size_gib',
   volume_size: 'size_gib',
   project_id: 'project_id',
   user_id: 'user_id',
   created_at: 'created_at',
   updated_at: 'updated_at',
+  group_snapshot_id: 'group_snapshot_id',
+  ...sameForAll('scheduled_at', 'deleted_at', 'deleted', 'use_quota', 'cgsnapshot_id'),
+  ...sameForAll('provider_id', 'provider_location'),
 } as const satisfies Record<string, keyof SnapshotRow>;
+
+/** From here on `name` is a sort key. */
+const NAME_SINCE = 30;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 type Query = Readonly<Record<string, string>>;
@@ -57,11 +61,12 @@ const FILTERS: FilterTable = {
     tenant_id: equals('s.project_id'),
     user_id: equals('s.user_id'),
     volume_size: equalsNumber('s.size_gib'),
+    use_quota: usesQuota,
     description: equals('s.description'),
     display_name: equals('s.name'),
     display_description: equals('s.description'),
   },
-  since: { metadata: 22, availability_zone: 31 },
+  since: { metadata: 22, availability_zone: 31, use_quota: 31 },
   like: {
     'name~': contains('s.name'),
     'description~': contains('s.description'),
@@ -74,7 +79,9 @@ export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
 export async function readSnapshots(context: RequestContext, query: Query, collection: string) {
   const { db } = context.app;
   const page = readPage(query);
-  const sort = readSort<Column>(query, SORT_COLUMNS);
+  const columns: Record<string, Column> =
+    context.microversion >= NAME_SINCE ? { ...SORT_COLUMNS, name: 'name' } : SORT_COLUMNS;
+  const sort = readSort<Column>(query, columns);
   const conditions = [...scope(context, query), ...readListFilters(context, query, FILTERS)];
   const count =
     context.microversion >= COUNT_SINCE && strictFlag(query, 'with_count')

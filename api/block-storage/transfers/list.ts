@@ -2,17 +2,19 @@ import type { RequestContext } from '#api/http/context.ts';
 import { isTrue } from '#api/http/fields.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { readListing } from '#api/http/listing.ts';
-import { PAGING_KEYS } from '#api/http/pagination.ts';
+import { PAGING_KEYS, sameForAll } from '#api/http/pagination.ts';
 import { findTransfer, type TransferRow } from './rows.ts';
 
 type Query = Readonly<Record<string, string>>;
 
 const SORT_COLUMNS = {
   id: 'id',
-  name: 'name',
   display_name: 'name',
   volume_id: 'volume_id',
   created_at: 'created_at',
+  source_project_id: 'source_project_id',
+  no_snapshots: 'no_snapshots',
+  ...sameForAll('updated_at', 'expires_at', 'destination_project_id', 'accepted', 'deleted_at', 'deleted'),
 } as const satisfies Record<string, keyof TransferRow>;
 
 /** Filters → columns. */
@@ -52,7 +54,7 @@ function conditions({ caller }: RequestContext, query: Query): Condition[] {
   const all = caller.isAdmin && isTrue(query['all_tenants']);
   const found: Condition[] = all ? [] : [{ sql: 't.source_project_id = ?', values: [caller.projectId] }];
   for (const [key, value] of Object.entries(query)) {
-    if (PAGING_KEYS.has(key)) continue;
+    if (PAGING_KEYS.has(key) && key !== 'with_count') continue;
     const column = Object.hasOwn(FILTERS, key) ? FILTERS[key] : undefined;
     const fits = column !== undefined && (key.includes('name') || key.includes('project') || isAscii(value));
     found.push(fits ? { sql: `${column} = ?`, values: [value] } : NOTHING);

@@ -1,5 +1,5 @@
 import type { RequestContext } from '#api/http/context.ts';
-import type { Condition } from '#api/http/keyset.ts';
+import { type Condition, NOTHING } from '#api/http/keyset.ts';
 import {
   comparesTime,
   consumesQuota,
@@ -12,7 +12,11 @@ import {
   holdsPairs,
   isBelow,
   readListFilters,
+  usesQuota,
 } from '#api/http/list-filters.ts';
+
+const ATTACHED =
+  "EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = v.id AND a.status IN ('attached', 'detaching'))";
 
 const FILTERS: FilterTable = {
   anybody: {
@@ -39,6 +43,11 @@ const FILTERS: FilterTable = {
     snapshot_id: equalsAscii('v.snapshot_id'),
     source_volid: equalsAscii('v.source_volume_id'),
     multiattach: equalsFlag('v.multiattach', 'multiattach'),
+    attach_status: (value) =>
+      value === 'attached' || value === 'detached'
+        ? { sql: `${value === 'attached' ? '' : 'NOT '}${ATTACHED}`, values: [] }
+        : NOTHING,
+    use_quota: usesQuota,
     description: equals('v.description'),
     display_name: equals('v.name'),
     display_description: equals('v.description'),
@@ -49,6 +58,7 @@ const FILTERS: FilterTable = {
     // The version that brought them is 3.60: from 3.31 on Cinder forgets to look.
     created_at: 31,
     updated_at: 31,
+    use_quota: 31,
   },
   counted: true,
   like: {

@@ -3,7 +3,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
 import { strictFlag } from '#api/http/fields.ts';
 import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
-import { COUNT_SINCE, nextLinks, type Page, readPage, readSort } from '#api/http/pagination.ts';
+import { COUNT_SINCE, nextLinks, type Page, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { readFilters } from './filters.ts';
 import { attachmentsOf, findVolume, SELECT_VOLUMES, type VolumeRow } from './rows.ts';
@@ -14,7 +14,6 @@ const SORT_COLUMNS = {
   id: 'id',
   name: 'name',
   display_name: 'name',
-  description: 'description',
   display_description: 'description',
   status: 'status',
   size: 'size_gib',
@@ -30,6 +29,11 @@ const SORT_COLUMNS = {
   migration_status: 'migration_status',
   source_volid: 'source_volume_id',
   snapshot_id: 'snapshot_id',
+  group_id: 'group_id',
+  encryption_key_id: 'encryption_key_id',
+  ...sameForAll('launched_at', 'scheduled_at', 'terminated_at', 'deleted_at', 'deleted', 'use_quota'),
+  ...sameForAll('consistencygroup_id', 'replication_status', 'cluster_name', 'previous_status', '_name_id'),
+  ...sameForAll('provider_id', 'provider_location', 'service_uuid', 'shared_targets', 'ec2_id'),
 } as const satisfies Record<string, keyof VolumeRow>;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];

@@ -112,6 +112,12 @@ describe('filters of lists, as Cinder judges them', () => {
       ['colour=blue', [3, 2, 1, 0], { version: 30 }],
       [`all_tenants=1&project_id=${OTHER_PROJECT}`, [], admin],
       ['sort=multiattach:asc,size:desc', [3, 2, 1, 0]],
+      ['sort=launched_at:asc', [0, 1, 2, 3]],
+      ['attach_status=attached', [2, 1, 0], admin],
+      ['attach_status=detached', [3], admin],
+      ['use_quota=true&limit=1', [3], admin],
+      ['use_quota=no', [], admin],
+      ['size=2.0', [1]],
       // Of a filter that comes twice the last counts; a name that does names nothing.
       ['status=available&status=error', [0]],
       ['name=v1&name=v2', []],
@@ -146,6 +152,10 @@ describe('filters of lists, as Cinder judges them', () => {
         `Invalid filters ${names} are found in query options.`,
       );
     }
+    assert.equal(
+      (await refused('volumes', 'é=x', { as: 'admin' })).body.badRequest.message,
+      'Filter keys can only contain ASCII characters.',
+    );
     assert.equal(
       (await refused('volumes', 'sort=colour:up')).body.badRequest.message,
       "Invalid input received: Unknown sort direction, must be 'desc' or 'asc'.",
@@ -199,6 +209,11 @@ describe('filters of lists, as Cinder judges them', () => {
       assert.deepEqual(await list('snapshots', query, options), some(snapshots, ...found), label);
     }
     await refused('snapshots', 'id=x');
+    // As in Cinder, whose columns have other names.
+    for (const key of ['size', 'description']) await refused('snapshots', `sort=${key}`);
+    await refused('snapshots', 'sort=name', { version: 29 });
+    await refused('volumes', 'sort=description');
+    await refused('volume-transfers', 'sort=name');
     await refused('snapshots', 'with_count=true', { version: 44 });
   });
 
@@ -229,6 +244,7 @@ describe('filters of lists, as Cinder judges them', () => {
     }
     await refused('attachments', 'attached_host=h1');
     await refused('attachments', 'with_count=true');
+    for (const key of ['status', 'instance_id']) await refused('attachments', `sort=${key}`);
     await refused('attachments', 'sort=colour');
     const marker = await api.call('GET', `/attachments?marker=${randomUUID()}`);
     assert.equal(marker.status, 404);

@@ -155,7 +155,7 @@ describe('transfers', () => {
     };
     const oldest = await ids('/os-volume-transfer?name=two%20names');
     assert.deepEqual(oldest, [transfer.id]);
-    const sorted = await ids('/volume-transfers/detail?sort=name:desc&limit=1');
+    const sorted = await ids('/volume-transfers/detail?sort=display_name:desc&limit=1');
     assert.deepEqual(sorted, [transfer.id]);
     const after = await ids(`/volume-transfers?sort=name:desc&marker=${transfer.id}&volume_id=${other}`);
     assert.deepEqual(after, [second.id]);
