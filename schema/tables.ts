@@ -426,6 +426,26 @@ export interface IdentityAssignmentsTable {
   role_id: string;
 }
 
+export interface IdentityGroupsTable {
+  id: string;
+  domain_id: string;
+  name: string;
+  description: string;
+}
+
+export interface IdentityGroupMembersTable {
+  group_id: string;
+  user_id: UserId;
+}
+
+export interface IdentityGroupAssignmentsTable {
+  group_id: string;
+  scope: 'project' | 'domain' | 'system';
+  /** `all` for the system. */
+  scope_id: string;
+  role_id: string;
+}
+
 /** What a program logs in with in its user's name, for one project. */
 export interface IdentityApplicationCredentialsTable {
   id: string;
@@ -610,6 +630,9 @@ export interface Tables {
   identity_users: IdentityUsersTable;
   identity_roles: IdentityRolesTable;
   identity_assignments: IdentityAssignmentsTable;
+  identity_groups: IdentityGroupsTable;
+  identity_group_members: IdentityGroupMembersTable;
+  identity_group_assignments: IdentityGroupAssignmentsTable;
   identity_application_credentials: IdentityApplicationCredentialsTable;
   identity_application_credential_roles: IdentityApplicationCredentialRolesTable;
   identity_revocations: IdentityRevocationsTable;

@@ -4,6 +4,7 @@ import { applicationCredentialRoutes } from './application-credentials/routes.ts
 import { assignmentRoutes } from './assignments/routes.ts';
 import { authRoutes } from './auth/routes.ts';
 import { domainRoutes } from './domains/routes.ts';
+import { groupRoutes } from './groups/routes.ts';
 import { projectRoutes } from './projects/routes.ts';
 import { roleRoutes } from './roles/routes.ts';
 import { serviceRoutes } from './services/routes.ts';
@@ -14,6 +15,7 @@ export const identityRoutes: readonly Route[] = [
   ...domainRoutes,
   ...projectRoutes,
   ...userRoutes,
+  ...groupRoutes,
   ...applicationCredentialRoutes,
   ...roleRoutes,
   ...assignmentRoutes,

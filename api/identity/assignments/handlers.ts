@@ -1,3 +1,4 @@
+import { type RawBuilder, sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Reply } from '#api/http/route.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
@@ -5,94 +6,113 @@ import type { IdentityAssignmentsTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf } from '../fields.ts';
+import { findGroup } from '../groups/handlers.ts';
 import { findProject } from '../projects/handlers.ts';
-import { findRole, roleView } from '../roles/handlers.ts';
+import { findRole, type RoleRow, roleView } from '../roles/handlers.ts';
 import { findUser } from '../users/handlers.ts';
 
 type Scope = IdentityAssignmentsTable['scope'];
+export type Actor = 'user' | 'group';
 
-interface OfUser {
+interface OfActor {
   readonly scope_id?: string | undefined;
-  readonly user_id: string;
+  readonly actor_id: string;
 }
-interface OfRole extends OfUser {
+interface OfRole extends OfActor {
   readonly role_id: string;
 }
 
-export async function listOf(context: RequestContext, scope: Scope, params: OfUser): Promise<Reply> {
-  const { scope_id, user_id } = await found(context, scope, params);
-  const rows = await context.app.db
-    .selectFrom('identity_assignments as assignment')
-    .innerJoin('identity_roles as role', 'role.id', 'assignment.role_id')
-    .selectAll('role')
-    .where('user_id', '=', user_id)
-    .where('scope', '=', scope)
-    .where('scope_id', '=', scope_id)
-    .orderBy('role.name')
-    .execute();
+/** Users and groups are given roles in tables of the same form. */
+const TABLES = {
+  user: sql.table('identity_assignments'),
+  group: sql.table('identity_group_assignments'),
+} as const;
+const COLUMNS = { user: sql.ref('user_id'), group: sql.ref('group_id') } as const;
+
+export async function listOf(
+  context: RequestContext,
+  actor: Actor,
+  scope: Scope,
+  params: OfActor,
+): Promise<Reply> {
+  const { scope_id, actor_id, where } = await found(context, actor, scope, params);
+  const { rows } = await sql<RoleRow>`SELECT role.* FROM ${TABLES[actor]} AS assignment
+    JOIN identity_roles AS role ON role.id = assignment.role_id
+    WHERE ${where} ORDER BY role.name`.execute(context.app.db);
   const path = scope === 'system' ? '/system' : `/${scope}s/${scope_id}`;
   return {
     status: 200,
     body: {
       roles: rows.map((row) => roleView(context, row)),
-      links: linksOf(context, `${path}/users/${user_id}/roles`),
+      links: linksOf(context, `${path}/${actor}s/${actor_id}/roles`),
     },
   };
 }
 
-export async function checkAssigned(context: RequestContext, scope: Scope, params: OfRole): Promise<Reply> {
-  const row = { ...(await found(context, scope, params)), role_id: params.role_id };
-  const present = await context.app.db
-    .selectFrom('identity_assignments')
-    .select('role_id')
-    .where('user_id', '=', row.user_id)
-    .where('scope', '=', scope)
-    .where('scope_id', '=', row.scope_id)
-    .where('role_id', '=', row.role_id)
-    .executeTakeFirst();
-  if (present === undefined) throw noAssignment(params);
+export async function checkAssigned(
+  context: RequestContext,
+  actor: Actor,
+  scope: Scope,
+  params: OfRole,
+): Promise<Reply> {
+  const { where } = await found(context, actor, scope, params);
+  const { rows } = await sql`SELECT role_id FROM ${TABLES[actor]}
+    WHERE ${where} AND role_id = ${params.role_id}`.execute(context.app.db);
+  if (rows.length === 0) throw noAssignment(params);
   return { status: 204 };
 }
 
 /** Giving what somebody has is no mistake. */
-export async function assign(context: RequestContext, scope: Scope, params: OfRole): Promise<Reply> {
+export async function assign(
+  context: RequestContext,
+  actor: Actor,
+  scope: Scope,
+  params: OfRole,
+): Promise<Reply> {
   const { id } = await findRole(context, params.role_id);
-  const row = { ...(await found(context, scope, params)), role_id: id };
+  const { scope_id, actor_id } = await found(context, actor, scope, params);
   await identityOf(context).change((trx) =>
-    trx.insertInto('identity_assignments').ignore().values(row).execute(),
+    sql`INSERT IGNORE INTO ${TABLES[actor]} (${COLUMNS[actor]}, scope, scope_id, role_id)
+      VALUES (${actor_id}, ${scope}, ${scope_id}, ${id})`.execute(trx),
   );
   return { status: 204 };
 }
 
-/** Whoever loses a role in a project loses the application credentials for it, as in Keystone. */
-export async function unassign(context: RequestContext, scope: Scope, params: OfRole): Promise<Reply> {
-  const row = await found(context, scope, params);
+/** A user who loses a role in a project loses the application credentials for it, as in Keystone. */
+export async function unassign(
+  context: RequestContext,
+  actor: Actor,
+  scope: Scope,
+  params: OfRole,
+): Promise<Reply> {
+  const { scope_id, actor_id, where } = await found(context, actor, scope, params);
   await identityOf(context).change(async (trx) => {
-    const { numDeletedRows } = await trx
-      .deleteFrom('identity_assignments')
-      .where('user_id', '=', row.user_id)
-      .where('scope', '=', scope)
-      .where('scope_id', '=', row.scope_id)
-      .where('role_id', '=', params.role_id)
-      .executeTakeFirst();
-    if (numDeletedRows === 0n) throw noAssignment(params);
-    if (scope === 'project')
+    const { numAffectedRows } = await sql`DELETE FROM ${TABLES[actor]}
+      WHERE ${where} AND role_id = ${params.role_id}`.execute(trx);
+    if (numAffectedRows === 0n) throw noAssignment(params);
+    if (actor === 'user' && scope === 'project')
       await trx
         .deleteFrom('identity_application_credentials')
-        .where('user_id', '=', row.user_id)
-        .where('project_id', '=', row.scope_id as ProjectId)
+        .where('user_id', '=', actor_id as UserId)
+        .where('project_id', '=', scope_id as ProjectId)
         .execute();
   });
   return { status: 204 };
 }
 
-/** @throws ApiError 404 when the user, project or domain is not there. */
-async function found(context: RequestContext, scope: Scope, { scope_id = 'all', user_id }: OfUser) {
-  const user = await findUser(context, user_id);
+/** @throws ApiError 404 when the user, group, project or domain is not there. */
+async function found(
+  context: RequestContext,
+  actor: Actor,
+  scope: Scope,
+  { scope_id = 'all', actor_id: wanted }: OfActor,
+): Promise<{ scope_id: string; actor_id: string; where: RawBuilder<unknown> }> {
+  const { id } = await (actor === 'user' ? findUser(context, wanted) : findGroup(context, wanted));
   if (scope === 'project') await findProject(context, scope_id);
   if (scope === 'domain') await findDomain(context, scope_id);
-  return { user_id: user.id satisfies UserId, scope, scope_id };
+  const where = sql`${COLUMNS[actor]} = ${id} AND scope = ${scope} AND scope_id = ${scope_id}`;
+  return { scope_id, actor_id: id, where };
 }
 
-const noAssignment = ({ role_id: role, user_id: user }: OfRole) =>
-  notFound('role assignment with role', `${role}, user or group: ${user}`);
+const noAssignment = ({ role_id: role, actor_id: actor }: OfRole) =>
+  notFound('role assignment with role', `${role}, user or group: ${actor}`);

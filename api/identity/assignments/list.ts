@@ -1,8 +1,10 @@
+import { type Kysely, sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { isTrue } from '#api/http/fields.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import type { UserId } from '#schema/ids.ts';
+import type { Tables } from '#schema/tables.ts';
 import { identityOf, linksOf } from '../fields.ts';
+import type { Actor } from './handlers.ts';
 
 /** Keystone's list, with its filters; `include_names` adds what everything is called. */
 export async function listAssignments(
@@ -21,13 +23,16 @@ export async function listAssignments(
 
 function find({ app }: RequestContext, query: Readonly<Record<string, string>>) {
   const user = query['user.id'];
+  const group = query['group.id'];
   const role = query['role.id'];
   const project = query['scope.project.id'];
   const domain = query['scope.domain.id'];
   return app.db
-    .selectFrom('identity_assignments as assignment')
-    .innerJoin('identity_users as user', 'user.id', 'assignment.user_id')
-    .innerJoin('identity_domains as user_domain', 'user_domain.id', 'user.domain_id')
+    .selectFrom(assignments(app.db))
+    .innerJoin(actors(app.db), (join) =>
+      join.onRef('actor.id', '=', 'assignment.actor_id').onRef('actor.kind', '=', 'assignment.kind'),
+    )
+    .innerJoin('identity_domains as actor_domain', 'actor_domain.id', 'actor.domain_id')
     .innerJoin('identity_roles as role', 'role.id', 'assignment.role_id')
     .leftJoin('identity_projects as project', (join) =>
       join.onRef('project.id', '=', 'assignment.scope_id' as never).on('assignment.scope', '=', 'project'),
@@ -39,10 +44,11 @@ function find({ app }: RequestContext, query: Readonly<Record<string, string>>) 
     .select([
       'assignment.scope',
       'assignment.scope_id',
-      'user.id as user_id',
-      'user.name as user_name',
-      'user_domain.id as user_domain_id',
-      'user_domain.name as user_domain_name',
+      'assignment.kind',
+      'actor.id as actor_id',
+      'actor.name as actor_name',
+      'actor_domain.id as actor_domain_id',
+      'actor_domain.name as actor_domain_name',
       'role.id as role_id',
       'role.name as role_name',
       'project.name as project_name',
@@ -50,7 +56,12 @@ function find({ app }: RequestContext, query: Readonly<Record<string, string>>) 
       'project_domain.name as project_domain_name',
       'domain.name as domain_name',
     ])
-    .$if(user !== undefined, (select) => select.where('assignment.user_id', '=', user as UserId))
+    .$if(user !== undefined, (select) =>
+      select.where('assignment.kind', '=', 'user').where('assignment.actor_id', '=', user ?? ''),
+    )
+    .$if(group !== undefined, (select) =>
+      select.where('assignment.kind', '=', 'group').where('assignment.actor_id', '=', group ?? ''),
+    )
     .$if(role !== undefined, (select) => select.where('assignment.role_id', '=', role ?? ''))
     .$if(project !== undefined, (select) =>
       select.where('assignment.scope', '=', 'project').where('assignment.scope_id', '=', project ?? ''),
@@ -59,11 +70,38 @@ function find({ app }: RequestContext, query: Readonly<Record<string, string>>) 
       select.where('assignment.scope', '=', 'domain').where('assignment.scope_id', '=', domain ?? ''),
     )
     .$if(query['scope.system'] !== undefined, (select) => select.where('assignment.scope', '=', 'system'))
-    .orderBy('user.name')
+    .orderBy('assignment.kind', 'desc')
+    .orderBy('actor.name')
     .orderBy('assignment.scope')
     .orderBy('assignment.scope_id')
     .orderBy('role.name')
     .execute();
+}
+
+/** Users' and groups' alike. */
+function assignments(db: Kysely<Tables>) {
+  const columns = ['scope', 'scope_id', 'role_id'] as const;
+  return db
+    .selectFrom('identity_assignments')
+    .select([...columns, sql<string>`user_id`.as('actor_id'), sql<Actor>`'user'`.as('kind')])
+    .unionAll(
+      db
+        .selectFrom('identity_group_assignments')
+        .select([...columns, sql<string>`group_id`.as('actor_id'), sql<Actor>`'group'`.as('kind')]),
+    )
+    .as('assignment');
+}
+
+function actors(db: Kysely<Tables>) {
+  return db
+    .selectFrom('identity_users')
+    .select([sql<string>`id`.as('id'), 'name', 'domain_id', sql<Actor>`'user'`.as('kind')])
+    .unionAll(
+      db
+        .selectFrom('identity_groups')
+        .select([sql<string>`id`.as('id'), 'name', 'domain_id', sql<Actor>`'group'`.as('kind')]),
+    )
+    .as('actor');
 }
 
 type Row = Awaited<ReturnType<typeof find>>[number];
@@ -74,10 +112,10 @@ function entry({ selfUrl }: RequestContext, row: Row, withNames: boolean) {
     withNames
       ? { id, name: name ?? '', ...(domain && { domain: { id: domain.id ?? '', name: domain.name ?? '' } }) }
       : { id };
-  const userDomain = { id: row.user_domain_id, name: row.user_domain_name };
+  const actorDomain = { id: row.actor_domain_id, name: row.actor_domain_name };
   const projectDomain = { id: row.project_domain_id, name: row.project_domain_name };
   return {
-    user: full(row.user_id, row.user_name, userDomain),
+    [row.kind]: full(row.actor_id, row.actor_name, actorDomain),
     role: full(row.role_id, row.role_name),
     scope:
       row.scope === 'system'
@@ -85,6 +123,6 @@ function entry({ selfUrl }: RequestContext, row: Row, withNames: boolean) {
         : row.scope === 'domain'
           ? { domain: full(row.scope_id, row.domain_name) }
           : { project: full(row.scope_id, row.project_name, projectDomain) },
-    links: { assignment: `${selfUrl}/${place}/users/${row.user_id}/roles/${row.role_id}` },
+    links: { assignment: `${selfUrl}/${place}/${row.kind}s/${row.actor_id}/roles/${row.role_id}` },
   };
 }

@@ -12,57 +12,60 @@ const named = z.strictObject({ id: text, name: text.optional(), domain: inDomain
 
 /** Whose roles, and where: Keystone has the same four routes for each kind of scope. */
 const SCOPES = [
-  { scope: 'project', base: '/projects/{scope_id}/users/{user_id}/roles', ids: { scope_id: text } },
-  { scope: 'domain', base: '/domains/{scope_id}/users/{user_id}/roles', ids: { scope_id: text } },
-  { scope: 'system', base: '/system/users/{user_id}/roles', ids: {} },
+  { scope: 'project', place: '/projects/{scope_id}', ids: { scope_id: text } },
+  { scope: 'domain', place: '/domains/{scope_id}', ids: { scope_id: text } },
+  { scope: 'system', place: '/system', ids: {} },
 ] as const;
+const PLACES = (['user', 'group'] as const).flatMap((actor) => SCOPES.map((where) => ({ actor, ...where })));
 
-const scoped = SCOPES.flatMap(({ scope, base, ids }): Route[] => {
-  const ofUser = z.strictObject({ ...ids, user_id: text });
-  const ofRole = z.strictObject({ ...ids, user_id: text, role_id: text });
+const scoped = PLACES.flatMap(({ actor, scope, place, ids }): Route[] => {
+  const base = `${place}/${actor}s/{actor_id}/roles`;
+  const ofActor = z.strictObject({ ...ids, actor_id: text });
+  const ofRole = z.strictObject({ ...ids, actor_id: text, role_id: text });
   const common = { query: anyQuery } as const;
   return [
     route({
       ...common,
       method: 'GET',
       path: base,
-      summary: `List a user's roles (${scope})`,
-      params: ofUser,
+      summary: `List a ${actor}'s roles (${scope})`,
+      params: ofActor,
       replies: { 200: z.strictObject({ roles: z.array(role), links: listLinks }) },
-      handle: (context, { params }) => listOf(context, scope, params),
+      handle: (context, { params }) => listOf(context, actor, scope, params),
     }),
     route({
       ...common,
       method: 'GET',
       path: `${base}/{role_id}`,
-      summary: `Say whether a user has a role (${scope})`,
+      summary: `Say whether a ${actor} has a role (${scope})`,
       params: ofRole,
       replies: { 204: null },
-      handle: (context, { params }) => checkAssigned(context, scope, params),
+      handle: (context, { params }) => checkAssigned(context, actor, scope, params),
     }),
     route({
       ...common,
       method: 'PUT',
       path: `${base}/{role_id}`,
-      summary: `Give a user a role (${scope})`,
+      summary: `Give a ${actor} a role (${scope})`,
       params: ofRole,
       replies: { 204: null },
-      handle: (context, { params }) => assign(context, scope, params),
+      handle: (context, { params }) => assign(context, actor, scope, params),
     }),
     route({
       ...common,
       method: 'DELETE',
       path: `${base}/{role_id}`,
-      summary: `Take a role from a user (${scope})`,
+      summary: `Take a role from a ${actor} (${scope})`,
       params: ofRole,
       replies: { 204: null },
-      handle: (context, { params }) => unassign(context, scope, params),
+      handle: (context, { params }) => unassign(context, actor, scope, params),
     }),
   ];
 });
 
 const assignment = z.strictObject({
-  user: named,
+  user: named.optional(),
+  group: named.optional(),
   role: named,
   scope: z.union([
     z.strictObject({ project: named }),
@@ -82,6 +85,7 @@ export const assignmentRoutes: readonly Route[] = [
     query: anyQuery,
     queryNames: [
       'user.id',
+      'group.id',
       'role.id',
       'scope.project.id',
       'scope.domain.id',

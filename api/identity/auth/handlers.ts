@@ -1,11 +1,11 @@
 import type { RequestContext } from '#api/http/context.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
-import type { UserId } from '#schema/ids.ts';
 import type { Session } from '../builtin/session.ts';
 import { catalogOf } from '../catalog.ts';
 import { forbidden, notFound } from '../errors.ts';
 import { identityOf, linksOf } from '../fields.ts';
+import { grantsOf } from '../grants.ts';
 import { projectsOf } from '../users/handlers.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 import { projectOf, tokenView } from './token-view.ts';
@@ -69,11 +69,10 @@ export async function listOwnDomains(context: RequestContext): Promise<Reply> {
   const { user } = await sessionOf(context);
   const rows = await context.app.db
     .selectFrom('identity_domains as domain')
-    .innerJoin('identity_assignments as assignment', 'assignment.scope_id', 'domain.id')
+    .innerJoin(grantsOf(context.app.db, user.id), 'assignment.scope_id', 'domain.id')
     .select(['domain.id', 'domain.name', 'domain.description'])
     .distinct()
     .where('assignment.scope', '=', 'domain')
-    .where('assignment.user_id', '=', user.id as UserId)
     .where('domain.enabled', '=', 1)
     .orderBy('domain.name')
     .execute();
@@ -84,9 +83,8 @@ export async function listOwnDomains(context: RequestContext): Promise<Reply> {
 export async function listOwnSystem(context: RequestContext): Promise<Reply> {
   const { user } = await sessionOf(context);
   const row = await context.app.db
-    .selectFrom('identity_assignments')
+    .selectFrom(grantsOf(context.app.db, user.id))
     .select('role_id')
-    .where('user_id', '=', user.id as UserId)
     .where('scope', '=', 'system')
     .executeTakeFirst();
   const system = row === undefined ? [] : [{ all: true }];

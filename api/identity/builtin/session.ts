@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
+import { grantsOf } from '../grants.ts';
 import type { Claims } from './token-format.ts';
 
 export interface Named {
@@ -116,10 +117,9 @@ async function findProject(db: Kysely<Tables>, id: string): Promise<Scope | unde
 async function findRoles(db: Kysely<Tables>, { user, scope }: Claims): Promise<readonly Named[]> {
   if (scope === null) return [];
   const given = await db
-    .selectFrom('identity_assignments as assignment')
+    .selectFrom(grantsOf(db, user))
     .innerJoin('identity_roles as role', 'role.id', 'assignment.role_id')
     .select(['role.id', 'role.name'])
-    .where('assignment.user_id', '=', user as UserId)
     .where('assignment.scope', '=', scope[0])
     .where('assignment.scope_id', '=', scope[1])
     .execute();

@@ -101,22 +101,23 @@ export async function deleteDomain(
   if (domain.enabled === 1)
     throw forbidden('cannot delete a domain that is enabled, please disable it first');
   await identityOf(context).change(async (trx) => {
-    await trx
-      .deleteFrom('identity_assignments')
-      .where((where) =>
-        where.or([
-          where.and([where('scope', '=', 'domain'), where('scope_id', '=', id)]),
-          where.and([
-            where('scope', '=', 'project'),
-            where(
-              'scope_id',
-              'in',
-              where.selectFrom('identity_projects').select('id').where('domain_id', '=', id),
-            ),
+    for (const table of ['identity_assignments', 'identity_group_assignments'] as const)
+      await trx
+        .deleteFrom(table)
+        .where((where) =>
+          where.or([
+            where.and([where('scope', '=', 'domain'), where('scope_id', '=', id)]),
+            where.and([
+              where('scope', '=', 'project'),
+              where(
+                'scope_id',
+                'in',
+                where.selectFrom('identity_projects').select('id').where('domain_id', '=', id),
+              ),
+            ]),
           ]),
-        ]),
-      )
-      .execute();
+        )
+        .execute();
     await trx.deleteFrom('identity_domains').where('id', '=', id).where('enabled', '=', 0).execute();
   });
   return { status: 204 };

@@ -2,12 +2,13 @@ import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import { isDuplicateKey } from '#queues/database.ts';
-import type { ProjectId, UserId } from '#schema/ids.ts';
+import type { ProjectId } from '#schema/ids.ts';
 import type { IdentityProjectsTable } from '#schema/tables.ts';
 import { DOMAIN } from '../domain.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { duplicate, forbidden, notFound } from '../errors.ts';
 import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
+import { grantsOf } from '../grants.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 
 export type ProjectRow = Selectable<IdentityProjectsTable>;
@@ -76,9 +77,8 @@ export async function showProject(context: RequestContext, { params: { id } }: B
 async function hasRole(context: RequestContext, project: string): Promise<boolean> {
   const { user } = await sessionOf(context);
   const row = await context.app.db
-    .selectFrom('identity_assignments')
+    .selectFrom(grantsOf(context.app.db, user.id))
     .select('role_id')
-    .where('user_id', '=', user.id as UserId)
     .where('scope', '=', 'project')
     .where('scope_id', '=', project)
     .executeTakeFirst();
@@ -125,11 +125,8 @@ export async function updateProject(
 export async function deleteProject(context: RequestContext, { params }: ById): Promise<Reply> {
   const { id } = await findProject(context, params.id);
   await identityOf(context).change(async (trx) => {
-    await trx
-      .deleteFrom('identity_assignments')
-      .where('scope', '=', 'project')
-      .where('scope_id', '=', id)
-      .execute();
+    for (const table of ['identity_assignments', 'identity_group_assignments'] as const)
+      await trx.deleteFrom(table).where('scope', '=', 'project').where('scope_id', '=', id).execute();
     await trx.deleteFrom('identity_projects').where('id', '=', id).execute();
   });
   return { status: 204 };

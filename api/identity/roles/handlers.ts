@@ -6,7 +6,7 @@ import type { IdentityRolesTable } from '#schema/tables.ts';
 import { duplicate, notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
 
-type Row = Selectable<IdentityRolesTable>;
+export type RoleRow = Selectable<IdentityRolesTable>;
 type Query = Record<string, string>;
 type ById = Input<{ id: string }, Query, unknown>;
 
@@ -15,7 +15,7 @@ interface Role {
   readonly description?: string | null | undefined;
 }
 
-export const roleView = ({ selfUrl }: RequestContext, row: Row) => ({
+export const roleView = ({ selfUrl }: RequestContext, row: RoleRow) => ({
   id: row.id,
   name: row.name,
   domain_id: null,
@@ -49,7 +49,7 @@ export async function createRole(
   context: RequestContext,
   { body: { role } }: Input<object, Query, { role: Role & { name: string } }>,
 ): Promise<Reply> {
-  const row: Row = { id: newId(context), name: role.name, description: role.description ?? null };
+  const row: RoleRow = { id: newId(context), name: role.name, description: role.description ?? null };
   await stored(row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_roles').values(row).execute()),
   );
@@ -62,7 +62,7 @@ export async function updateRole(
 ): Promise<Reply> {
   const old = await findRole(context, params.id);
   const { name = old.name, description = old.description } = role;
-  const row: Row = { id: old.id, name, description };
+  const row: RoleRow = { id: old.id, name, description };
   await stored(row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_roles').set(row).where('id', '=', old.id).execute(),
@@ -90,7 +90,7 @@ export async function deleteRole(context: RequestContext, { params }: ById): Pro
 }
 
 /** @throws ApiError 404 */
-export async function findRole(context: RequestContext, id: string): Promise<Row> {
+export async function findRole(context: RequestContext, id: string): Promise<RoleRow> {
   identityOf(context);
   const row = await context.app.db
     .selectFrom('identity_roles')
@@ -101,7 +101,7 @@ export async function findRole(context: RequestContext, id: string): Promise<Row
   return row;
 }
 
-async function stored(row: Row, work: () => Promise<unknown>): Promise<void> {
+async function stored(row: RoleRow, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {

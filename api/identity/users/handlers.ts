@@ -7,6 +7,8 @@ import type { IdentityUsersTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { duplicate, forbidden, notFound } from '../errors.ts';
 import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
+import { grantsOf } from '../grants.ts';
+import { groupView } from '../groups/handlers.ts';
 import { projectView } from '../projects/handlers.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 
@@ -24,7 +26,7 @@ interface User {
   readonly password?: string | null | undefined;
 }
 
-const view = ({ selfUrl }: RequestContext, row: Row) => ({
+export const userView = ({ selfUrl }: RequestContext, row: Row) => ({
   id: row.id,
   name: row.name,
   domain_id: row.domain_id,
@@ -54,14 +56,14 @@ export async function listUsers(
     .execute();
   return {
     status: 200,
-    body: { users: rows.map((row) => view(context, row)), links: linksOf(context, '/users') },
+    body: { users: rows.map((row) => userView(context, row)), links: linksOf(context, '/users') },
   };
 }
 
 export async function showUser(context: RequestContext, { params: { id } }: ById): Promise<Reply> {
   identityOf(context);
   checkOwn(context, id, 'get_user');
-  return { status: 200, body: { user: view(context, await findUser(context, id)) } };
+  return { status: 200, body: { user: userView(context, await findUser(context, id)) } };
 }
 
 export async function createUser(
@@ -85,7 +87,7 @@ export async function createUser(
     locked_until: null,
   };
   await stored(row, () => identity.change((trx) => trx.insertInto('identity_users').values(row).execute()));
-  return { status: 201, body: { user: view(context, row) } };
+  return { status: 201, body: { user: userView(context, row) } };
 }
 
 /**
@@ -109,7 +111,7 @@ export async function updateUser(
       password: user.password === null ? null : await identity.passwords.hash(user.password),
     }),
   };
-  if (Object.keys(wanted).length === 0) return { status: 200, body: { user: view(context, old) } };
+  if (Object.keys(wanted).length === 0) return { status: 200, body: { user: userView(context, old) } };
   const endsTokens = user.password !== undefined || user.enabled === false;
   const unlocks = user.password !== undefined || user.enabled === true;
   await stored({ ...old, ...wanted }, () =>
@@ -125,7 +127,7 @@ export async function updateUser(
         await trx.deleteFrom('identity_application_credentials').where('user_id', '=', old.id).execute();
     }),
   );
-  return { status: 200, body: { user: view(context, { ...old, ...wanted }) } };
+  return { status: 200, body: { user: userView(context, { ...old, ...wanted }) } };
 }
 
 export async function deleteUser(context: RequestContext, { params }: ById): Promise<Reply> {
@@ -149,9 +151,8 @@ export async function projectsOf(context: RequestContext, user: string, path: st
     .where('project.enabled', '=', 1)
     .where('project.id', 'in', (from) =>
       from
-        .selectFrom('identity_assignments')
+        .selectFrom(grantsOf(context.app.db, user))
         .select('scope_id')
-        .where('user_id', '=', user as UserId)
         .where('scope', '=', 'project')
         .$castTo<{ scope_id: ProjectId }>(),
     )
@@ -160,11 +161,23 @@ export async function projectsOf(context: RequestContext, user: string, path: st
   return { projects: rows.map((row) => projectView(context, row)), links: linksOf(context, path) };
 }
 
-export async function listGroups(context: RequestContext, { params: { id } }: ById): Promise<Reply> {
+export async function listGroupsOfUser(
+  context: RequestContext,
+  { params: { id }, query: { name } }: ById,
+): Promise<Reply> {
   identityOf(context);
   checkOwn(context, id, 'list_groups_for_user');
   await findUser(context, id);
-  return { status: 200, body: { groups: [], links: linksOf(context, `/users/${id}/groups`) } };
+  const rows = await context.app.db
+    .selectFrom('identity_groups as group')
+    .innerJoin('identity_group_members as member', 'member.group_id', 'group.id')
+    .selectAll('group')
+    .where('member.user_id', '=', id as UserId)
+    .$if(name !== undefined, (select) => select.where('group.name', '=', name ?? ''))
+    .orderBy('group.name')
+    .execute();
+  const groups = rows.map((row) => groupView(context, row));
+  return { status: 200, body: { groups, links: linksOf(context, `/users/${id}/groups`) } };
 }
 
 /** @throws ApiError 403 for anybody but the user and administrators. */

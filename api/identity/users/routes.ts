@@ -3,11 +3,12 @@ import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { password } from '../builtin/wire.ts';
 import { description, enabled, listLinks, name255, options, selfLink, someId } from '../fields.ts';
+import { group } from '../groups/schema.ts';
 import { project } from '../projects/routes.ts';
 import {
   createUser,
   deleteUser,
-  listGroups,
+  listGroupsOfUser,
   listProjectsOfUser,
   listUsers,
   showUser,
@@ -15,7 +16,7 @@ import {
 } from './handlers.ts';
 import { changePassword } from './password.ts';
 
-const user = z.strictObject({
+export const user = z.strictObject({
   id: z.string(),
   name: z.string(),
   domain_id: z.string(),
@@ -114,10 +115,10 @@ export const userRoutes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/users/{id}/groups',
-    summary: 'List the groups of a user (there are none)',
+    summary: 'List the groups of a user',
     params: idParams,
     query: anyQuery,
-    replies: { 200: z.strictObject({ groups: z.array(z.never()), links: listLinks }) },
-    handle: listGroups,
+    replies: { 200: z.strictObject({ groups: z.array(group), links: listLinks }) },
+    handle: listGroupsOfUser,
   }),
 ];

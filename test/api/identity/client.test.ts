@@ -1,4 +1,4 @@
-/** The stock command line: what it takes to let a program in. */
+/** The stock command line: what it takes to let programs and groups in. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -12,8 +12,8 @@ import { blockyard } from '#test/bin/blockyard.ts';
 const execute = promisify(execFile);
 const PATH = '/usr/bin:/bin';
 
-describe('openstack application credential', function () {
-  this.timeout(180_000);
+describe('openstack’s identity commands', function () {
+  this.timeout(300_000);
   let api: TestApi;
   let identity: IdentityApi;
   let dir: string;
@@ -43,22 +43,19 @@ describe('openstack application credential', function () {
     });
     return stdout;
   };
-  const asAdmin = (...words: string[]): Promise<string> =>
-    openstack(
-      {
-        OS_AUTH_TYPE: 'password',
-        OS_AUTH_URL: `${identity.url}/identity/v3`,
-        OS_USERNAME: ADMIN.user,
-        OS_PASSWORD: ADMIN.password,
-        OS_PROJECT_NAME: ADMIN.project,
-        OS_USER_DOMAIN_NAME: 'Default',
-        OS_PROJECT_DOMAIN_NAME: 'Default',
-      },
-      ...words,
-    );
+  const asPassword = (): Record<string, string> => ({
+    OS_AUTH_TYPE: 'password',
+    OS_AUTH_URL: `${identity.url}/identity/v3`,
+    OS_USERNAME: ADMIN.user,
+    OS_PASSWORD: ADMIN.password,
+    OS_PROJECT_NAME: ADMIN.project,
+    OS_USER_DOMAIN_NAME: 'Default',
+    OS_PROJECT_DOMAIN_NAME: 'Default',
+  });
+  const asAdmin = (...words: string[]): Promise<string> => openstack(asPassword(), ...words);
   const json = async (...words: string[]) => JSON.parse(await asAdmin(...words, '-f', 'json'));
 
-  it('lets a program in by the clouds.yaml that we print, until it is deleted', async () => {
+  it('let a program in by the clouds.yaml that we print, until it is deleted', async () => {
     const options = ['--role', 'reader', '--description', 'nightly', '--expiration', '2999-12-31T23:59:59'];
     const made = await json('application', 'credential', 'create', ...options, 'robot');
     assert.deepEqual([made.roles, made.unrestricted, made.description], ['reader', false, 'nightly']);
@@ -88,5 +85,30 @@ describe('openstack application credential', function () {
     await asAdmin('application', 'credential', 'delete', 'robot');
     await assert.rejects(robot('token', 'issue'), /requires authentication|401/);
     assert.deepEqual(await json('application', 'credential', 'list'), []);
+  });
+
+  it('give a group a role', async () => {
+    await asAdmin('user', 'create', '--password', 'her password', 'carol');
+    const made = await json('group', 'create', '--description', 'who build', 'builders');
+    assert.deepEqual([made.name, made.description, made.domain_id], ['builders', 'who build', 'default']);
+    await asAdmin('group', 'add', 'user', 'builders', 'carol');
+    assert.match(await asAdmin('group', 'contains', 'user', 'builders', 'carol'), /in group/);
+    await asAdmin('role', 'add', '--project', ADMIN.project, '--group', 'builders', 'member');
+    const given = await json('role', 'assignment', 'list', '--group', 'builders', '--names');
+    assert.deepEqual(
+      given.map(({ Role, Group, User }: Record<string, string>) => [Role, Group, User]),
+      [['member', 'builders@Default', '']],
+    );
+    const carol = { ...asPassword(), OS_USERNAME: 'carol', OS_PASSWORD: 'her password' };
+    assert.deepEqual(JSON.parse(await openstack(carol, 'volume', 'list', '-f', 'json')), []);
+    await asAdmin('role', 'remove', '--project', ADMIN.project, '--group', 'builders', 'member');
+    await asAdmin('group', 'set', '--name', 'idlers', 'builders');
+    await asAdmin('group', 'remove', 'user', 'idlers', 'carol');
+    const listed = await json('group', 'list');
+    assert.deepEqual(
+      listed.map(({ Name }: Record<string, string>) => Name),
+      ['idlers'],
+    );
+    await asAdmin('group', 'delete', 'idlers');
   });
 });
