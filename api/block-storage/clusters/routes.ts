@@ -24,7 +24,7 @@ const disableBody = z.strictObject({
   disabled_reason: z
     .string()
     .max(255, { error: 'is too long' })
-    .regex(/\S/, { error: "is not a 'disabled_reason'" })
+    .regex(/\S|^$/, { error: "is not a 'disabled_reason'" })
     .nullish(),
 });
 

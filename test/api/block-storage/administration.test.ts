@@ -125,6 +125,9 @@ describe('administration', () => {
     }
     const cluster = await put('/clusters/mend', { name: 'c' });
     assert.deepEqual([cluster.status, cluster.body.itemNotFound?.message], [404, 'Unknown action']);
+    const disable = (reason: string) =>
+      put('/clusters/disable', { name: 'c', disabled_reason: reason }).then(({ status }) => status);
+    assert.deepEqual([await disable(''), await disable(' '), await disable('why')], [404, 400, 404]);
   });
 
   it('takes a host for its back ends, and no pool for either', async () => {
