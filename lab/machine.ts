@@ -126,7 +126,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
       dir,
       endSignal: 'SIGKILL',
       deadlineMs: BOOT_DEADLINE_MS,
-      ready: async () => /^lab: ready/m.test(await says()),
+      // The console's shell may have written its prompt before it, on the same line.
+      ready: async () => /lab: ready\r?$/m.test(await says()),
     }).catch(async (error: unknown) => {
       const end = (await says()).trimEnd().split('\n').slice(-15).join('\n');
       throw new Error(`${node.name} did not boot: ${String(error)}\nIts console ends:\n${end}`);
