@@ -7,7 +7,9 @@ const GRACE_MS = 20_000;
 /** Names on stderr what keeps this process alive, should it still be there some seconds after its work has ended. */
 export function nameWhatKeepsAlive(): void {
   setTimeout(() => {
-    console.error(`Still open: ${process.getActiveResourcesInfo().join(', ')}`);
+    // Node keeps such as have been used (by `openAsBlob`) for the next time: they hold nobody up.
+    const held = process.getActiveResourcesInfo().filter((name) => name !== 'FileHandleReadWrap');
+    console.error(`Still open: ${held.join(', ')}`);
     // Not documented, and the only way to learn of which process or address a handle is.
     const active = Reflect.get(process, '_getActiveHandles') as (() => unknown[]) | undefined;
     for (const handle of active?.call(process) ?? []) console.error(`  ${nameOf(handle)}`);

@@ -13,6 +13,7 @@ describe('a task whose time is up', () => {
   let redis: { readonly url: string; readonly prefix: string };
   let dispatcher: Dispatcher;
   let worker: Worker | undefined;
+  let connection: ReturnType<typeof openRedis> | undefined;
   beforeEach(async () => {
     redis = await createRedis();
     const liveness = new Liveness(Date.now);
@@ -29,7 +30,10 @@ describe('a task whose time is up', () => {
   });
   afterEach(async () => {
     await worker?.close(true);
+    // A worker leaves open what it was given, and that would look for its server for ever.
+    connection?.disconnect();
     worker = undefined;
+    connection = undefined;
     await dispatcher.close();
   });
 
@@ -40,13 +44,14 @@ describe('a task whose time is up', () => {
     envelope: { volumeId: 'v', seq: 1, requestId: 'req-test', input: {} },
   });
   const work = (ms: number): void => {
+    connection = openRedis(redis.url);
     worker = new Worker(
       QUEUE,
       async () => {
         await new Promise((resolve) => setTimeout(resolve, ms));
         return { output: { sizeBytes: 1 }, account: { commands: [], omitted: 0, ran_ms: ms } };
       },
-      { connection: openRedis(redis.url), prefix: redis.prefix },
+      { connection, prefix: redis.prefix },
     );
   };
 
