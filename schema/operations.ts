@@ -94,6 +94,8 @@ export interface MoveInput {
   readonly pool?: PoolName;
   /** `never`: the volume must stay where it is. */
   readonly policy: 'never' | 'on-demand';
+  /** The data get another encryption: the key that has opened them so far, and the one that is to; null: they lie in clear. */
+  readonly keys?: { readonly from: EncryptionKeyId | null; readonly to: EncryptionKeyId | null };
   /** With which the other agent logs in to read it; the secret is sealed. */
   readonly account: { readonly username: string; readonly secret: string };
 }

@@ -31,6 +31,8 @@ const iotune = z.strictObject({
 });
 
 const stored = { volumeId: uuid, backend: z.string() };
+/** Data that get another encryption: how they are encrypted, and how they shall be; neither means in clear. */
+const recoded = { was: luks.optional(), luks: luks.optional() };
 const plugged = { volumeId: uuid, serverId: uuid };
 
 /** The formats of image data that are understood; found by inspection, never taken on trust. */
@@ -177,9 +179,26 @@ export const TASKS = {
       from: copySource,
       /** For an export. */
       chap: chap.optional(),
+      ...recoded,
     }),
     output: z.strictObject({ sizeBytes: z.number() }),
   },
+  /**
+   * Make sure that the volume's data lie beside it in its own backend too, whole and compared, with the other encryption. The volume
+   * itself stays as it is. Refuses while the volume is exported, or where its end has no room for a header.
+   */
+  'volume.stage': {
+    agent: 'storage',
+    input: z.strictObject({ ...stored, sizeGib: z.number().int().positive(), ...recoded }),
+    output: z.strictObject({}),
+  },
+  /** Remove what has been made beside the volume; missing is success. */
+  'volume.unstage': { agent: 'storage', input: z.strictObject(stored), output: z.strictObject({}) },
+  /**
+   * Let what has been made beside the volume take its place, and wipe what was there. Where nothing lies beside it, that has been
+   * done: only ask once it is known to be whole.
+   */
+  'volume.replace': { agent: 'storage', input: z.strictObject(stored), output: z.strictObject({}) },
   /**
    * Give the volume the data of a snapshot of its own, or of an image, and zeroes after them. What it has had is gone only once
    * they are all there; a run that was cut short goes on where it was. Refuses while the volume is exported.

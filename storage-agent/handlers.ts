@@ -3,13 +3,14 @@ import type { Secrets } from '#queues/secrets.ts';
 import { reach } from '#queues/stopping-points.ts';
 import type { Luks } from '#schema/luks.ts';
 import { type Acl, type CopySource, TaskError, type VolumeSource } from '#schema/tasks.ts';
-import { type Backend, type Content, GIB } from './backends/backend.ts';
+import { type Backend, type Content, GIB, type ImageContent } from './backends/backend.ts';
 import { contentOfBackup } from './backups/content.ts';
 import { backupHandlers } from './backups/handlers.ts';
 import type { BackupStore } from './backups/store.ts';
 import type { Disks, OpenedDisk } from './images/disks.ts';
 import type { Images } from './images/images.ts';
 import type { OpenLuks } from './images/luks.ts';
+import type { RawDisk } from './images/qemu-img.ts';
 import type { ClearAcl, Device, ExportState, Target } from './targets/target.ts';
 
 export interface StorageDeps {
@@ -24,6 +25,11 @@ export interface StorageDeps {
   readonly images?: Images;
   /** Without it, what concerns backups is refused. */
   readonly backups?: BackupStore;
+}
+
+/** A volume as the content of another, which can be compared with what is there. */
+interface CopiedVolume extends ImageContent {
+  open<T>(atMostBytes: number, work: (opened: OpenedDisk) => Promise<T>): Promise<T>;
 }
 
 /** What a storage agent does for each task (schema/tasks.ts). Every one may run twice, or after a crash half-way. */
@@ -104,22 +110,39 @@ export function createStorageHandlers({
     if (isInUse(state)) throw new TaskError('refused', 'the volume is still exported');
     if (state !== null) await target.absent(volumeId, null);
   };
-  const openerOf = (
+  /** Shows a volume as it lies elsewhere. */
+  const diskOf = (
     volumeId: string,
     from: CopySource,
     chap: Acl['chap'] | undefined,
-  ): (<T>(atMost: number, work: (opened: OpenedDisk) => Promise<T>) => Promise<T>) => {
+  ): (<T>(work: (disk: RawDisk) => Promise<T>) => Promise<T>) => {
     if (from.kind === 'local') {
       const source = backendOf(from.backend);
-      return (_atMost, work) =>
-        source.read(volumeId, inUse, async (path, sizeBytes) =>
-          work(await disks.opened({ path }, sizeBytes)),
-        );
+      return (work) => source.read(volumeId, inUse, (path) => work({ path }));
     }
     if (chap === undefined) throw new TaskError('invalid', 'an export is read with an account');
     const { initiator, username, secret } = open(volumeId, { initiator: from.initiator, chap });
-    return (_atMost, work) =>
+    return (work) =>
       disks.overIscsi({ volumeId, connection: from.connection, initiator, username, secret }, work);
+  };
+  /** A volume's data as the content of another; with another encryption, where one is named. */
+  const copyOf = (
+    volumeId: string,
+    { was, luks }: { readonly was?: Luks | undefined; readonly luks?: Luks | undefined },
+    show: ReturnType<typeof diskOf>,
+    sizeGib: number,
+  ): CopiedVolume => {
+    const opened = (key: Luks | undefined) => (key === undefined ? null : passphraseOf(volumeId, key));
+    const how = { was: opened(was), luks: opened(luks) };
+    const asItIs = how.was === null && how.luks === null;
+    return {
+      id: volumeId,
+      digest: null,
+      open: (_atMost, work) =>
+        show(async (disk) =>
+          asItIs ? work(await disks.opened(disk)) : disks.recoded(volumeId, disk, how, sizeGib * GIB, work),
+        ),
+    };
   };
 
   return {
@@ -144,7 +167,7 @@ export function createStorageHandlers({
       await place.absent(volumeId);
       return {};
     },
-    async 'volume.copy'({ volumeId, backend, sizeGib, from, chap }) {
+    async 'volume.copy'({ volumeId, backend, sizeGib, from, chap, was, luks }) {
       const place = backendOf(backend);
       // What is there already would be taken for the copy, and the former place, the only one, be emptied.
       if (from.kind === 'local' && isOnePlace(volumeId, place, backendOf(from.backend)))
@@ -152,7 +175,7 @@ export function createStorageHandlers({
           'refused',
           `${from.backend} and ${backend} lie in one volume group or folder, which holds a volume’s name once`,
         );
-      const image = { id: volumeId, digest: null, open: openerOf(volumeId, from, chap) };
+      const image = copyOf(volumeId, { was, luks }, diskOf(volumeId, from, chap), sizeGib);
       // Of that name an earlier run has made it, or an earlier move has left it.
       if (!place.keepsNothing && (await place.activate(volumeId))) {
         const isIt = await image.open(Infinity, (opened) => opened.isAt(place.devicePath(volumeId)));
@@ -161,6 +184,21 @@ export function createStorageHandlers({
       return {
         sizeBytes: await place.ensure(volumeId, sizeGib * GIB, { kind: 'image', image }),
       };
+    },
+    async 'volume.stage'({ volumeId, backend, sizeGib, was, luks }) {
+      await closed(volumeId);
+      const here = diskOf(volumeId, { kind: 'local', backend }, undefined);
+      await backendOf(backend).stage(volumeId, sizeGib * GIB, copyOf(volumeId, { was, luks }, here, sizeGib));
+      return {};
+    },
+    async 'volume.unstage'({ volumeId, backend }) {
+      await backendOf(backend).unstage(volumeId);
+      return {};
+    },
+    async 'volume.replace'({ volumeId, backend }) {
+      await closed(volumeId);
+      await backendOf(backend).replace(volumeId);
+      return {};
     },
     async 'volume.rewrite'({ volumeId, backend, sizeGib, source, luks }, { signal }) {
       const place = backendOf(backend);

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
+import type { Luks } from '#schema/luks.ts';
+import type { OperationInputs } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import { type BackupRow, backupFacts, type Facts, factsQuery, toFacts } from '../flows/facts.ts';
 import type { Tx } from '../transaction.ts';
@@ -49,9 +51,26 @@ export async function claim(tx: Tx, deps: EngineDeps, id: OperationId): Promise<
             .where('volume_id', '=', row.volume_id)
             .orderBy('created_at'),
         );
-  const facts = toFacts(row, attachments);
+  const facts = toFacts(row, attachments, await luksToBe(tx, row));
   await hold(tx, facts, await makeWay(tx, deps, facts));
   return { epoch, facts, timeline: await timelineOf(tx, id, epoch) };
+}
+
+/** Of the key that the volume gets; read anew each time, for a rotation of the master key seals it anew. */
+async function luksToBe(
+  tx: Tx,
+  { kind, input }: { readonly kind: string; readonly input: string },
+): Promise<Luks | null> {
+  if (kind !== 'volume.retype') return null;
+  const { keys } = JSON.parse(input) as OperationInputs['volume.retype'];
+  if (keys?.to == null) return null;
+  const [key] = await tx.rows(
+    tx.q
+      .selectFrom('encryption_keys')
+      .select(['secret', 'cipher', 'key_bits as keyBits'])
+      .where('id', '=', keys.to),
+  );
+  return key ?? null;
 }
 
 async function timelineOf(tx: Tx, id: OperationId, epoch: number): Promise<Timeline> {

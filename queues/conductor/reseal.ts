@@ -6,6 +6,7 @@ interface WithAccounts {
   readonly volumeId: string;
   readonly chap?: Account;
   readonly luks?: Account;
+  readonly was?: Account;
   readonly acls?: readonly { readonly chap: Account }[];
 }
 interface Account {
@@ -32,8 +33,8 @@ export function createReseal(masterKeys: string): Reseal {
 
   return (agent, envelope) => {
     const input = envelope.input as WithAccounts;
-    const { chap, luks, acls = [] } = input;
-    if (chap === undefined && luks === undefined && acls.length === 0) return envelope;
+    const { chap, luks, was, acls = [] } = input;
+    if (chap === undefined && luks === undefined && was === undefined && acls.length === 0) return envelope;
     const secrets = agentOf(agent);
     const reseal = <A extends Account>(account: A): A => {
       let plain: string;
@@ -53,6 +54,7 @@ export function createReseal(masterKeys: string): Reseal {
         ...input,
         ...(chap === undefined ? {} : { chap: reseal(chap) }),
         ...(luks === undefined ? {} : { luks: reseal(luks) }),
+        ...(was === undefined ? {} : { was: reseal(was) }),
         ...(input.acls === undefined
           ? {}
           : { acls: input.acls.map((acl) => ({ ...acl, chap: reseal(acl.chap) })) }),

@@ -27,6 +27,8 @@ export interface Facts<K extends OperationKind = OperationKind> {
   readonly extraSpecs: Readonly<Record<string, string>>;
   /** Of an encrypted volume: its passphrase, sealed with the master key, and how it is encrypted. */
   readonly luks: Luks | null;
+  /** Of a volume that gets another encryption: the same of the key that it gets. */
+  readonly luksToBe: Luks | null;
   readonly qos: {
     readonly consumer: QosSpecsTable['consumer'];
     readonly specs: Readonly<Record<string, string>>;
@@ -111,7 +113,7 @@ export function factsQuery(id: OperationId): CompiledQuery<FactsRow> {
   return { ...FACTS, parameters: [id] };
 }
 
-export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): Facts {
+export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[], luksToBe: Luks | null): Facts {
   const volume: VolumeRow = {
     id: row.v_id,
     project_id: row.v_project_id,
@@ -148,6 +150,7 @@ export function toFacts(row: FactsRow, attachments: readonly AttachmentRow[]): F
       row.key_secret === null || row.key_cipher === null || row.key_bits === null
         ? null
         : { secret: row.key_secret, cipher: row.key_cipher, keyBits: row.key_bits },
+    luksToBe,
     qos:
       row.qos_consumer === null
         ? null
@@ -167,6 +170,7 @@ export function backupFacts(operation: Selectable<OperationsTable>, backup: Back
     backup,
     extraSpecs: {},
     luks: null,
+    luksToBe: null,
     qos: null,
     snapshots: 0,
     uncleared: [],

@@ -1,18 +1,21 @@
 import type { PoolName, VolumeTypeId } from '#schema/ids.ts';
+import type { Luks } from '#schema/luks.ts';
 import type { MoveInput } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
+import { dropKey } from '../key-manager/drop-key.ts';
 import { readSpecs } from '../placement/extra-specs.ts';
 import { NoValidPool, release } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import { type Facts, placed, type VolumeRow } from './facts.ts';
 import { FILL_WITHIN_S } from './fill.ts';
 import { type Flow, flow, type Run, type TaskCall } from './flow.ts';
+import { luksOf } from './luks.ts';
 import { type Changes, settle } from './settle.ts';
 
 type Kind = 'volume.migrate' | 'volume.retype';
 
-/** Where it lies, and where it shall lie: the same for one that may stay. */
+/** Where it lies, and where it shall lie: the same for one that may stay, or only gets another encryption there. */
 interface Way {
   readonly from: PoolName;
   readonly to: PoolName;
@@ -24,8 +27,8 @@ interface Known {
 }
 
 /**
- * Moves a volume that nobody uses to another pool, gives it another type, or both. Until the copy is whole and has been
- * compared nothing is taken away; from the moment that MySQL names the new pool on, nothing goes back.
+ * Moves a volume that nobody uses to another pool, gives it another type, another encryption, or all of them. Until the copy is
+ * whole and has been compared nothing is taken away; from the moment that MySQL names the new pool, or key, on, nothing goes back.
  */
 export const volumeMigrate = moving('volume.migrate');
 export const volumeRetype = moving('volume.retype');
@@ -60,12 +63,12 @@ function moving(kind: Kind): Flow {
         if (way.from.agent === way.to.agent)
           return {
             host: way.to.agent,
-            input: { ...into, from: { kind: 'local', backend: way.from.backend } },
+            input: { ...into, from: { kind: 'local', backend: way.from.backend }, ...recoding(facts) },
           };
         const connection = out.export?.connection;
         if (connection == null) throw new Error('the storage agent answered without a connection');
         const from = { kind: 'export', connection, initiator: initiatorOf(volume) } as const;
-        return { host: way.to.agent, input: { ...into, from, chap: input.account } };
+        return { host: way.to.agent, input: { ...into, from, chap: input.account, ...recoding(facts) } };
       },
       undo: {
         task: 'volume.absent',
@@ -80,6 +83,23 @@ function moving(kind: Kind): Flow {
       },
     })
     .task({
+      name: 'stage',
+      on: 'storage',
+      task: 'volume.stage',
+      withinS: FILL_WITHIN_S,
+      do({ facts, out }) {
+        const here = recodedIn(facts, out.place);
+        if (here === null) return null;
+        const { id: volumeId, size_gib: sizeGib } = facts.volume;
+        const { agent, backend } = here;
+        return { host: agent, input: { volumeId, backend, sizeGib, ...recoding(facts) } };
+      },
+      undo: {
+        task: 'volume.unstage',
+        do: ({ facts, out }) => beside(facts, out.place),
+      },
+    })
+    .task({
       name: 'unexport',
       on: 'storage',
       task: 'export.ensure',
@@ -88,19 +108,33 @@ function moving(kind: Kind): Flow {
     })
     .local({
       name: 'commit',
-      async do(tx, { facts: { volume }, out }) {
+      async do(tx, { facts: { volume, input }, out }) {
         const { from, to } = out.place;
-        if (from === to) return {};
+        if (!isCopied(input, out.place)) return {};
         tx.later(
           tx.q
             .updateTable('volumes')
-            .set({ pool: to, migration_status: 'completing' })
+            .set({
+              pool: to,
+              migration_status: 'completing',
+              ...(input.keys !== undefined && { encryption_key_id: input.keys.to }),
+            })
             .where('id', '=', volume.id),
         );
-        release(tx, from, volume.size_gib, 1);
+        if (from !== to) release(tx, from, volume.size_gib, 1);
         return {};
       },
-      undo: { none: 'forward only: the volume lies in its new pool, whole and compared' },
+      undo: { none: 'forward only: the volume lies in its new pool, or beside itself, whole and compared' },
+    })
+    .task({
+      name: 'replace',
+      on: 'storage',
+      task: 'volume.replace',
+      waits: true,
+      // Which key opens it nobody knows then: both are kept.
+      orStuck: true,
+      do: ({ facts, out }) => beside(facts, out.place),
+      undo: { none: 'forward only: what has been wiped does not come back' },
     })
     .task({
       name: 'remove',
@@ -120,20 +154,28 @@ function moving(kind: Kind): Flow {
       undo: { none: 'forward only: what has been wiped does not come back' },
     })
     .ends({
-      done: (tx, run) => settle(tx, run, 'by-attachments', moved(run)),
+      done(tx, run) {
+        dropFormerKey(tx, run);
+        settle(tx, run, 'by-attachments', moved(run));
+      },
       undone(tx, run) {
-        const { place: way } = run.out;
-        const failed = kind === 'volume.migrate' || (way !== undefined && way.from !== way.to);
+        dropNewKey(tx, run);
+        const { facts, out } = run;
+        const failed = kind === 'volume.migrate' || isCopied(facts.input, out.place);
         settle(tx, run, 'by-attachments', failed ? { migration_status: 'error' } : {});
       },
-      // What could not be turned back has not moved.
-      stuck: (tx, run) =>
-        settle(
-          tx,
-          run,
-          'by-attachments',
-          run.out.commit === undefined ? { migration_status: 'error' } : moved(run),
-        ),
+      stuck(tx, run) {
+        const { facts, out } = run;
+        // What could not be turned back has not moved.
+        if (out.commit === undefined) {
+          dropNewKey(tx, run);
+          return settle(tx, run, 'by-attachments', { migration_status: 'error' });
+        }
+        if (recodedIn(facts, out.place) !== null && out.replace === undefined)
+          return settle(tx, run, 'error', { ...moved(run), migration_status: 'error' });
+        dropFormerKey(tx, run);
+        settle(tx, run, 'by-attachments', moved(run));
+      },
     });
 }
 
@@ -148,15 +190,27 @@ async function place(
   const wanted = { sizeGib: volume.size_gib, availabilityZone: volume.availability_zone, extraSpecs };
   if (input.type !== undefined && input.pool === undefined) {
     const unmet = await placement.unmet(tx, from, wanted);
-    if (unmet === null) return { from, to: from };
+    if (unmet === null && input.keys === undefined) return { from, to: from };
     if (input.policy === 'never')
-      throw new NoValidPool(`The volume would have to move, which was not allowed: of ${from}, ${unmet}.`);
+      throw new NoValidPool(
+        unmet === null
+          ? 'Its data would have to be encrypted otherwise, and so copied, which was not allowed: the migration policy is never.'
+          : `The volume would have to move, which was not allowed: of ${from}, ${unmet}.`,
+      );
+    if (unmet === null) {
+      assertFree(facts, 'get another encryption');
+      return { from, to: from };
+    }
   }
-  if (facts.attachments.length > 0)
-    throw new TaskError('refused', 'a volume that is attached cannot be moved');
-  if (facts.snapshots > 0)
-    throw new TaskError('refused', `a volume that has snapshots cannot be moved: it has ${facts.snapshots}`);
+  assertFree(facts, 'be moved');
   return { from, to: await placement.place(tx, { ...wanted, pool: input.pool, except: from }) };
+}
+
+/** @throws TaskError when somebody uses the volume, or its snapshots need it as it is. */
+function assertFree({ attachments, snapshots }: Facts<Kind>, what: string): void {
+  if (attachments.length > 0) throw new TaskError('refused', `a volume that is attached cannot ${what}`);
+  if (snapshots > 0)
+    throw new TaskError('refused', `a volume that has snapshots cannot ${what}: it has ${snapshots}`);
 }
 
 async function specsOf(tx: Tx, id: VolumeTypeId): Promise<Record<string, string>> {
@@ -169,10 +223,45 @@ async function specsOf(tx: Tx, id: VolumeTypeId): Promise<Record<string, string>
 function moved({ facts: { input }, out }: Known): Changes {
   const { type }: MoveInput = input;
   return {
-    ...(out.place !== undefined &&
-      out.place.from !== out.place.to && { migration_status: 'success' as const }),
+    ...(isCopied(input, out.place) && { migration_status: 'success' as const }),
     ...(type !== undefined && { volume_type_id: type.id, multiattach: type.multiattach ? 1 : 0 }),
   };
+}
+
+function dropFormerKey(tx: Tx, { facts: { input } }: Known): void {
+  dropKey(tx, { encryption_key_id: input.keys?.from ?? null });
+}
+
+/** The copy that it opens has gone, or is worth nothing. */
+function dropNewKey(tx: Tx, { facts: { input } }: Known): void {
+  dropKey(tx, { encryption_key_id: input.keys?.to ?? null });
+}
+
+function isCopied({ keys }: MoveInput, way: Way | undefined): boolean {
+  return way !== undefined && (way.from !== way.to || keys !== undefined);
+}
+
+/** What opens the data so far, and what is to open the copy. @throws TaskError `refused` when one of them is gone */
+function recoding({ volume, luks, luksToBe, input: { keys } }: Facts<Kind>): {
+  readonly was?: Luks;
+  readonly luks?: Luks;
+} {
+  if (keys === undefined) return {};
+  const { luks: was } = luksOf({ volume, luks });
+  const { luks: next } = luksOf({ volume: { encryption_key_id: keys.to }, luks: luksToBe });
+  return { ...(was !== undefined && { was }), ...(next !== undefined && { luks: next }) };
+}
+
+/** Where its data are copied with another encryption, and stay; null when they do not. */
+function recodedIn({ input: { keys } }: Facts<Kind>, way: Way | undefined): Place | null {
+  return keys === undefined || way === undefined || way.from !== way.to ? null : poolParts(way.to);
+}
+
+function beside(facts: Facts<Kind>, way: Way | undefined): TaskCall<'volume.replace'> {
+  const here = recodedIn(facts, way);
+  return here === null
+    ? null
+    : { host: here.agent, input: { volumeId: facts.volume.id, backend: here.backend } };
 }
 
 type Place = ReturnType<typeof poolParts>;

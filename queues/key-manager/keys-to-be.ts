@@ -1,21 +1,37 @@
 import type { Kysely } from 'kysely';
-import type { VolumeId } from '#schema/ids.ts';
+import type { EncryptionKeyId, VolumeId } from '#schema/ids.ts';
 import type { OperationInputs } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 
-/** Keys that operations under way will give to their volumes, and to which: no other row names them yet. */
+/**
+ * Keys that operations under way will give to their volumes, or have taken from them already, and which volumes: no other row names
+ * them now. A retype that is stuck between two keys keeps both.
+ */
 export async function readKeysToBe(db: Kysely<Tables>): Promise<ReadonlyMap<string, VolumeId>> {
-  const restores = await db
+  const operations = await db
     .selectFrom('operations')
-    .select(['input', 'volume_id'])
-    .where('kind', '=', 'backup.restore')
-    .where('state', 'in', OPEN_OPERATION_STATES)
+    .select(['kind', 'input', 'volume_id'])
+    .where('kind', 'in', ['backup.restore', 'volume.retype'])
+    .where((eb) =>
+      eb.or([
+        eb('state', 'in', OPEN_OPERATION_STATES),
+        eb.and([eb('kind', '=', 'volume.retype'), eb('state', '=', 'stuck')]),
+      ]),
+    )
     .execute();
   return new Map(
-    restores.flatMap(({ input, volume_id }) => {
-      const { keyId } = JSON.parse(input) as OperationInputs['backup.restore'];
-      return keyId === undefined ? [] : [[keyId, volume_id] as const];
-    }),
+    operations.flatMap(({ kind, input, volume_id }) =>
+      keysOf(kind, input).map((key) => [key, volume_id] as const),
+    ),
   );
+}
+
+function keysOf(kind: string, text: string): EncryptionKeyId[] {
+  if (kind === 'backup.restore') {
+    const { keyId } = JSON.parse(text) as OperationInputs['backup.restore'];
+    return keyId === undefined ? [] : [keyId];
+  }
+  const { keys } = JSON.parse(text) as OperationInputs['volume.retype'];
+  return [keys?.from, keys?.to].filter((key) => key != null);
 }

@@ -76,6 +76,18 @@ export interface Backend {
    */
   rewrite(volumeId: string, sizeBytes: number, content: NewContent): Promise<void>;
   /**
+   * Makes new data for the volume beside it, whole and durable; the volume stays as it is. What an earlier run has made is made anew.
+   * @throws TaskError `not-found` when there is no such volume; `refused` where thick snapshots would keep it from being replaced.
+   */
+  stage(volumeId: string, sizeBytes: number, content: ImageContent): Promise<void>;
+  /** Removes what lies beside the volume for it, whole or not; missing is success. */
+  unstage(volumeId: string): Promise<void>;
+  /**
+   * Gives what was staged the volume's name, and wipes what had it; a run that was cut short goes on. With nothing staged it has been
+   * done. @throws TaskError `not-found` when there is neither.
+   */
+  replace(volumeId: string): Promise<void>;
+  /**
    * Grows the volume to at least this size; never shrinks it.
    * @returns the true size.
    * @throws TaskError `not-found`; `refused` where its snapshots forbid it now.

@@ -26,6 +26,9 @@ export function createNoopBackend(totalGib: number): Backend {
     adopt: async (_volumeId, _name, sizeBytes) => sizeBytes,
     release: async () => {},
     rewrite: async () => {},
+    stage: async () => {},
+    unstage: async () => {},
+    replace: async () => {},
     adoptSnapshot: async () => {},
     releaseSnapshot: async () => {},
   };

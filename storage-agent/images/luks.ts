@@ -1,5 +1,5 @@
 import { mkdir, open, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Luks, luksHeaderBytes } from '#schema/luks.ts';
 import { TaskError } from '#schema/tasks.ts';
 import type { ImageContent } from '../backends/backend.ts';
@@ -23,18 +23,12 @@ export function createEncrypt(qemuImg: QemuImg, folder: string): Encrypt {
     const header = luksHeaderBytes({ keyBits });
     const at = (what: string): string => join(folder, `${what}-${volumeId}`);
     const format = async (path: string, sizeBytes: number, write: (secretFile: string) => Promise<void>) => {
-      const secretFile = at('passphrase');
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      try {
-        await rm(secretFile, { force: true });
-        await writeFile(secretFile, passphrase, { mode: 0o600, flag: 'wx' });
+      await withSecretFile(at('passphrase'), passphrase, async (secretFile) => {
         await qemuImg.formatLuks(path, { sizeBytes: sizeBytes - header, cipher, keyBits, secretFile });
         await write(secretFile);
         await using file = await open(path, 'r+');
         await file.sync();
-      } finally {
-        await rm(secretFile, { force: true });
-      }
+      });
     };
     return {
       id: volumeId,
@@ -60,7 +54,7 @@ export function createEncrypt(qemuImg: QemuImg, folder: string): Encrypt {
                     await file.truncate(opened.sizeBytes);
                   }
                   await opened.writeTo(clear, true);
-                  await qemuImg.encrypt(clear, path, { sizeBytes: opened.sizeBytes, secretFile });
+                  await qemuImg.encrypt({ path: clear }, path, { sizeBytes: opened.sizeBytes, secretFile });
                 } finally {
                   await rm(clear, { force: true });
                 }
@@ -71,4 +65,20 @@ export function createEncrypt(qemuImg: QemuImg, folder: string): Encrypt {
       },
     };
   };
+}
+
+/** A secret lies in a file of the agent's while `work` runs: in argv `ps` would show it. */
+export async function withSecretFile<T>(
+  path: string,
+  secret: string,
+  work: (path: string) => Promise<T>,
+): Promise<T> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    await rm(path, { force: true });
+    await writeFile(path, secret, { mode: 0o600, flag: 'wx' });
+    return await work(path);
+  } finally {
+    await rm(path, { force: true });
+  }
 }

@@ -13,7 +13,13 @@ export interface Disk {
 }
 
 /** A disk without a format: a file or device, or a logical unit that QEMU's own initiator (libiscsi) logs in to. */
-export type RawDisk =
+export type RawDisk = RawPlace & {
+  /** It is a LUKS volume, and what is inside is meant; the file holds the passphrase. */
+  readonly inside?: string;
+  /** Only so much of it, in bytes. */
+  readonly part?: { readonly offset: number; readonly size: number };
+};
+type RawPlace =
   | { readonly path: string }
   | {
       /** `address:port` */
@@ -54,8 +60,10 @@ export interface QemuImg {
   copy(from: RawDisk, to: string, options: { sizeBytes: number; zeroed: boolean }): Promise<void>;
   /** Makes an existing device or file a LUKS volume whose inside has this size. */
   formatLuks(path: string, luks: LuksFormat): Promise<void>;
-  /** Writes a raw file over the beginning of a LUKS volume's inside. */
-  encrypt(from: string, to: string, options: { sizeBytes: number; secretFile: string }): Promise<void>;
+  /** Writes a disk over the beginning of a LUKS volume's inside. */
+  encrypt(from: RawDisk, to: string, options: { sizeBytes: number; secretFile: string }): Promise<void>;
+  /** Reads it all and says whether it is nothing but zeroes. */
+  isEmpty(disk: RawDisk, sizeBytes: number): Promise<boolean>;
   /** Reads both from end to end; what one has beyond the other's end must be zeroes. */
   same(one: RawDisk, other: RawDisk, sizeBytes: number): Promise<boolean>;
 }
@@ -108,6 +116,19 @@ export function createQemuImg(runner: Runner): QemuImg {
   };
   const convert = (sizeBytes: number, args: readonly string[]): Promise<RunResult> =>
     work(sizeBytes, ['convert', ...args]);
+  const compare = async (
+    sizeBytes: number,
+    objects: readonly string[],
+    ...both: readonly [string, string]
+  ): Promise<boolean> => {
+    try {
+      await work(2 * sizeBytes, ['compare', '-q', ...objects, '--image-opts', ...both]);
+      return true;
+    } catch (error) {
+      if (error instanceof Differs) return false;
+      throw error;
+    }
+  };
   const writeOver = async (
     source: readonly string[],
     to: string,
@@ -168,25 +189,24 @@ export function createQemuImg(runner: Runner): QemuImg {
       }
     },
     async encrypt(from, to, { sizeBytes, secretFile }) {
-      const device = (await stat(to)).isBlockDevice();
-      await convert(sizeBytes, [
+      const target = await described({ path: to, inside: secretFile }, 'target');
+      const args = [
         '-n',
-        '--object',
-        `secret,id=key,file=${escaped(secretFile)}`,
-        ...(await optionsOf({ path: from })),
+        ...target.objects,
+        ...(await optionsOf(from)),
         '--target-image-opts',
-        `driver=luks,key-secret=key,file.driver=${device ? 'host_device' : 'file'},file.filename=${escaped(to)}`,
-      ]);
+        target.options,
+      ];
+      await convert(sizeBytes, args);
+    },
+    async isEmpty(disk, sizeBytes) {
+      const { objects, options } = await described(disk);
+      return compare(sizeBytes, objects, options, `driver=null-co,size=${sizeBytes},read-zeroes=on`);
     },
     async same(one, other, sizeBytes) {
-      const args = ['compare', '-q', ...(await optionsOf(one)), (await optionsOf(other)).at(-1) ?? ''];
-      try {
-        await work(2 * sizeBytes, args);
-        return true;
-      } catch (error) {
-        if (error instanceof Differs) return false;
-        throw error;
-      }
+      const [first, second] = [await described(one), await described(other, 'other')];
+      const objects = [...first.objects, ...second.objects];
+      return compare(sizeBytes, objects, first.options, second.options);
     },
   };
 }
@@ -217,21 +237,59 @@ function luksOptions(cipher: LuksCipher, keyBits: number): Record<string, string
   }
 }
 
-/** The arguments that name a raw disk; the last one is its options (QEMU's block drivers `file`, `host_device` and `iscsi`). */
+/** The arguments that name a raw disk; the last one is its options. */
 async function optionsOf(disk: RawDisk): Promise<string[]> {
+  const { objects, options } = await described(disk);
+  return [...objects, '--image-opts', options];
+}
+
+type Options = readonly (readonly [key: string, value: string | number])[];
+
+/**
+ * A raw disk in QEMU's block drivers (`file`, `host_device`, `iscsi`; `luks`; `raw`), and the secrets that they need.
+ * @param who tells its passphrase from that of another disk in the same command.
+ */
+async function described(
+  disk: RawDisk,
+  who = 'disk',
+): Promise<{ readonly objects: string[]; readonly options: string }> {
+  const { inside, part } = disk;
+  const objects = [
+    ...('path' in disk ? [] : secretObject('chap', disk.secretFile)),
+    ...(inside === undefined ? [] : secretObject(who, inside)),
+  ];
+  let options = await placeOptions(disk);
+  if (inside !== undefined) options = [['driver', 'luks'], ['key-secret', who], ...options.map(below)];
+  if (inside === undefined || part !== undefined)
+    options = [['driver', 'raw'], ...Object.entries(part ?? {}), ...options.map(below)];
+  return {
+    objects,
+    options: options.map(([key, value]) => `${key}=${escaped(String(value))}`).join(','),
+  };
+}
+
+async function placeOptions(disk: RawDisk): Promise<Options> {
   if ('path' in disk) {
     const driver = (await stat(disk.path)).isBlockDevice() ? 'host_device' : 'file';
-    return ['--image-opts', `driver=raw,file.driver=${driver},file.filename=${escaped(disk.path)}`];
+    return [
+      ['driver', driver],
+      ['filename', disk.path],
+    ];
   }
-  const { portal, target, lun, initiator, username, secretFile } = disk;
-  const options = { transport: 'tcp', portal, target, lun, user: username, 'initiator-name': initiator };
-  const words = Object.entries(options).map(([key, value]) => `,file.${key}=${escaped(String(value))}`);
+  const { portal, target, lun, initiator, username } = disk;
   return [
-    '--object',
-    `secret,id=chap,file=${escaped(secretFile)}`,
-    '--image-opts',
-    `driver=raw,file.driver=iscsi,file.password-secret=chap${words.join('')}`,
+    ['driver', 'iscsi'],
+    ['password-secret', 'chap'],
+    ...Object.entries({ transport: 'tcp', portal, target, lun, user: username, 'initiator-name': initiator }),
   ];
+}
+
+function below([key, value]: Options[number]): Options[number] {
+  return [`file.${key}`, value];
+}
+
+function secretObject(id: string, file: string): string[] {
+  return ['--object', `secret,id=${id},file=${escaped(file)}`];
 }
 
 /** In QEMU's options a comma ends the value. */

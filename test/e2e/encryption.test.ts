@@ -182,6 +182,31 @@ describe('the data of encrypted volumes', function () {
     assert.deepEqual(await keys(), []);
   });
 
+  it('are encrypted, and decrypted again, when a volume gets such a type or loses it', async () => {
+    const { body } = await call('POST', v3('/types'), { volume_type: { name: 'clear' } });
+    const clear: string = body.volume_type.name;
+    const volume = await made({ imageRef: plainImage, volume_type: clear });
+    const had = await keys();
+    const retyped = async (new_type: string): Promise<Json> => {
+      const action = { 'os-retype': { new_type, migration_policy: 'on-demand' } };
+      const { status, body: said } = await call('POST', v3(`/volumes/${volume.id}/action`), action);
+      assert.equal(status, 202, JSON.stringify(said));
+      const found = await available(volume.id);
+      assert.deepEqual([found.volume_type, found.migration_status], [new_type, 'success']);
+      return found;
+    };
+    const sealed = await retyped('secret');
+    await assertHolds(sealed, data);
+    assert.deepEqual((await keys()).toSorted(), [...had, sealed.encryption_key_id].toSorted());
+    const again = await retyped(clear);
+    assert.equal(again.encrypted, false);
+    assert.deepEqual(await keys(), had, 'the key has gone with what it opened');
+    await using file = await open(fileOf(volume.id));
+    const { buffer } = await file.read(Buffer.alloc(data.length), 0, data.length, 0);
+    assert.ok(buffer.equals(data));
+    await deleted(v3(`/volumes/${volume.id}`));
+  });
+
   it('are restored over a volume with the key that opens them', async () => {
     const volume = await made({ imageRef: plainImage, volume_type: 'secret' });
     const target = await made({ volume_type: 'secret' });

@@ -21,6 +21,10 @@ export class ModelHost {
   readonly homes = new Map<string, string>();
   /** Volumes that lie in a second backend too → which; whichever is removed, the other stays. */
   readonly copies = new Map<string, string>();
+  /** Volumes that are not in clear → what opens them. */
+  readonly encrypted = new Map<string, string>();
+  /** Volumes beside which their data lie with another encryption → what opens those; null: they are in clear. */
+  readonly staged = new Map<string, string | null>();
   /** Images whose data have been uploaded from here. */
   readonly uploads = new Set<string>();
   /** Backups in the store → what they are of. */
@@ -46,6 +50,8 @@ export class ModelHost {
       filled: Object.fromEntries(this.filled),
       copies: Object.fromEntries(this.copies),
       homes: Object.fromEntries(this.homes),
+      encrypted: Object.fromEntries(this.encrypted),
+      staged: Object.fromEntries(this.staged),
       snapshots: Object.fromEntries(this.snapshots),
       uploads: [...this.uploads],
       backups: Object.fromEntries(this.backups),
@@ -125,6 +131,24 @@ export class ModelHost {
         throw new TaskError('refused', 'the target does not know this initiator');
       this.copies.set(volumeId, backend);
       return this.#size(volumeId, 0);
+    },
+    'volume.stage': ({ volumeId, luks }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      if (this.exports.has(volumeId)) throw new TaskError('refused', `volume ${volumeId} is exported`);
+      this.staged.set(volumeId, luks?.secret ?? null);
+      return {};
+    },
+    'volume.unstage': ({ volumeId }) => {
+      this.staged.delete(volumeId);
+      return {};
+    },
+    'volume.replace': ({ volumeId }) => {
+      if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      const secret = this.staged.get(volumeId);
+      if (secret === null) this.encrypted.delete(volumeId);
+      else if (secret !== undefined) this.encrypted.set(volumeId, secret);
+      this.staged.delete(volumeId);
+      return {};
     },
     'volume.rewrite': ({ volumeId, source }) => {
       if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);

@@ -60,23 +60,28 @@ function unneeded(eb: ExpressionBuilder<Tables, 'volumes'>, id: VolumeId) {
   return eb.and([
     eb.not(eb.exists(eb.selectFrom('attachments').select('id').where('volume_id', '=', id))),
     eb.not(eb.exists(eb.selectFrom('snapshots').select('id').where('volume_id', '=', id))),
-    eb.not(
-      eb.exists(
-        // A table of its own: MySQL reads none that it changes.
-        eb
-          .selectFrom(
-            eb
-              .selectFrom('volumes as each')
-              .select('each.id')
-              .where('each.source_volume_id', '=', id)
-              .where('each.status', '=', 'creating')
-              .limit(1)
-              .as('copies'),
-          )
-          .select('copies.id'),
-      ),
-    ),
+    uncopied(eb, id),
   ]);
+}
+
+/** No volume is being made of it. */
+export function uncopied(eb: ExpressionBuilder<Tables, 'volumes'>, id: VolumeId) {
+  return eb.not(
+    eb.exists(
+      // A table of its own: MySQL reads none that it changes.
+      eb
+        .selectFrom(
+          eb
+            .selectFrom('volumes as each')
+            .select('each.id')
+            .where('each.source_volume_id', '=', id)
+            .where('each.status', '=', 'creating')
+            .limit(1)
+            .as('copies'),
+        )
+        .select('copies.id'),
+    ),
+  );
 }
 
 /** The account with which another agent may read the volume; the secret is sealed. */

@@ -2,15 +2,17 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, invalidInput, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { type QosSpec, resolveIotune } from '#queues/qos/resolve.ts';
-import { LostRow } from '#queues/transaction.ts';
+import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { isUuid, type OperationId, type QosSpecId, type VolumeTypeId } from '#schema/ids.ts';
+import { asId, type EncryptionKeyId, isUuid, type OperationId, type QosSpecId } from '#schema/ids.ts';
 import { IOTUNE_KEYS, type Iotune } from '#schema/iotune.ts';
+import type { MoveInput } from '#schema/operations.ts';
 import { charged, hold } from '../quotas/charge.ts';
 import type { Charge } from '../quotas/charges.ts';
 import { mayUse, noType, readType, readTypeByNameOrId, type TypeRow } from '../types/rows.ts';
-import { encryptionOf } from '../types/volume-encryption.ts';
-import { mover } from './migrate.ts';
+import { encryptionOf, type VolumeEncryption } from '../types/volume-encryption.ts';
+import { hasKey } from './encryption.ts';
+import { mover, uncopied } from './migrate.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 
 interface Asked {
@@ -35,7 +37,9 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
       'Retype needs volume to be in available or in-use state, not be part of an active migration or a consistency group, requested type has to be different that the one from the volume, and for in-use volumes front-end qos specs cannot change.',
     );
   if (volume.volume_type_id === type.id || volume.group_id !== null || volume.pool === null) throw refused();
-  await checkEncryption(context, volume, type.id, multiattach);
+  const shall = await encryptionOf(app.db, type.id);
+  const encrypted = shall !== null;
+  const change = await encryptionChange(context, volume, shall, multiattach);
   const limits = await limitsOf(context, volume, type);
   if (limits.changed && (await hasStrangers(context, volume))) throw refused();
   const charge: Charge = {
@@ -52,6 +56,26 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
     requestId: context.requestId,
   };
   const begun = await charged(context, [charge], async (tx) => {
+    // The lock comes first: what the conditions look at can't change behind their back.
+    if (change !== null)
+      tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());
+    change?.write(tx);
+    // Under the type's lock: whoever changes how its volumes are encrypted sees this operation, or we what has changed.
+    tx.must(
+      tx.q
+        .updateTable('volume_types')
+        .set((eb) => ({ id: eb.ref('id') }))
+        .where('id', '=', type.id)
+        .where((eb) => {
+          const record = eb.exists(
+            eb
+              .selectFrom('volume_type_encryptions')
+              .select('volume_type_id')
+              .where('volume_type_id', '=', type.id),
+          );
+          return encrypted ? record : eb.not(record);
+        }),
+    );
     const attached = limits.changed
       ? await tx.rows(
           tx.q
@@ -67,7 +91,9 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
         .updateTable('volumes')
         .set({ status: 'retyping', updated_at: sqlTime(app.clock.now()) })
         .where('id', '=', volume.id)
-        .where('status', 'in', ['available', 'in-use'])
+        .where('status', 'in', change === null ? ['available', 'in-use'] : ['available'])
+        .where(...hasKey(volume))
+        .where((eb) => (change === null ? eb.lit(true) : uncopied(eb, volume.id)))
         .where((eb) => eb.or([eb('volume_type_id', 'is', null), eb('volume_type_id', '<>', type.id)])),
     );
     const operation = await app.operations.begin(tx, {
@@ -76,6 +102,7 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
       input: {
         type: { id: type.id, multiattach },
         policy: asked.migration_policy ?? 'never',
+        ...(change !== null && { keys: change.keys }),
         account: mover(context, volume.id),
       },
     });
@@ -103,18 +130,35 @@ async function chosenType(context: RequestContext, wanted: string): Promise<Type
     : new ApiError(404, `Volume type with name ${wanted.slice(0, 255).toWellFormed()} could not be found.`);
 }
 
-/** The data stay as they are, encrypted or not. @throws ApiError 400 where the new type would have them otherwise */
-async function checkEncryption(
-  { app: { db, keys } }: RequestContext,
-  { encryption_key_id: key }: VolumeRow,
-  type: VolumeTypeId,
+interface EncryptionChange {
+  readonly keys: NonNullable<MoveInput['keys']>;
+  /** Writes the new key, in the transaction that begins with the retype. */
+  write(tx: Tx): void;
+}
+
+/**
+ * What the new type changes about how the data are encrypted; null when they stay as they are. Whether they may be copied for it,
+ * the operation finds out.
+ * @throws ApiError 400 for a volume in use: nobody could tell its guest.
+ */
+async function encryptionChange(
+  { app: { keys, ids } }: RequestContext,
+  { id: volumeId, status, project_id: projectId, encryption_key_id: from }: VolumeRow,
+  shall: VolumeEncryption | null,
   multiattach: boolean,
-): Promise<void> {
-  const [is, shall] = [key === null ? null : await keys.describe(key), await encryptionOf(db, type)];
+): Promise<EncryptionChange | null> {
+  const is = from === null ? null : await keys.describe(from);
   if (shall !== null && multiattach)
     throw invalidInput('Retype requested both encryption and multi-attach, which is not supported.');
-  if (is?.cipher === shall?.cipher && is?.keyBits === shall?.keyBits) return;
-  throw invalidInput('Invalid volume_type passed, retypes affecting encryption are not supported.');
+  if (is?.cipher === shall?.cipher && is?.keyBits === shall?.keyBits) return null;
+  if (status === 'in-use')
+    throw invalidInput(
+      `Invalid volume_type passed, retypes affecting encryption are only allowed on available volumes, the specified volume however currently has a status of: ${status}.`,
+    );
+  if (shall === null) return { keys: { from, to: null }, write: () => {} };
+  const to = asId<EncryptionKeyId>(ids.uuid());
+  const key = { id: to, projectId, opens: volumeId, ...shall };
+  return { keys: { from, to }, write: (tx) => keys.create(tx, key) };
 }
 
 /** What a hypervisor limits the volume to now, and whether it will be something else. */

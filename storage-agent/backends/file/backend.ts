@@ -6,7 +6,7 @@ import type { Runner } from '#agent/run.ts';
 import { reach } from '#queues/stopping-points.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { nameOf, volumeName } from '../../names.ts';
-import { type Backend, type Content, GIB } from '../backend.ts';
+import { type Backend, type Content, GIB, type ImageContent } from '../backend.ts';
 import { errnoOf, withReason } from '../errno.ts';
 import { adoptFile, releaseFile } from './adopt.ts';
 import { copyFile } from './copy.ts';
@@ -77,15 +77,23 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       case 'snapshot':
         return copyTo(nameOf('snapshot', content.snapshotId), name, filling, async () => false);
       case 'image':
-        await content.image.open(sizeBytes, async (opened) => {
-          await remove(filling);
-          await atLeast(at(filling), sizeBytes, constants.O_CREAT | constants.O_EXCL);
-          await opened.writeTo(at(filling), true);
-        });
-        await reach('copy.whole');
-        await rename(at(filling), at(name));
-        return syncFolder(folder);
+        return write(filling, name, sizeBytes, content.image);
     }
+  };
+  const write = async (
+    through: string,
+    name: string,
+    sizeBytes: number,
+    image: ImageContent,
+  ): Promise<void> => {
+    await image.open(sizeBytes, async (opened) => {
+      await remove(through);
+      await atLeast(at(through), sizeBytes, constants.O_CREAT | constants.O_EXCL);
+      await opened.writeTo(at(through), true);
+    });
+    await reach('copy.whole');
+    await rename(at(through), at(name));
+    await syncFolder(folder);
   };
 
   const show = async <T>(path: string, work: (path: string, sizeBytes: number) => Promise<T>): Promise<T> => {
@@ -107,9 +115,29 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       await fill(volumeId, sizeBytes, content);
       await atLeast(pathOf(volumeId), sizeBytes, 0);
     },
+    async stage(volumeId, sizeBytes, content) {
+      await present(volumeId);
+      await write(nameOf('filling', volumeId), nameOf('replacing', volumeId), sizeBytes, content);
+    },
+    unstage: async (volumeId) => remove(nameOf('filling', volumeId), nameOf('replacing', volumeId)),
+    async replace(volumeId) {
+      const ready = at(nameOf('replacing', volumeId));
+      if (!(await exists(ready))) await present(volumeId);
+      else
+        await told(`rename ${ready} ${pathOf(volumeId)}`, async () => {
+          await reach('replace.swapping');
+          await rename(ready, pathOf(volumeId));
+        });
+      await syncFolder(folder);
+    },
     grow: async (volumeId, sizeBytes) => atLeast(pathOf(volumeId), sizeBytes, 0),
     absent: async (volumeId) =>
-      remove(volumeName(volumeId), nameOf('filling', volumeId), nameOf('copying', volumeId)),
+      remove(
+        volumeName(volumeId),
+        nameOf('filling', volumeId),
+        nameOf('copying', volumeId),
+        nameOf('replacing', volumeId),
+      ),
     async snapshot(volumeId, snapshotId, inUse) {
       const name = nameOf('snapshot', snapshotId);
       if (await exists(at(name))) return;

@@ -195,8 +195,6 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     await shelf.wipe(renamed ? { ...found, name: leaving } : found);
   };
 
-  const rewrite = createRewrite({ shelf, thin, copyDisk, makeRoom });
-
   return {
     thin,
     discard: thin,
@@ -206,7 +204,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       if (content !== undefined) return filled(volumeId, sizeBytes, content);
       return (await shelf.create(name, sizeBytes)) ? sizeBytes : growNamed(name, sizeBytes);
     },
-    rewrite,
+    ...createRewrite({ shelf, thin, copyDisk, makeRoom }),
     grow: async (volumeId, sizeBytes) => growNamed(volumeName(volumeId), sizeBytes),
     absent: async (volumeId) =>
       removed(

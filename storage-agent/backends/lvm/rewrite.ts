@@ -1,4 +1,5 @@
 import { reach } from '#queues/stopping-points.ts';
+import { TaskError } from '#schema/tasks.ts';
 import { nameOf, volumeName } from '../../names.ts';
 import type { Backend, CopyDisk, NewContent } from '../backend.ts';
 import { missing, snapshotName } from './names.ts';
@@ -17,7 +18,12 @@ interface Parts {
  * wiped last. A thick volume that has snapshots can't give its name away, for it is what they need: over it the data are copied,
  * and the snapshots keep what was there. At no moment does LVM hold neither the old data nor the new.
  */
-export function createRewrite({ shelf, thin, copyDisk, makeRoom }: Parts): Backend['rewrite'] {
+export function createRewrite({
+  shelf,
+  thin,
+  copyDisk,
+  makeRoom,
+}: Parts): Pick<Backend, 'rewrite' | 'stage' | 'unstage' | 'replace'> {
   const make = async (filling: string, to: string, sizeBytes: number, content: NewContent): Promise<void> => {
     if (content.kind === 'snapshot') {
       if ((await shelf.snapshot(snapshotName(content.snapshotId), filling, true)) !== 'made') throw missing();
@@ -39,7 +45,17 @@ export function createRewrite({ shelf, thin, copyDisk, makeRoom }: Parts): Backe
     await copyDisk(shelf.pathOf(from), shelf.pathOf(to), { sizeBytes, zeroed: false });
   };
 
-  return async (volumeId, sizeBytes, content) => {
+  const swap = async (name: string, leaving: string, ready: string): Promise<void> => {
+    await shelf.rename(name, leaving);
+    await reach('replace.swapping');
+    await shelf.rename(ready, name);
+  };
+  const wiped = async (...names: readonly string[]): Promise<void> => {
+    const { named } = await shelf.find(...names);
+    for (const lv of named.values()) await shelf.wipe(lv);
+  };
+
+  const rewrite: Backend['rewrite'] = async (volumeId, sizeBytes, content) => {
     const name = volumeName(volumeId);
     const filling = nameOf('filling', volumeId);
     const ready = nameOf('replacing', volumeId);
@@ -60,13 +76,38 @@ export function createRewrite({ shelf, thin, copyDisk, makeRoom }: Parts): Backe
       return copyOver(snapshotName(content.snapshotId), name, sizeBytes);
     await make(filling, ready, sizeBytes, content);
     if (held) await copyOver(ready, name, sizeBytes);
-    else {
-      await shelf.rename(name, leaving);
-      await reach('replace.swapping');
-      await shelf.rename(ready, name);
-    }
-    const gone = held ? ready : leaving;
-    const old = (await shelf.find(gone)).named.get(gone);
-    if (old !== undefined) await shelf.wipe(old);
+    else await swap(name, leaving, ready);
+    await wiped(held ? ready : leaving);
+  };
+
+  return {
+    rewrite,
+    async stage(volumeId, sizeBytes, image) {
+      const [name, filling] = [volumeName(volumeId), nameOf('filling', volumeId)];
+      const ready = nameOf('replacing', volumeId);
+      const { named, snapshots } = await shelf.find(name, filling, ready);
+      if (!named.has(name)) throw missing();
+      if (!thin && snapshots.some(({ origin }) => origin === name))
+        throw new TaskError('refused', 'the volume has snapshots, which need its data');
+      for (const left of [filling, ready]) {
+        const lv = named.get(left);
+        if (lv !== undefined) await shelf.wipe(lv);
+      }
+      await make(filling, ready, sizeBytes, { kind: 'image', image });
+    },
+    unstage: (volumeId) => wiped(nameOf('filling', volumeId), nameOf('replacing', volumeId)),
+    async replace(volumeId) {
+      const [name, ready] = [volumeName(volumeId), nameOf('replacing', volumeId)];
+      const leaving = nameOf('deleting', volumeId);
+      const { named } = await shelf.find(name, ready, leaving);
+      if (!named.has(name) && !named.has(ready)) throw missing();
+      if (named.has(name) && named.has(ready)) {
+        // What an earlier removal has left is in the way.
+        const left = named.get(leaving);
+        if (left !== undefined) await shelf.wipe(left);
+        await swap(name, leaving, ready);
+      } else if (named.has(ready)) await shelf.rename(ready, name);
+      await wiped(leaving);
+    },
   };
 }

@@ -170,20 +170,9 @@ describe('encrypted volumes', function () {
       assert.equal(status, 400);
       assert.match(body.badRequest.message, /requested type is not compatible/);
     }
-    for (const [volume, type] of [
-      [plain, 'secret'],
-      [secret, 'plain'],
-    ] as const) {
-      const retype = { 'os-retype': { new_type: type, migration_policy: 'on-demand' } };
-      const { status } = await api.call('POST', `/volumes/${volume.id}/action`, {
-        as: 'admin',
-        body: retype,
-      });
-      assert.equal(status, 400);
-    }
   });
 
-  it('get another type of the same encryption, and stay as they are', async () => {
+  it('get another type of the same encryption, and stay as they are; of another, and get another key', async () => {
     for (const [name, size, multiattach] of [
       ['as secret', 256, false],
       ['more secret', 512, false],
@@ -201,9 +190,11 @@ describe('encrypted volumes', function () {
       });
     }
     const volume = await made({ volume_type: 'secret' });
-    const retype = (new_type: string) =>
-      api.call('POST', `/volumes/${volume.id}/action`, { as: 'admin', body: { 'os-retype': { new_type } } });
-    assert.match((await retype('more secret')).body.badRequest.message, /retypes affecting encryption/);
+    const retype = (new_type: string, migration_policy = 'never') =>
+      api.call('POST', `/volumes/${volume.id}/action`, {
+        as: 'admin',
+        body: { 'os-retype': { new_type, migration_policy } },
+      });
     assert.match((await retype('shared secret')).body.badRequest.message, /both encryption and multi-attach/);
     assert.equal((await retype('as secret')).status, 202);
     const retyped = await is(volume.id, 'available');
@@ -211,6 +202,24 @@ describe('encrypted volumes', function () {
       [retyped.volume_type, retyped.encryption_key_id],
       ['as secret', volume.encryption_key_id],
     );
+    // Another encryption is another key, for data that are copied; a type that a volume is getting keeps its encryption.
+    const [before, opened] = [await keys(), await passphrase(volume)];
+    assert.equal((await retype('more secret', 'never')).status, 202);
+    const kept = await is(volume.id, 'available');
+    assert.deepEqual([kept.volume_type, kept.encryption_key_id], ['as secret', volume.encryption_key_id]);
+    assert.deepEqual(await keys(), before);
+    assert.equal((await retype('more secret', 'on-demand')).status, 202);
+    const anew = await is(volume.id, 'available');
+    assert.equal(anew.volume_type, 'more secret');
+    assert.notEqual(await passphrase(anew), opened);
+    assert.deepEqual(
+      (await keys()).filter(({ id }) => !before.some((key) => key.id === id)).map(({ key_bits }) => key_bits),
+      [512],
+    );
+    assert.equal((await keys()).length, before.length, 'the former key has gone');
+    assert.equal((await retype('plain', 'on-demand')).status, 202);
+    assert.equal((await is(volume.id, 'available')).encrypted, false);
+    assert.equal((await keys()).length, before.length - 1);
   });
 
   it('are not let go of without their keys', async () => {

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
 import { LUKS_CIPHERS, type LuksCipher, luksHeaderBytes } from '#schema/luks.ts';
 import type { ImageContent } from '#storage-agent/backends/backend.ts';
-import { createEncrypt } from '#storage-agent/images/luks.ts';
+import { createEncrypt, type OpenLuks } from '#storage-agent/images/luks.ts';
 import { createQemuImg } from '#storage-agent/images/qemu-img.ts';
+import { createRecode } from '#storage-agent/images/recode.ts';
 import { writeRaw } from '#storage-agent/images/write-raw.ts';
 
 const MIB = 1024 ** 2;
@@ -95,6 +97,71 @@ describe('encrypted volumes', function () {
     await assert.rejects(inside(path, 'wrong'), /Invalid password/);
     await using file = await open(path);
     assert.equal((await file.readFile()).includes('the text of an image'), false);
+  });
+});
+
+describe('another encryption', function () {
+  this.timeout(120_000);
+  const [XTS, CBC]: OpenLuks[] = [
+    { cipher: 'aes-xts-plain64', keyBits: 512, passphrase: PASSPHRASE },
+    { cipher: 'aes-cbc-essiv:sha256', keyBits: 256, passphrase: 'the other one' },
+  ] as const;
+  const [big, small] = [luksHeaderBytes(XTS!), luksHeaderBytes(CBC!)];
+  const qemuImg = createQemuImg(systemRunner);
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'by-recode-'));
+  });
+  afterEach(() => rm(dir, { recursive: true }));
+
+  const file = async (name: string): Promise<string> => {
+    const path = join(dir, name);
+    await using handle = await open(path, 'w');
+    await handle.truncate(SIZE);
+    return path;
+  };
+  const recode = (path: string, was: OpenLuks | null, luks: OpenLuks | null, to: string) =>
+    createRecode(qemuImg, join(dir, 'work'))(VOLUME, { path }, { was, luks }, SIZE, async (opened) => {
+      assert.equal(await opened.isAt(to), false);
+      await opened.writeTo(to, true);
+      assert.equal(await opened.isAt(to), true);
+      return opened.sizeBytes;
+    });
+  const written = async (path: string, ...data: readonly (readonly [number, Buffer])[]): Promise<void> => {
+    await using handle = await open(path, 'r+');
+    for (const [at, bytes] of data) await handle.write(bytes, 0, bytes.length, at);
+  };
+
+  it('goes from clear to LUKS, to another cipher, and back, byte by byte', async () => {
+    const [clear, first, second, again] = await Promise.all(['clear', 'xts', 'cbc', 'again'].map(file));
+    const [head, tail] = [randomBytes(MIB), randomBytes(4096)];
+    await written(clear!, [0, head], [SIZE - big - tail.length, tail]);
+    assert.equal(await recode(clear!, null, XTS!, first!), SIZE);
+    assert.equal((await readFile(first!)).includes(head.subarray(0, 512)), false);
+    await recode(first!, XTS!, CBC!, second!);
+    assert.equal((await readFile(second!)).includes(head.subarray(0, 512)), false);
+    await recode(second!, CBC!, null, again!);
+    const [before, after] = [await readFile(clear!), await readFile(again!)];
+    // What the smaller header left free nobody has written: inside of the second it is noise.
+    assert.ok(before.subarray(0, SIZE - big).equals(after.subarray(0, SIZE - big)));
+    assert.ok(after.subarray(SIZE - small).every((byte) => byte === 0));
+    assert.equal(after.length, SIZE);
+    // Its end has never been written, so a larger header may take it.
+    await recode(second!, CBC!, XTS!, await file('larger'));
+    assert.deepEqual(await readdir(join(dir, 'work')), [], 'no passphrase is left');
+  });
+
+  it('is refused where the end holds data that a header has no room for, or the key is wrong', async () => {
+    const clear = await file('clear');
+    await written(clear, [SIZE - 512, Buffer.from('a backup of a partition table')]);
+    const refused = { code: 'refused', message: /the last 2\d+ bytes of the volume hold data/ };
+    await assert.rejects(recode(clear, null, XTS!, await file('to')), refused);
+    const cbc = await file('cbc');
+    await written(clear, [SIZE - 512, Buffer.alloc(512)], [SIZE - big, Buffer.from('the end of the data')]);
+    await written(clear, [SIZE - big, Buffer.alloc(512)], [SIZE - big - 512, Buffer.from('the end')]);
+    await recode(clear, null, CBC!, cbc);
+    await assert.rejects(recode(cbc, { ...CBC!, passphrase: 'no' }, null, await file('to')), /./);
+    assert.deepEqual(await readdir(join(dir, 'work')), []);
   });
 });
 

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
-import type { Backend } from '#storage-agent/backends/backend.ts';
+import type { Backend, ImageContent } from '#storage-agent/backends/backend.ts';
 import { createFileBackend } from '#storage-agent/backends/file/backend.ts';
 import { itIsABackend } from '../contract.ts';
 
@@ -47,6 +47,35 @@ describe('file backend', () => {
     assert.ok(file.blocks * 512 < MIB);
     assert.equal(file.mode & 0o777, 0o600);
     assert.equal((await stat(join(folder, 'volumes'))).mode & 0o777, 0o700);
+  });
+
+  it('makes new data beside a volume, puts them in its place or takes them away, however often it is asked', async () => {
+    const volume = randomUUID();
+    const text = async (): Promise<string> =>
+      (await readFile(backend.devicePath(volume))).toString('utf8', 0, 3);
+    const image = (content: string): ImageContent => ({
+      id: volume,
+      digest: null,
+      open: (_atMost, work) =>
+        work({ sizeBytes: 3, dataBytes: 3, writeTo: (path) => writeFile(path, content, { flag: 'r+' }) }),
+    });
+    await assert.rejects(backend.stage(volume, MIB, image('new')), { code: 'not-found' });
+    await assert.rejects(backend.replace(volume), { code: 'not-found' });
+    await backend.ensure(volume, MIB);
+    await writeFile(backend.devicePath(volume), 'old', { flag: 'r+' });
+    const names = () => readdir(join(folder, 'volumes'));
+    for (const content of ['not', 'new']) await backend.stage(volume, MIB, image(content));
+    assert.deepEqual([await text(), await names()], ['old', [`replacing-${volume}`, `volume-${volume}`]]);
+    for (let time = 0; time < 2; time += 1) {
+      await backend.replace(volume);
+      assert.deepEqual([await text(), await names()], ['new', [`volume-${volume}`]]);
+    }
+    await backend.stage(volume, MIB, image('not'));
+    for (let time = 0; time < 2; time += 1) await backend.unstage(volume);
+    assert.deepEqual([await text(), await names()], ['new', [`volume-${volume}`]]);
+    await backend.stage(volume, MIB, image('not'));
+    await backend.absent(volume);
+    assert.deepEqual(await names(), []);
   });
 
   it('keeps what is in a volume when it grows', async () => {

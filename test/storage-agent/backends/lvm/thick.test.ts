@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Runner } from '#agent/run.ts';
-import type { Backend, NewContent } from '#storage-agent/backends/backend.ts';
+import type { Backend, ImageContent, NewContent } from '#storage-agent/backends/backend.ts';
 import { itIsABackend } from '../contract.ts';
 import { openBackend } from '../opened.ts';
 import { type Group, makeGroup } from './group.ts';
@@ -163,6 +163,42 @@ describe('lvm backend, on real metadata', () => {
       }
       await backend.absent(volume);
     }).timeout(120_000);
+
+  for (const when of ['before', 'after'] as const)
+    it(`makes new data beside a volume and puts them in its place although it crashes ${when} every command in turn`, async () => {
+      const volume = randomUUID();
+      const image: ImageContent = {
+        id: volume,
+        digest: null,
+        open: (_atMost, work) => work({ sizeBytes: MIB, dataBytes: MIB, writeTo: async () => undefined }),
+      };
+      const [mine, beside] = [`volume-${volume}`, `replacing-${volume}`];
+      await assert.rejects(backend.stage(volume, 64 * MIB, image), { code: 'not-found' });
+      await backend.ensure(volume, 64 * MIB);
+      for (let at = 1, done = 0; done < 3; at += 1) {
+        assert.ok(at < 20, 'never got through');
+        const staged = await through((await dying(at, when)).stage(volume, 64 * MIB, image));
+        assert.ok((await names()).includes(mine), 'the volume stays as it is');
+        await backend.stage(volume, 64 * MIB, image);
+        assert.deepEqual((await names()).toSorted(), [beside, mine]);
+        const unstaged = await through((await dying(at, when)).unstage(volume));
+        await backend.unstage(volume);
+        assert.deepEqual(await names(), [mine]);
+        await backend.stage(volume, 64 * MIB, image);
+        const replaced = await through((await dying(at, when)).replace(volume));
+        const left = await names();
+        assert.ok(left.includes(mine) || left.includes(beside), left.join(' '));
+        await backend.replace(volume);
+        assert.deepEqual(await names(), [mine]);
+        done = Number(staged) + Number(unstaged) + Number(replaced);
+      }
+      const wipes = group.wiped.length;
+      await backend.stage(volume, 64 * MIB, image);
+      await backend.replace(volume);
+      await backend.replace(volume);
+      assert.equal(group.wiped.length, wipes + 1, 'what was there is wiped, and what is there is not');
+      await backend.absent(volume);
+    }).timeout(180_000);
 
   it('adopts nothing that is no plain volume, and takes no name for an option', async () => {
     await group.lvm('lvcreate', '-y', '-Wn', '-Zn', '-an', '-p', 'r', '-L', '64m', '-n', 'still', group.name);
