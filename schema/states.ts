@@ -46,7 +46,8 @@ export const VOLUME_TRANSITIONS = {
   uploading: ['available', 'in-use', 'reserved', 'attaching'],
   deleting: ['error_deleting'],
   reverting: ['available', 'error'],
-  retyping: ['available', 'in-use', 'reserved', 'attaching'],
+  // `error`: which of two keys opens it nobody knows.
+  retyping: ['available', 'in-use', 'reserved', 'attaching', 'error'],
   // Under way to another pool: nothing else may be asked for.
   maintenance: ['available'],
   downloading: ['available', 'reserved', 'attaching', 'error'],

@@ -102,11 +102,9 @@ describe('encrypted volumes', function () {
 
 describe('another encryption', function () {
   this.timeout(120_000);
-  const [XTS, CBC]: OpenLuks[] = [
-    { cipher: 'aes-xts-plain64', keyBits: 512, passphrase: PASSPHRASE },
-    { cipher: 'aes-cbc-essiv:sha256', keyBits: 256, passphrase: 'the other one' },
-  ] as const;
-  const [big, small] = [luksHeaderBytes(XTS!), luksHeaderBytes(CBC!)];
+  const XTS: OpenLuks = { cipher: 'aes-xts-plain64', keyBits: 512, passphrase: PASSPHRASE };
+  const CBC: OpenLuks = { cipher: 'aes-cbc-essiv:sha256', keyBits: 256, passphrase: 'the other one' };
+  const [big, small] = [luksHeaderBytes(XTS), luksHeaderBytes(CBC)];
   const qemuImg = createQemuImg(systemRunner);
   let dir: string;
   beforeEach(async () => {
@@ -133,21 +131,22 @@ describe('another encryption', function () {
   };
 
   it('goes from clear to LUKS, to another cipher, and back, byte by byte', async () => {
-    const [clear, first, second, again] = await Promise.all(['clear', 'xts', 'cbc', 'again'].map(file));
+    const [clear, first] = [await file('clear'), await file('xts')];
+    const [second, again] = [await file('cbc'), await file('again')];
     const [head, tail] = [randomBytes(MIB), randomBytes(4096)];
-    await written(clear!, [0, head], [SIZE - big - tail.length, tail]);
-    assert.equal(await recode(clear!, null, XTS!, first!), SIZE);
-    assert.equal((await readFile(first!)).includes(head.subarray(0, 512)), false);
-    await recode(first!, XTS!, CBC!, second!);
-    assert.equal((await readFile(second!)).includes(head.subarray(0, 512)), false);
-    await recode(second!, CBC!, null, again!);
-    const [before, after] = [await readFile(clear!), await readFile(again!)];
+    await written(clear, [0, head], [SIZE - big - tail.length, tail]);
+    assert.equal(await recode(clear, null, XTS, first), SIZE);
+    assert.equal((await readFile(first)).includes(head.subarray(0, 512)), false);
+    await recode(first, XTS, CBC, second);
+    assert.equal((await readFile(second)).includes(head.subarray(0, 512)), false);
+    await recode(second, CBC, null, again);
+    const [before, after] = [await readFile(clear), await readFile(again)];
     // What the smaller header left free nobody has written: inside of the second it is noise.
     assert.ok(before.subarray(0, SIZE - big).equals(after.subarray(0, SIZE - big)));
     assert.ok(after.subarray(SIZE - small).every((byte) => byte === 0));
     assert.equal(after.length, SIZE);
     // Its end has never been written, so a larger header may take it.
-    await recode(second!, CBC!, XTS!, await file('larger'));
+    await recode(second, CBC, XTS, await file('larger'));
     assert.deepEqual(await readdir(join(dir, 'work')), [], 'no passphrase is left');
   });
 
@@ -155,12 +154,12 @@ describe('another encryption', function () {
     const clear = await file('clear');
     await written(clear, [SIZE - 512, Buffer.from('a backup of a partition table')]);
     const refused = { code: 'refused', message: /the last 2\d+ bytes of the volume hold data/ };
-    await assert.rejects(recode(clear, null, XTS!, await file('to')), refused);
+    await assert.rejects(recode(clear, null, XTS, await file('to')), refused);
     const cbc = await file('cbc');
     await written(clear, [SIZE - 512, Buffer.alloc(512)], [SIZE - big, Buffer.from('the end of the data')]);
     await written(clear, [SIZE - big, Buffer.alloc(512)], [SIZE - big - 512, Buffer.from('the end')]);
-    await recode(clear, null, CBC!, cbc);
-    await assert.rejects(recode(cbc, { ...CBC!, passphrase: 'no' }, null, await file('to')), /./);
+    await recode(clear, null, CBC, cbc);
+    await assert.rejects(recode(cbc, { ...CBC, passphrase: 'no' }, null, await file('to')), /./);
     assert.deepEqual(await readdir(join(dir, 'work')), []);
   });
 });
