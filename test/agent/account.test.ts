@@ -1,54 +1,31 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Queue, QueueEvents } from 'bullmq';
-import { startAgent } from '#agent/agent.ts';
-import type { Handlers } from '#agent/handlers.ts';
 import { systemRunner } from '#agent/run.ts';
-import { agentQueue } from '#queues/names.ts';
-import { openRedis } from '#queues/redis.ts';
 import { splitAccount, taskResult } from '#schema/accounts.ts';
-import { asId } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
-import { createRedis } from '#test/support/redis.ts';
+import { startQueuedAgent } from './support/queued-agent.ts';
 
 describe('what an agent tells of a task', () => {
   it('goes with its answer, or behind its error, and tells of all attempts', async function () {
     this.timeout(30_000);
-    const { url, prefix } = await createRedis();
-    const stateDir = await mkdtemp(join(tmpdir(), 'by-account-'));
     const volumeId = '00000000-0000-4000-8000-000000000001';
     const said: string[] = [];
     let attempts = 0;
-    const handlers: Partial<Handlers<'storage'>> = {
-      async 'volume.grow'() {
-        attempts += 1;
-        await systemRunner.run('sh', ['-c', `exit ${attempts < 3 ? 5 : 0}`]);
-        return { sizeBytes: 1 };
+    const agent = await startQueuedAgent(
+      {
+        async 'volume.grow'() {
+          attempts += 1;
+          await systemRunner.run('sh', ['-c', `exit ${attempts < 3 ? 5 : 0}`]);
+          return { sizeBytes: 1 };
+        },
+        async 'volume.absent'() {
+          await systemRunner.run('true', []);
+          throw new TaskError('refused', 'it is in use');
+        },
       },
-      async 'volume.absent'() {
-        await systemRunner.run('true', []);
-        throw new TaskError('refused', 'it is in use');
-      },
-    };
-    const agent = await startAgent({
-      kind: 'storage',
-      host: asId('h1'),
-      redisUrl: url,
-      prefix,
-      stateDir,
-      handlers: handlers as Handlers<'storage'>,
-      report: async () => {
-        throw new Error('nothing to report');
-      },
-      log: (line) => said.push(line),
-    });
-    const [connection, listening] = [openRedis(url), openRedis(url)];
-    const name = agentQueue('storage', asId('h1'));
-    const queue = new Queue(name, { connection, prefix });
-    const events = new QueueEvents(name, { connection: listening, prefix });
+      (line) => said.push(line),
+    );
     try {
+      const { queue, events } = agent;
       const place = { volumeId, backend: 'b' };
       const envelope = (seq: number, input: object) => ({ volumeId, seq, requestId: 'req-7', input });
       const options = { attempts: 4, backoff: { type: 'exponential', delay: 50 } };
@@ -74,11 +51,7 @@ describe('what an agent tells of a task', () => {
         return true;
       });
     } finally {
-      await events.close();
-      await queue.close();
-      for (const redis of [connection, listening]) redis.disconnect();
-      await agent.stop();
-      await rm(stateDir, { recursive: true });
+      await agent[Symbol.asyncDispose]();
     }
     assert.ok(
       said.includes(
