@@ -41,6 +41,8 @@ export function readListFilters(context: RequestContext, query: Query, table: Fi
       throw badRequest('Filter keys can only contain ASCII characters.');
     }
     if (microversion < (own(table.since ?? {}, key) ?? 0)) continue;
+    // Later an error for some and nothing for others; here Cinder does not look at it.
+    if (microversion < STRICT_SINCE && own(table.like, key) !== undefined) continue;
     const reader = own(table.anybody, key) ?? (caller.isAdmin ? own(table.admin, key) : undefined);
     const like = microversion >= LIKE_SINCE ? own(table.like, key) : undefined;
     const chosen = reader ?? like;

@@ -25,12 +25,10 @@ export async function reimageVolume(
   if (attached.length > 1)
     throw conflict('Cannot re-image a volume which is attached to more than one server.');
   const from: VolumeStatus[] = reserved ? ['available', 'error', 'reserved'] : ['available', 'error'];
-  const refused = (): Error => {
-    const names = from.length === 2 ? from.join(' or ') : `${from.slice(0, -1).join(', ')} or ${from.at(-1)}`;
-    return invalidVolume(
-      `Volume ${volume.id} status must be ${names}, but current status is ${volume.status}.`,
+  const refused = (): Error =>
+    invalidVolume(
+      `Volume ${volume.id} status must be ${from.join(' or ')}, but current status is ${volume.status}.`,
     );
-  };
   if (!from.includes(volume.status) || volume.pool === null) throw refused();
   await checkStorage(app, volume);
   const found = await findSource(context, { imageRef: imageId });

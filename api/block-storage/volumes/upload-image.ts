@@ -20,13 +20,15 @@ const ACTION = 'os-volume_upload_image';
 
 const wanted = z.strictObject({
   image_name: text255.min(1, { error: 'is too short' }),
-  force: flag.nullish(),
-  disk_format: z.enum(DISK_FORMATS, { error: `is not one of ${DISK_FORMATS.join(', ')}` }).nullish(),
+  force: flag.optional(),
+  disk_format: z.enum(DISK_FORMATS).optional(),
   container_format: z
     .enum(CONTAINER_FORMATS, { error: `is not one of ${CONTAINER_FORMATS.join(', ')}` })
     .nullish(),
-  visibility: z.enum(VISIBILITIES, { error: `is not one of ${VISIBILITIES.join(', ')}` }).nullish(),
-  protected: flag.nullish(),
+  visibility: z
+    .enum(VISIBILITIES, { error: "is not one of ['community', 'public', 'private', 'shared']" })
+    .optional(),
+  protected: flag.optional(),
 });
 
 const uploaded = z.strictObject({

@@ -103,6 +103,7 @@ describe('filters of lists, as Cinder judges them', () => {
       ["metadata={'n': '2'}", [2]],
       ['name~=v', [3, 2, 1, 0]],
       ['name~=v', [], { version: 33, as: 'admin' }],
+      ['name~=none', [3, 2, 1, 0], { version: 30, as: 'admin' }],
       ['display_name=v2', [2], admin],
       ['display_name=v2', [3, 2, 1, 0], { version: 30 }],
       ['host=stor1', [2, 1, 0], admin],

@@ -207,6 +207,29 @@ describe('volumes', () => {
     assert.match(refused.body.badRequest.message, /while operation .* is at work/);
   });
 
+  it('is uploaded and re-imaged from the statuses, and with the fields, that Cinder takes', async () => {
+    const { path } = await volumeIn('creating');
+    const act = async (action: string, body: Record<string, unknown>): Promise<string> => {
+      const answer = await api.call('POST', `${path}/action`, { body: { [action]: body } });
+      assert.equal(answer.status, 400);
+      return answer.body.badRequest.message;
+    };
+    for (const [field, message] of [
+      [{ force: null }, "None is not of type 'boolean', 'string'"],
+      [{ disk_format: 'iso' }, "'iso' is not one of ['raw', 'qcow2', 'vmdk', 'vhdx']"],
+      [{ disk_format: null }, "None is not of type 'string'"],
+      [{ visibility: 'x' }, "'x' is not one of ['community', 'public', 'private', 'shared']"],
+    ] as const) {
+      const said = await act('os-volume_upload_image', { image_name: 'x', ...field });
+      assert.ok(said.endsWith(` ${message}`), said);
+    }
+    const reimage = { image_id: '77777777-7777-4777-8777-777777777777', reimage_reserved: true };
+    assert.match(
+      await act('os-reimage', reimage),
+      /status must be available or error or reserved, but current status is creating\.$/,
+    );
+  });
+
   it('is unmanaged in the words and from the statuses of Cinder', async () => {
     const unmanage = (path: string, as: 'admin' | 'member' = 'admin') =>
       api.call('POST', `${path}/action`, { as, body: { 'os-unmanage': 'anything' } });
