@@ -197,7 +197,7 @@ describe('the data of encrypted volumes', function () {
     };
     const sealed = await retyped('secret');
     await assertHolds(sealed, data);
-    assert.deepEqual((await keys()).toSorted(), [...had, sealed.encryption_key_id].toSorted());
+    assert.deepEqual(new Set(await keys()), new Set([...had, sealed.encryption_key_id]));
     const again = await retyped(clear);
     assert.equal(again.encrypted, false);
     assert.deepEqual(await keys(), had, 'the key has gone with what it opened');
