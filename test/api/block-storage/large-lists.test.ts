@@ -39,7 +39,6 @@ describe('lists of many volumes', function () {
       microversion: 71,
       selfUrl: 'http://here/v3',
       bookmarkUrl: 'http://here',
-      rawQuery: '',
     } as unknown as RequestContext;
   });
   after(async () => {
@@ -53,7 +52,8 @@ describe('lists of many volumes', function () {
   }
   async function costOf(query: Record<string, string>): Promise<{ rows: number; volumes: { id: string }[] }> {
     const before = await rowsRead();
-    const { json } = await listVolumesDetail(context, query);
+    const rawQuery = new URLSearchParams(query).toString();
+    const { json } = await listVolumesDetail({ ...context, rawQuery }, query);
     const { volumes } = JSON.parse(json ?? '') as { volumes: { id: string }[] };
     return { rows: (await rowsRead()) - before, volumes };
   }

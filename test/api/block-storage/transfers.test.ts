@@ -157,7 +157,9 @@ describe('transfers', () => {
     assert.deepEqual(oldest, [transfer.id]);
     const sorted = await ids('/volume-transfers/detail?sort=display_name:desc&limit=1');
     assert.deepEqual(sorted, [transfer.id]);
-    const after = await ids(`/volume-transfers?sort=display_name:desc&marker=${transfer.id}&volume_id=${other}`);
+    const after = await ids(
+      `/volume-transfers?sort=display_name:desc&marker=${transfer.id}&volume_id=${other}`,
+    );
     assert.deepEqual(after, [second.id]);
     const all = await ids('/volume-transfers', 58);
     assert.ok(all.indexOf(transfer.id) < all.indexOf(second.id), 'oldest first before 3.59');
