@@ -3,14 +3,16 @@ import type { Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
+import { isDangling } from '#api/http/sql-errors.ts';
 import { isDuplicateKey, transact } from '#queues/database.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
-import type { Named, Session } from '../builtin/session.ts';
+import { loadSession, type Named, type Session } from '../builtin/session.ts';
 import { duplicate, forbidden, notFound, unauthorized } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
 import { findUser } from '../users/handlers.ts';
+import { lockUser } from '../users/lock.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 import { expiry } from './expiry.ts';
 import { credentialRows, viewOf } from './rows.ts';
@@ -64,7 +66,7 @@ export async function showCredential(context: RequestContext, { params }: ById):
 
 /**
  * For the token's project, with no more than the token's roles. The secret is told here and never again.
- * @throws ApiError 403 for anybody else's, and by a token that is for no project or came of a restricted credential.
+ * @throws ApiError 400 for roles that the token lacks, 401 when it has ended meanwhile, 403 for anybody else's, and by a token that is for no project or came of a restricted credential.
  */
 export async function createCredential(
   context: RequestContext,
@@ -76,7 +78,6 @@ export async function createCredential(
   if (user.id !== id || scope.type !== 'project') throw forbidden('identity:create_application_credential');
   checkUnrestricted(session);
   const { name, description = null, expires_at, roles, unrestricted = false } = body.application_credential;
-  const asked = rolesOf(session, roles ?? []);
   const expires = expiry(expires_at, context.app.clock.now());
   await checkRoom(context, id);
   // Not `??`: an empty one is none, as in Keystone.
@@ -86,7 +87,7 @@ export async function createCredential(
   try {
     // Nothing that is remembered of tokens is different for it: no generation to count up.
     await transact(context.app.db, async (trx) => {
-      await checkStillThere(trx, session);
+      const asked = rolesOf(await sessionNow(trx, session), roles ?? []);
       await trx
         .insertInto('identity_application_credentials')
         .values({
@@ -107,6 +108,8 @@ export async function createCredential(
         .execute();
     });
   } catch (error) {
+    // The project or a role has gone this moment.
+    if (isDangling(error)) throw unauthorized();
     throw isDuplicateKey(error) ? duplicate('application_credential', `name ${name}`) : error;
   }
   const [row] = await credentialRows(context, id, { id: credential_id });
@@ -118,8 +121,9 @@ export async function deleteCredential(context: RequestContext, { params }: ById
   const identity = identityOf(context);
   const { token } = context;
   checkOwn(context, params.id, 'delete_application_credential');
-  const session = token === undefined ? undefined : await identity.directory.session(token);
-  if (session !== undefined) checkUnrestricted(session);
+  // An operators' token from a file has no session, and may.
+  if (token !== undefined && identity.format.open(token) !== undefined)
+    checkUnrestricted(await sessionOf(context));
   await identity.change(async (trx) => {
     const { numDeletedRows } = await trx
       .deleteFrom('identity_application_credentials')
@@ -172,16 +176,16 @@ async function checkRoom({ app }: RequestContext, user: string): Promise<void> {
     );
 }
 
-/** Whoever has been disabled meanwhile leaves nothing behind. @throws ApiError 401 */
-async function checkStillThere(trx: Transaction<Tables>, { user, claims }: Session): Promise<void> {
-  const row = await trx
-    .selectFrom('identity_users')
-    .select('id')
-    .where('id', '=', user.id as UserId)
-    .where('epoch', '=', claims.epoch)
-    .forUpdate()
-    .executeTakeFirst();
-  if (row === undefined) throw unauthorized();
+/**
+ * What is remembered of a token may be a second old. Whoever takes one of the user's roles locks this row, too, so none goes
+ * between this look and the end of the transaction.
+ * @throws ApiError 401
+ */
+async function sessionNow(trx: Transaction<Tables>, { user, claims }: Session): Promise<Session> {
+  await lockUser(trx, user.id);
+  const session = await loadSession(trx, claims);
+  if (session === undefined) throw unauthorized();
+  return session;
 }
 
 const noCredential = (id: string): ApiError => notFound('Application Credential', id);

@@ -10,6 +10,7 @@ import { findGroup } from '../groups/handlers.ts';
 import { findProject } from '../projects/handlers.ts';
 import { findRole, type RoleRow, roleView } from '../roles/handlers.ts';
 import { findUser } from '../users/handlers.ts';
+import { lockUser } from '../users/lock.ts';
 
 type Scope = IdentityAssignmentsTable['scope'];
 export type Actor = 'user' | 'group';
@@ -87,6 +88,8 @@ export async function unassign(
 ): Promise<Reply> {
   const { scope_id, actor_id, where } = await found(context, actor, scope, params);
   await identityOf(context).change(async (trx) => {
+    // A credential that is being made is either seen below, or made without the role.
+    if (actor === 'user') await lockUser(trx, actor_id);
     const { numAffectedRows } = await sql`DELETE FROM ${TABLES[actor]}
       WHERE ${where} AND role_id = ${params.role_id}`.execute(trx);
     if (numAffectedRows === 0n) throw noAssignment(params);

@@ -75,6 +75,8 @@ export async function updateRole(
 export async function deleteRole(context: RequestContext, { params }: ById): Promise<Reply> {
   const { id } = await findRole(context, params.id);
   await identityOf(context).change(async (trx) => {
+    // From here on no credential gets it.
+    await trx.selectFrom('identity_roles').select('id').where('id', '=', id).forUpdate().execute();
     await trx
       .deleteFrom('identity_application_credentials')
       .where('id', 'in', (from) =>

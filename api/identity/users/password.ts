@@ -2,7 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { UserId } from '#schema/ids.ts';
 import { checkPassword } from '../builtin/password-check.ts';
-import { forbidden } from '../errors.ts';
+import { forbidden, unauthorized } from '../errors.ts';
 import { identityOf } from '../fields.ts';
 
 interface Body {
@@ -11,7 +11,8 @@ interface Body {
 
 /**
  * Whoever knows the old password sets a new one, which ends all of the user's tokens.
- * @throws ApiError 401 when the old one is wrong (it counts as a failed login), 403 for somebody else's.
+ * @throws ApiError 401 when the old one is wrong (it counts as a failed login), and when something else has ended
+ * the user's tokens meanwhile; 403 for somebody else's.
  */
 export async function changePassword(
   context: RequestContext,
@@ -22,13 +23,15 @@ export async function changePassword(
   if (context.caller.userId !== id) throw forbidden('identity:change_password');
   const epoch = await checkPassword({ db, clock, identity }, id as UserId, user.original_password);
   const password = await identity.passwords.hash(user.password);
-  await identity.change((trx) =>
-    trx
+  await identity.change(async (trx) => {
+    const { numUpdatedRows } = await trx
       .updateTable('identity_users')
       .set({ password, epoch: epoch + 1, failures: 0, locked_until: null })
       .where('id', '=', id as UserId)
       .where('epoch', '=', epoch)
-      .execute(),
-  );
+      .executeTakeFirst();
+    // What has raised it has ended the token of this request, too.
+    if (numUpdatedRows === 0n) throw unauthorized();
+  });
   return { status: 204 };
 }
