@@ -11,8 +11,8 @@ export interface Restic {
   identity(repository: string): Promise<string | null>;
   /** Makes the repository unless it is there. */
   init(repository: string): Promise<void>;
-  /** The backups that carry this tag, by restic's ids; null when there is no repository. */
-  find(repository: string, tag: string): Promise<string[] | null>;
+  /** All backups, by restic's ids; null when there is no repository. */
+  list(repository: string): Promise<Listed[] | null>;
   /** Bytes of a backup. */
   sizeOf(repository: string, id: string): Promise<number>;
   /** Saves all that the open file has. @returns how many new pieces that made. */
@@ -24,8 +24,11 @@ export interface Restic {
   ): Promise<{ readonly objects: number; readonly sizeBytes: number }>;
   /** How many pieces a backup has, and their bytes, each counted once. */
   pieces(repository: string, id: string): Promise<{ readonly count: number; readonly bytes: number }>;
-  /** Whether all that the repository's backups need is there; looks at no data. */
-  isWhole(repository: string): Promise<boolean>;
+  /**
+   * Whether all that the repository's backups need is there; looks at no data. Without restic's lock others may go on meanwhile, and
+   * who prunes makes it say false of what is whole.
+   */
+  isWhole(repository: string, locked: boolean): Promise<boolean>;
   /** Forgets these, if any, and removes what no other backup needs. */
   remove(repository: string, ids: readonly string[], timeoutMs: number): Promise<void>;
   /** Removes locks whose holder is dead. */
@@ -39,6 +42,11 @@ export interface Restic {
   ): Promise<void>;
 }
 
+interface Listed {
+  readonly id: string;
+  readonly tags: readonly string[];
+}
+
 /** Another host works with the repository in a way that bears no company. */
 export class Locked extends Error {
   override readonly name = 'Locked';
@@ -47,6 +55,8 @@ export class Locked extends Error {
 class Missing extends Error {
   override readonly name = 'Missing';
 }
+
+class Damaged extends TaskError {}
 
 /** A command that only looks: mostly the time that it takes to make the key of a password. */
 const LOOK_MS = 120_000;
@@ -59,7 +69,9 @@ const FILE = 'volume';
 const HOST = 'blockyard';
 
 const config = z.object({ id: z.string().regex(/^[0-9a-f]{64}$/) });
-const snapshots = z.array(z.object({ id: z.string().regex(/^[0-9a-f]{64}$/) })).nullable();
+const snapshots = z
+  .array(z.object({ id: z.string().regex(/^[0-9a-f]{64}$/), tags: z.array(z.string()).nullish() }))
+  .nullable();
 const node = z.object({ struct_type: z.literal('node'), size: z.number() });
 const summary = z.object({
   message_type: z.literal('summary'),
@@ -126,12 +138,10 @@ export function createRestic(
         if ((await orNull(() => run(repository, ['cat', 'config']))) === null) throw error;
       }
     },
-    find: (repository, tag) =>
+    list: (repository) =>
       orNull(async () => {
-        const found = snapshots.parse(
-          JSON.parse(await run(repository, ['snapshots', '--json', '--tag', tag])),
-        );
-        return (found ?? []).map(({ id }) => id);
+        const found = snapshots.parse(JSON.parse(await run(repository, ['snapshots', '--json'])));
+        return (found ?? []).map(({ id, tags }) => ({ id, tags: tags ?? [] }));
       }),
     async sizeOf(repository, id) {
       const lines = (await run(repository, ['ls', '--json', id])).split('\n').filter((line) => line !== '');
@@ -153,13 +163,15 @@ export function createRestic(
       );
       return { count: found.total_blob_count, bytes: found.total_uncompressed_size ?? found.total_size };
     },
-    async isWhole(repository) {
+    async isWhole(repository, locked) {
       try {
-        // Others may make backups meanwhile.
-        await run(repository, ['check', '--no-lock', '--quiet'], CHECK_MS);
+        await run(repository, ['check', ...(locked ? [] : ['--no-lock']), '--quiet'], CHECK_MS);
         return true;
       } catch (error) {
-        if (error instanceof TaskError && error.code === 'invalid') return false;
+        if (error instanceof Damaged) return false;
+        // Cut short: that it has not been read says nothing of what is there.
+        if (error instanceof TaskError && error.code === 'invalid')
+          throw new Error(error.message, { cause: error });
         throw error;
       }
     },
@@ -176,7 +188,9 @@ export function createRestic(
 }
 
 const DAMAGED =
-  /ciphertext verification failed|invalid data returned|hash mismatch|does not match|not found in (?:the )?index|unexpected EOF|decrypting|blob .* not found|does not exist/i;
+  /ciphertext verification failed|invalid data returned|hash mismatch|does not match|not found in (?:the )?index|unexpected file size|decrypting|blob .* not found|does not exist/i;
+/** Of a piece that is too short, and of a connection that ended too early. */
+const CUT_SHORT = /unexpected EOF/i;
 /** S3's refusals of an account, in minio-go's words, which are the server's own where it gives any. */
 const NOT_LET_IN =
   /request signature we calculated does not match|access key id you provided does not exist|access denied|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|request has expired|too skewed/i;
@@ -212,8 +226,9 @@ function reasonOf(error: ProgramError): Error {
       : new Error(`the backup store cannot be read: ${reasonIn(unopened)}`);
   if (/no space left on device|disk quota exceeded/i.test(stderr))
     return new TaskError('refused', 'no space left in the backup store');
-  if (DAMAGED.test(stderr))
-    return new TaskError('invalid', `the backup’s data in the store are damaged: ${error.message}`);
+  const words = `the backup’s data in the store are damaged: ${error.message}`;
+  if (DAMAGED.test(stderr)) return new Damaged('invalid', words);
+  if (CUT_SHORT.test(stderr)) return new TaskError('invalid', words);
   return error;
 }
 

@@ -105,23 +105,26 @@ export function openBackupStore({
       }
     }
   };
-  /** restic's ids of what has the tag; null when the repository is not there, although the store is. */
-  const idsOf = async (
+  /** restic's ids of what has the tag, and how many others there are; null when the repository is not there, although the store is. */
+  const listOf = async (
     repository: string,
     tag: string,
     signal: AbortSignal | undefined,
-  ): Promise<string[] | null> => {
-    const ids = await unlocked(repository, signal, () => restic.find(repository, tag));
-    if (ids === null && (await restic.identity(MARK)) !== known)
+  ): Promise<{ readonly ids: string[]; readonly others: number } | null> => {
+    const all = await unlocked(repository, signal, () => restic.list(repository));
+    if (all === null) {
+      if ((await restic.identity(MARK)) === known) return null;
       throw new Error('the backup store is not where it was (is it mounted?)');
-    return ids;
+    }
+    const ids = all.filter(({ tags }) => tags.includes(tag)).map((each) => each.id);
+    return { ids, others: all.length - ids.length };
   };
   const withSizes = async (
     repository: string,
     tag: string,
     signal: AbortSignal | undefined,
   ): Promise<Saved[]> => {
-    const ids = (await idsOf(repository, tag, signal)) ?? [];
+    const ids = (await listOf(repository, tag, signal))?.ids ?? [];
     return unlocked(repository, signal, () =>
       Promise.all(ids.map(async (each) => ({ id: each, sizeBytes: await restic.sizeOf(repository, each) }))),
     );
@@ -133,21 +136,30 @@ export function openBackupStore({
       const repository = await repositoryOf(data);
       const lock = lockOf(repository);
       const tag = tagOf(data);
-      const found = await lock.alone(async () => {
-        const ids = await idsOf(repository, tag, signal);
-        if (ids === null) await restic.init(repository);
-        return ids ?? [];
+      const { ids: found, others } = await lock.alone(async () => {
+        const listed = await listOf(repository, tag, signal);
+        if (listed === null) await restic.init(repository);
+        return listed ?? { ids: [], others: 0 };
       });
       // One that was cut short is made anew.
       const saved = found.length === 0 ? [] : await lock.shared(() => withSizes(repository, tag, signal));
       const whole = saved.find((each) => each.sizeBytes === sizeBytes);
       // A lock that is half an hour old counts as nobody's: whoever stood still for so long, or whose clock is wrong, may have been taken for dead,
       // and another host has then removed pieces that no backup had named yet. restic does not say so.
-      const isWhole = (): Promise<boolean> => lock.shared(() => restic.isWhole(repository));
+      // What is missing may also be what another host is removing just now: that is told only by asking once more when nobody is.
+      const isWhole = async (): Promise<boolean> =>
+        (await lock.shared(() => restic.isWhole(repository, false))) ||
+        lock.alone(() => unlocked(repository, signal, () => restic.isWhole(repository, true)));
       if (whole !== undefined && (await isWhole())) return (await restic.pieces(repository, whole.id)).count;
       const discard = (ids: readonly string[]): Promise<void> =>
         lock.alone(() => unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS)));
       if (found.length > 0) await discard(found);
+      // It would share pieces with those before it, and be found damaged with them when all has been read and sent.
+      if (others > 0 && !(await isWhole()))
+        throw new TaskError(
+          'refused',
+          `the backup store is damaged: an older backup of this volume lacks data (see restic check of ${repository})`,
+        );
       await using file = await open(path, 'r');
       const made = await lock.shared(() =>
         unlocked(repository, signal, async () => {
@@ -164,7 +176,7 @@ export function openBackupStore({
       );
       const short = made.sizeBytes !== sizeBytes;
       if (!short && (await isWhole())) return made.objects;
-      await discard((await restic.find(repository, tag)) ?? []);
+      await discard((await listOf(repository, tag, signal))?.ids ?? []);
       throw new Error(
         short
           ? `the disk gave ${made.sizeBytes} bytes, not ${sizeBytes}`
@@ -190,9 +202,10 @@ export function openBackupStore({
     async absent(data, signal) {
       const repository = await repositoryOf(data);
       await lockOf(repository).alone(async () => {
-        const ids = await idsOf(repository, tagOf(data), signal);
+        const listed = await listOf(repository, tagOf(data), signal);
         // Of one that was cut short there may be pieces that nobody has named.
-        if (ids !== null) await unlocked(repository, signal, () => restic.remove(repository, ids, PRUNE_MS));
+        if (listed !== null)
+          await unlocked(repository, signal, () => restic.remove(repository, listed.ids, PRUNE_MS));
       });
     },
   };

@@ -17,10 +17,14 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemRunner } from '#agent/run.ts';
+import { ProgramError } from '#agent/program-error.ts';
+import { type Runner, systemRunner } from '#agent/run.ts';
+import { TaskError } from '#schema/tasks.ts';
 import { contentOfBackup } from '#storage-agent/backups/content.ts';
 import { createRestic } from '#storage-agent/backups/restic.ts';
 import { type BackupStore, openBackupStore } from '#storage-agent/backups/store.ts';
+
+type Ran = Awaited<ReturnType<Runner['run']>>;
 
 const MIB = 1024 ** 2;
 const SIZE = 40 * MIB;
@@ -84,6 +88,15 @@ describe('a store of backups', function () {
     await content.open(SIZE, (opened) => opened.writeTo(path, zeroed));
     return path;
   };
+  const idsOf = async (dataId: string): Promise<string[]> =>
+    ((await restic().list(NAME)) ?? [])
+      .filter(({ tags }) => tags.includes(`backup-${dataId}`))
+      .map((each) => each.id);
+  const packs = async (): Promise<string[]> => {
+    const data = join(folder, 'store', NAME, 'data');
+    const found = await readdir(data, { recursive: true, withFileTypes: true });
+    return found.filter((each) => each.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+  };
   const [full, increment, third] = [randomUUID(), randomUUID(), randomUUID()];
   let first: string;
   let second: string;
@@ -139,9 +152,9 @@ describe('a store of backups', function () {
     await using file = await open(part);
     await restic().save(NAME, `backup-${third}`, { fd: file.fd }, signal);
     await backUp(third);
-    const ids = await restic().find(NAME, `backup-${third}`);
-    assert.equal(ids?.length, 1);
-    assert.equal(await restic().sizeOf(NAME, ids?.[0] ?? ''), SIZE);
+    const ids = await idsOf(third);
+    assert.equal(ids.length, 1);
+    assert.equal(await restic().sizeOf(NAME, ids[0] ?? ''), SIZE);
   });
 
   /** Locks that are one: restic writes each under another name first, and whoever dies then has locked nothing. */
@@ -250,6 +263,87 @@ describe('a store of backups', function () {
     });
   });
 
+  describe('what is checked', () => {
+    /** A store whose checks go through this. */
+    const checkedBy = (check: (args: readonly string[], really: () => Promise<Ran>) => Promise<Ran>) =>
+      openBackupStore({
+        config: { place: join(folder, 'store'), password: PASSWORD },
+        stateDir: join(folder, 'host-a'),
+        runner: {
+          run: (program, args, options) => {
+            const really = (): Promise<Ran> => systemRunner.run(program, args, options);
+            return args.includes('check') ? check(args, really) : really();
+          },
+        },
+      });
+    /** While this goes on, the repository lacks a piece, or has one cut short. */
+    const lacking = async <T>(
+      damage: (pack: string) => Promise<void>,
+      work: () => Promise<T>,
+    ): Promise<T> => {
+      const [pack = ''] = await packs();
+      await cp(pack, join(folder, 'pack'));
+      await damage(pack);
+      try {
+        return await work();
+      } finally {
+        await rm(pack, { force: true });
+        await rename(join(folder, 'pack'), pack);
+      }
+    };
+    const [older, made] = [randomUUID(), randomUUID()];
+    const ensure = (by: BackupStore) => by.ensure(dataOf(made), { path: disk, sizeBytes: SIZE }, signal);
+
+    before(() => backUp(older));
+
+    it('once more with a lock: what lacks only while another host prunes is whole', async () => {
+      const checks: boolean[] = [];
+      const racing = checkedBy((args, really) => {
+        const unlocked = args.includes('--no-lock');
+        checks.push(unlocked);
+        return unlocked ? lacking((pack) => rm(pack), really) : really();
+      });
+      await ensure(racing);
+      assert.deepEqual(checks, [true, false, true, false], 'before it is made, and after');
+      const [before] = await idsOf(made);
+      await ensure(racing);
+      assert.deepEqual(await idsOf(made), [before], 'left as it is');
+    });
+
+    it('is no damage when the connection is cut meanwhile', async () => {
+      const [before] = await idsOf(made);
+      const cut = checkedBy(() =>
+        Promise.reject(
+          new ProgramError({
+            program: 'setpriv',
+            args: [],
+            exitCode: 1,
+            signal: undefined,
+            timedOut: false,
+            code: undefined,
+            stdout: '',
+            stderr: 'Load(<index/0123456789>): unexpected EOF',
+          }),
+        ),
+      );
+      await assert.rejects(ensure(cut), (error) => !(error instanceof TaskError));
+      assert.deepEqual(await idsOf(made), [before]);
+      await store.absent(dataOf(made), signal);
+    });
+
+    it('before more is added: with an older one damaged it is refused, nothing having been read', async () => {
+      const damages = [(pack: string) => rm(pack), (pack: string) => truncate(pack, 10)];
+      for (const damage of damages)
+        await lacking(damage, () =>
+          assert.rejects(
+            store.ensure(dataOf(made), { path: join(folder, 'disk-that-is-not'), sizeBytes: SIZE }, signal),
+            { code: 'refused', message: /store is damaged: an older backup of this volume lacks data/ },
+          ),
+        );
+      assert.deepEqual(await idsOf(made), []);
+    });
+  });
+
   it('finds and gives back what it has though somebody died while he pruned', async () => {
     const env = { RESTIC_REPOSITORY: join(folder, 'store', NAME), RESTIC_PASSWORD: PASSWORD };
     const pruning = spawn('restic', ['--no-cache', 'prune', '--quiet'], { env: { ...process.env, ...env } });
@@ -269,10 +363,7 @@ describe('a store of backups', function () {
   });
 
   it('says so when it was tampered with, and still lets go of what is damaged', async () => {
-    const data = join(folder, 'store', NAME, 'data');
-    const packs = await readdir(data, { recursive: true, withFileTypes: true });
-    for (const pack of packs.filter((each) => each.isFile())) {
-      const path = join(pack.parentPath, pack.name);
+    for (const path of await packs()) {
       const bytes = await readFile(path);
       for (let at = 100; at < bytes.length; at += 200_000) bytes[at] = (bytes[at] ?? 0) ^ 0xff;
       await rm(path);
