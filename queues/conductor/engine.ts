@@ -25,6 +25,9 @@ type LocalRow = Extract<AnyRow, { on: 'conductor' }>;
 
 /** Milliseconds between attempts of an undo (and of a forward-only step) that failed; then it is a person's turn. */
 const PATIENCE_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000] as const;
+/** Milliseconds between later attempts of what is tried without end, and what it is tried again for: the others never pass. */
+const ENDLESS_MS = 60_000;
+const ENDLESS = ['failed', 'refused', 'guest-busy'] as const satisfies readonly TaskError['code'][];
 
 /**
  * Carries one operation to its end: done, undone, or stuck with the reason. Resolves without having done anything
@@ -241,6 +244,7 @@ class Operation {
         waits ? 'wait' : row.finishes ? 'fail-unless-begun' : 'fail',
         row.lane,
       );
+    if (row.endless) return this.#endlessly(attempt);
     return row.waits ? this.#patiently(attempt, (code) => code === 'failed') : attempt();
   }
 
@@ -296,6 +300,19 @@ class Operation {
       }
     }
     return work();
+  }
+
+  async #endlessly<T>(work: () => Promise<T>): Promise<T> {
+    for (let tried = 0; ; tried++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof TaskError && (ENDLESS as readonly string[]).includes(error.code))) throw error;
+        // Whoever looks sees why it lasts.
+        await this.#commit(async () => undefined);
+        await this.#deps.pause(PATIENCE_MS[tried] ?? ENDLESS_MS, this.#signal);
+      }
+    }
   }
 
   #perform(

@@ -3,6 +3,9 @@ import type { OperationId } from '#schema/ids.ts';
 import type { OperationStepsTable } from '#schema/tables.ts';
 import type { Tx } from '../transaction.ts';
 
+/** From then on a step that fails takes the place of its failure before: what is tried without end shall not fill the table. */
+const ATTEMPTS_TOLD = 10;
+
 type StepRow = Selectable<OperationStepsTable>;
 
 /** A step as it is recorded; only an agent tells how it went. */
@@ -46,7 +49,8 @@ export class Timeline {
     const attempt = (this.#attempts.get(key) ?? Math.max(0, ...same.map((step) => step.attempt))) + 1;
     this.#attempts.set(key, attempt);
     const abandoned = same.find(({ state }) => state === 'running');
-    return { position: abandoned?.position ?? ++this.#position, attempt };
+    const failed = attempt > ATTEMPTS_TOLD ? same.findLast(({ state }) => state === 'failed') : undefined;
+    return { position: (abandoned ?? failed)?.position ?? ++this.#position, attempt };
   }
 
   /** Keeps a record for the next `write`; a later record of the same place replaces it. */

@@ -203,7 +203,7 @@ function leftovers(
             volumeId: id,
             wanted: 'nothing under way',
             repair:
-              'New data that were to take the volume’s place: ask for the same (revert, reimage, retype) again, which ends it.',
+              'New data that were to take the volume’s place: ask for the same (revert, reimage) again, which ends it. A volume whose retype is stuck can only be deleted.',
             care: 'none',
           },
         ];

@@ -70,6 +70,11 @@ export interface TaskRow<
    * where nothing else that is asked of the volume would wait for its end.
    */
   readonly finishes?: true;
+  /**
+   * With `waits`, behind a commit that cannot be turned back: it is tried again without end, until it has been done or can never
+   * be (`invalid`, `not-found`, `stale`). The volume stays the operation's meanwhile.
+   */
+  readonly endless?: true;
   /** When it fails for good there is no way back: the operation is handed to a person with the reason. */
   readonly orStuck?: true;
   /** A failure of this row is recorded and the flow goes on; the text says why that is safe. */
@@ -78,7 +83,7 @@ export interface TaskRow<
 
 /** How a flow ends in MySQL; both run in the transaction that closes the operation. */
 export interface Ends<K extends OperationKind, Out> {
-  readonly done: (tx: Tx, run: Run<K, Out>) => void;
+  readonly done: (tx: Tx, run: Run<K, Out>) => void | Promise<void>;
   /** All undone: the volume is as it was before, or in `error` with nothing left behind. */
   readonly undone: (tx: Tx, run: Run<K, Partial<Out>>) => void;
   /** Handed to a person: what the volume's status says until somebody acts. */

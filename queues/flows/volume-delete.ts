@@ -1,5 +1,6 @@
 import { TaskError } from '#schema/tasks.ts';
 import { dropKey } from '../key-manager/drop-key.ts';
+import { readStuckKeys } from '../key-manager/keys-to-be.ts';
 import { release } from '../placement/place.ts';
 import { storedOn } from './exports.ts';
 import { flow } from './flow.ts';
@@ -27,11 +28,14 @@ export const volumeDelete = flow('volume.delete')
     undo: FORWARD,
   })
   .ends({
-    done(tx, { facts: { volume, input } }) {
+    async done(tx, { facts: { volume, input } }) {
       holdGroup(tx, input.groupId);
       tx.later(tx.q.deleteFrom('attachments').where('volume_id', '=', volume.id));
       tx.later(tx.q.deleteFrom('volumes').where('id', '=', volume.id));
       dropKey(tx, volume);
+      // A retype that got stuck between two keys kept both, and marked the volume.
+      if (volume.migration_status === 'error')
+        for (const key of await readStuckKeys(tx, volume.id)) dropKey(tx, { encryption_key_id: key });
       if (volume.pool !== null) release(tx, volume.pool, volume.size_gib, 1);
       dropEmptyGroup(tx, input.groupId);
     },

@@ -131,6 +131,7 @@ function moving(kind: Kind): Flow {
       on: 'storage',
       task: 'volume.replace',
       waits: true,
+      endless: true,
       // Which key opens it nobody knows then: both are kept.
       orStuck: true,
       do: ({ facts, out }) => beside(facts, out.place),

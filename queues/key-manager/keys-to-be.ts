@@ -3,6 +3,7 @@ import type { EncryptionKeyId, VolumeId } from '#schema/ids.ts';
 import type { OperationInputs } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
+import type { Tx } from '../transaction.ts';
 
 /**
  * Keys that operations under way will give to their volumes, or have taken from them already, and which volumes: no other row names
@@ -25,6 +26,19 @@ export async function readKeysToBe(db: Kysely<Tables>): Promise<ReadonlyMap<stri
       keysOf(kind, input).map((key) => [key, volume_id] as const),
     ),
   );
+}
+
+/** The keys of this volume's retypes that are stuck: worth nothing once its data have gone. */
+export async function readStuckKeys(tx: Tx, volume: VolumeId): Promise<EncryptionKeyId[]> {
+  const stuck = await tx.rows(
+    tx.q
+      .selectFrom('operations')
+      .select(['kind', 'input'])
+      .where('volume_id', '=', volume)
+      .where('kind', '=', 'volume.retype')
+      .where('state', '=', 'stuck'),
+  );
+  return stuck.flatMap(({ kind, input }) => keysOf(kind, input));
 }
 
 function keysOf(kind: string, text: string): EncryptionKeyId[] {

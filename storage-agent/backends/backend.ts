@@ -127,7 +127,11 @@ export interface Backend {
    * @throws TaskError `not-found`; `refused` for what is open, no plain volume, or of another size.
    */
   adopt(volumeId: string, name: string, sizeBytes: number): Promise<number>;
-  /** Gives the volume this name, by which nobody takes it for ours. Missing is success. @throws TaskError `refused` */
+  /**
+   * Gives the volume this name, by which nobody takes it for ours.
+   * @throws TaskError `not-found` unless it has its own name or this one already; `refused` also while other data that may be its
+   * lie beside it.
+   */
   release(volumeId: string, name: string): Promise<void>;
   /** As `adopt`, for a snapshot of this volume. */
   adoptSnapshot(volumeId: string, snapshotId: string, name: string, sizeBytes: number): Promise<void>;

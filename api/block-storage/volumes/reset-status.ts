@@ -60,6 +60,8 @@ export async function resetStatus(context: RequestContext, id: string, wanted: W
       .execute();
     if (locked === undefined) return;
     await refuseBusy(trx, volume.id);
+    if (migrationStatus !== undefined || (status !== undefined && !status.startsWith('error')))
+      await refuseHalfway(trx, volume.id);
     const before = await attachmentsOf(trx, volume.id);
     if (attachStatus === 'detached') await forgetAll(trx, before);
     const left = attachStatus === 'detached' ? [] : before;
@@ -97,6 +99,26 @@ async function refuseBusy(trx: Transaction<Tables>, id: VolumeId): Promise<void>
     .executeTakeFirst();
   if (open === undefined) return;
   throw badRequest(`Cannot reset-state while operation ${open.id} (${open.kind}) is at work on the volume.`);
+}
+
+/**
+ * @throws ApiError 400 while a retype is stuck that had begun to replace the data: which key opens them nobody knows then, and a
+ * guest could be given what is encrypted as if it were not.
+ */
+async function refuseHalfway(trx: Transaction<Tables>, id: VolumeId): Promise<void> {
+  const stuck = await trx
+    .selectFrom('operations')
+    .innerJoin('operation_steps', 'operation_steps.operation_id', 'operations.id')
+    .select('operations.id')
+    .where('operations.volume_id', '=', id)
+    .where('operations.kind', '=', 'volume.retype')
+    .where('operations.state', '=', 'stuck')
+    .where('operation_steps.name', '=', 'replace')
+    .executeTakeFirst();
+  if (stuck === undefined) return;
+  throw badRequest(
+    `Cannot reset-state while retype ${stuck.id} is stuck between two encryptions: which of them the data have is not known. The volume can be deleted.`,
+  );
 }
 
 function attachmentsOf(trx: Transaction<Tables>, id: VolumeId) {

@@ -35,12 +35,14 @@ export async function adoptFile(
   return await growFile(file, sizeBytes);
 }
 
-/** Gives a volume's file a name by which nobody takes it for ours. Missing is success. @throws TaskError `refused` */
+/** Gives a volume's file a name by which nobody takes it for ours. @throws TaskError `refused`, `not-found` unless it has one of the two */
 export async function releaseFile(folder: string, from: string, to: string): Promise<void> {
   assertFileName(to);
   const opener = await whoHasOpen(join(folder, from));
   if (opener !== null) throw new TaskError('refused', `${opener} has ${from} open`);
   if (await exists(join(folder, from))) await renameWithoutReplacing(folder, from, to);
+  else if (!(await exists(join(folder, to))))
+    throw new TaskError('not-found', `there is neither ${from} nor ${to}`);
 }
 
 /** rename(2) would replace what has the name; a link does not. A crash in between leaves one file with two names. */

@@ -172,7 +172,12 @@ export async function createFileBackend(folder: string, runner: Runner): Promise
       await remove(name);
     },
     adopt: (volumeId, name, sizeBytes) => adoptFile(folder, name, volumeName(volumeId), sizeBytes),
-    release: (volumeId, name) => releaseFile(folder, volumeName(volumeId), name),
+    async release(volumeId, name) {
+      const beside = nameOf('replacing', volumeId);
+      // Which of them are the volume's data is not decided yet.
+      if (await exists(at(beside))) throw new TaskError('refused', `${beside} lies beside the volume`);
+      await releaseFile(folder, volumeName(volumeId), name);
+    },
     async adoptSnapshot(_volumeId, snapshotId, name, sizeBytes) {
       await adoptFile(folder, name, nameOf('snapshot', snapshotId), sizeBytes, 'snapshot');
     },

@@ -245,7 +245,12 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       if ((await shelf.find(mine)).named.get(mine) === undefined) await shelf.take(name, mine, sizeBytes);
       return growNamed(mine, sizeBytes);
     },
-    release: (volumeId, name) => shelf.leave(volumeName(volumeId), name),
+    async release(volumeId, name) {
+      // Which of them are the volume's data is not decided yet.
+      const { named } = await shelf.find(nameOf('replacing', volumeId), nameOf('deleting', volumeId));
+      for (const other of named.keys()) throw new TaskError('refused', `${other} lies beside the volume`);
+      await shelf.leave(volumeName(volumeId), name);
+    },
     async adoptSnapshot(volumeId, snapshotId, name, sizeBytes) {
       const mine = snapshotName(snapshotId);
       if ((await shelf.find(mine)).named.get(mine) === undefined)

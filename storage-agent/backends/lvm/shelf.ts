@@ -57,7 +57,7 @@ export interface Shelf {
    * @param origin it must be a snapshot of this one. @throws TaskError `not-found`, `refused`
    */
   take(from: string, to: string, sizeBytes: number, origin?: string): Promise<void>;
-  /** Gives it another name and makes it ours no longer, unless that name is one of ours. Missing is success. */
+  /** Gives it another name and makes it ours no longer, unless that name is one of ours. @throws TaskError `not-found` unless it has one of the two */
   leave(from: string, to: string): Promise<void>;
 }
 
@@ -184,6 +184,8 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
           throw new TaskError('refused', `${from} is open`);
         await door.change('lvrename', [door.group, from, to]);
       }
+      if (lv === undefined && taken === undefined)
+        throw new TaskError('not-found', `there is neither ${from} nor ${to}`);
       // A crash may have come between; and what has one of our names keeps the mark.
       if ((lv ?? taken)?.tags.includes(TAG) === true && readName(to) === null)
         await door.change('lvchange', ['--deltag', TAG, full(to)]);

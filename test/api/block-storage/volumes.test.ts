@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { asId, type PoolName, type VolumeId } from '#schema/ids.ts';
+import { randomUUID } from 'node:crypto';
+import { asId, type OperationId, type PoolName, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { type Answer, startApi, type TestApi } from '../support/api.ts';
 
@@ -205,6 +206,44 @@ describe('volumes', () => {
     const busy = await create({ size: 1 });
     const refused = await reset(`/volumes/${busy.body.volume.id}`, 'available');
     assert.match(refused.body.badRequest.message, /while operation .* is at work/);
+  });
+
+  it('a status is not reset to one in use while a retype is stuck between two encryptions', async () => {
+    const reset = (path: string, body: object) =>
+      api.call('POST', `${path}/action`, { as: 'admin', body: { 'os-reset_status': body } });
+    const { id, path } = await volumeIn('error');
+    const last = await api.db
+      .selectFrom('operations')
+      .selectAll()
+      .where('volume_id', '=', id)
+      .executeTakeFirstOrThrow();
+    const stuck = { ...last, id: asId<OperationId>(randomUUID()), kind: 'volume.retype' as const };
+    await api.db
+      .insertInto('operations')
+      .values({ ...stuck, state: 'stuck', seq_base: last.seq_base + 1_000 })
+      .execute();
+    assert.equal((await reset(path, { status: 'available' })).status, 202);
+    await api.db
+      .insertInto('operation_steps')
+      .values({
+        operation_id: stuck.id,
+        position: 1,
+        name: 'replace',
+        direction: 'do',
+        host: 'stor1',
+        state: 'failed',
+        attempt: 1,
+        output: null,
+        error: 'gone',
+        started_at: last.created_at,
+        ended_at: last.created_at,
+        wait_ms: null,
+        commands: null,
+      })
+      .execute();
+    for (const body of [{ status: 'available' }, { status: 'maintenance' }, { migration_status: 'none' }])
+      assert.match((await reset(path, body)).body.badRequest.message, /stuck between two encryptions/);
+    assert.equal((await reset(path, { status: 'error' })).status, 202);
   });
 
   it('is uploaded and re-imaged from the statuses, and with the fields, that Cinder takes', async () => {

@@ -144,4 +144,55 @@ describe('engine', () => {
     assert.equal(state, 'stuck');
     assert.match(error ?? '', /^\u{1F600}+ …; and undoing step "export" failed: \u{1F600}+ …$/u);
   });
+
+  const recoded = async () => {
+    const host = new ModelHost();
+    const volume = await yard.addVolume('retyping', true);
+    host.volumes.set(volume, SIZE_GIB);
+    host.encrypted.set(volume, 'sealed');
+    const keys = { from: await yard.addKey(), to: await yard.addKey() };
+    await yard.db.updateTable('volumes').set({ encryption_key_id: keys.from }).execute();
+    const account = { username: 'mover', secret: 'sealed' };
+    const type = { id: await yard.addType({}), multiattach: false };
+    const input = { type, policy: 'on-demand', account, keys } as const;
+    return { host, volume, keys, retype: await yard.begin('volume.retype', volume, input) };
+  };
+  const keysLeft = async () =>
+    (await yard.db.selectFrom('encryption_keys').select('id').execute()).map((key) => key.id);
+
+  it('never gives a replacement up behind its commit, and tells why it lasts in few steps', async () => {
+    const { host, keys, retype } = await recoded();
+    let refusals = 40;
+    const failing = deps(async ({ task, envelope }) => {
+      if (task === 'volume.replace' && refusals-- > 0)
+        throw new TaskError(refusals % 2 === 0 ? 'failed' : 'refused', 'the volume is still exported');
+      return host.carryOut(task, envelope.input);
+    });
+    await runOperation(failing, retype, new AbortController().signal);
+    const { state } = await yard.db.selectFrom('operations').selectAll().executeTakeFirstOrThrow();
+    assert.deepEqual([state, (await volumeNow()).status, refusals], ['done', 'available', -1]);
+    assert.deepEqual(await keysLeft(), [keys.to]);
+    const tries = await yard.db
+      .selectFrom('operation_steps')
+      .selectAll()
+      .where('name', '=', 'replace')
+      .execute();
+    assert.ok(tries.length <= 12, `${tries.length} steps`);
+    assert.ok(tries.some(({ error }) => error === 'the volume is still exported'));
+  });
+
+  it('drops both keys of a stuck retype with the volume', async () => {
+    const { host, volume, keys, retype } = await recoded();
+    const lost = deps(async ({ task, envelope }) => {
+      if (task === 'volume.replace') throw new TaskError('not-found', 'neither is there');
+      return host.carryOut(task, envelope.input);
+    });
+    await runOperation(lost, retype, new AbortController().signal);
+    assert.equal((await volumeNow()).status, 'error');
+    assert.deepEqual((await keysLeft()).toSorted(), [keys.from, keys.to].toSorted());
+    await yard.db.updateTable('volumes').set({ status: 'deleting' }).execute();
+    const id = await yard.begin('volume.delete', volume, {});
+    await runOperation(hostsOf(host), id, new AbortController().signal);
+    assert.deepEqual(await keysLeft(), []);
+  });
 });

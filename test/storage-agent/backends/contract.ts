@@ -115,6 +115,7 @@ export function itIsABackend(make: () => Promise<Backend>): void {
     await backend.absent(volume);
     await assert.rejects(backend.adopt(volume, '../somewhere', GIB), { code: 'invalid' });
     await assert.rejects(backend.release(volume, '../somewhere'), { code: 'invalid' });
+    await assert.rejects(backend.release(volume, name), { code: 'not-found' });
     assert.deepEqual(await lies(), []);
   });
 }

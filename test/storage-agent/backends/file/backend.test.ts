@@ -71,6 +71,7 @@ describe('file backend', () => {
       assert.deepEqual([await text(), await names()], ['new', [`volume-${volume}`]]);
     }
     await backend.stage(volume, MIB, image('not'));
+    await assert.rejects(backend.release(volume, 'mine'), { code: 'refused', message: /beside/ });
     for (let time = 0; time < 2; time += 1) await backend.unstage(volume);
     assert.deepEqual([await text(), await names()], ['new', [`volume-${volume}`]]);
     await backend.stage(volume, MIB, image('not'));

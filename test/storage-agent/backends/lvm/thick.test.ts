@@ -194,6 +194,7 @@ describe('lvm backend, on real metadata', () => {
       }
       const wipes = group.wiped.length;
       await backend.stage(volume, 64 * MIB, image);
+      await assert.rejects(backend.release(volume, 'mine'), { code: 'refused', message: /beside/ });
       await backend.replace(volume);
       await backend.replace(volume);
       assert.equal(group.wiped.length, wipes + 1, 'what was there is wiped, and what is there is not');
