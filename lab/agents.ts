@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { agentQueue } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
-import { agentRedisUrl, newPassword, putAgentUser } from '#queues/redis-users.ts';
+import { type AgentName, agentRedisUrl, newPassword, putAgentUser } from '#queues/redis-users.ts';
 import { agentKeys } from '#queues/secrets.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import type { MachineFile } from './machine/seed.ts';
@@ -32,33 +32,57 @@ export async function agentUnit(
   stack: Readonly<Record<string, string>>,
   tree: string,
 ): Promise<AgentUnit> {
-  const unit = `blockyard-${node.name}.service`;
-  const environment = {
-    ...common(node, stack),
-    ...(await credentials(node, stack)),
-    ...(node.name === 'storage' ? storage(stack) : COMPUTE_SETTINGS),
-  };
   const group = node.name === 'storage' ? [volumeGroupUnit] : [];
   const after = [...node.wants, ...group.map(({ name }) => name)].join(' ');
+  const settings = node.name === 'storage' ? storage(stack, BACKENDS, PORTALS) : COMPUTE_SETTINGS;
+  const agent = { kind: node.name, host: asId<HostName>(node.name) };
   return {
-    wants: [unit],
+    wants: [unitOf(agent)],
     files: [
       ...group.flatMap(({ files }) => files),
+      ...(await filesOf(agent, settings, stack, tree)),
       {
-        path: `/etc/systemd/system/${unit}`,
-        content: await readFile(join(tree, 'packaging/systemd', unit), 'utf8'),
-      },
-      {
-        path: `/etc/systemd/system/${unit}.d/lab.conf`,
+        path: `/etc/systemd/system/${unitOf(agent)}.d/lab.conf`,
         content: `[Unit]\nAfter=${after}\nWants=${after}\n`,
       },
-      { path: settingsOf(node), content: environmentFile(environment), mode: 0o600 },
     ],
   };
 }
 
+/**
+ * Files of one more storage agent, for a node that has another role; its unit is `blockyard-storage`, its host the node's name.
+ * @param backends `BLOCKYARD_BACKENDS`
+ */
+export async function storageAgentOn(
+  { name, addresses: [ipv4] }: Node,
+  backends: string,
+  stack: Readonly<Record<string, string>>,
+  tree: string,
+): Promise<readonly MachineFile[]> {
+  const agent = { kind: 'storage', host: asId<HostName>(name) } as const;
+  return await filesOf(agent, storage(stack, backends, `${ipv4}:3260`), stack, tree);
+}
+
+async function filesOf(
+  agent: AgentName,
+  settings: Readonly<Record<string, string>>,
+  stack: Readonly<Record<string, string>>,
+  tree: string,
+): Promise<MachineFile[]> {
+  const environment = { ...common(agent, stack), ...(await credentials(agent, stack)), ...settings };
+  return [
+    {
+      path: `/etc/systemd/system/${unitOf(agent)}`,
+      content: await readFile(join(tree, 'packaging/systemd', unitOf(agent)), 'utf8'),
+    },
+    { path: settingsOf({ name: agent.kind }), content: environmentFile(environment), mode: 0o600 },
+  ];
+}
+
+const unitOf = ({ kind }: AgentName): string => `blockyard-${kind}.service`;
+
 /** The agent's environment file on its node. */
-export function settingsOf({ name }: Node): string {
+export function settingsOf({ name }: Pick<Node, 'name'>): string {
   return `/etc/blockyard/${name}.env`;
 }
 
@@ -69,39 +93,44 @@ function environmentFile(variables: Readonly<Record<string, string>>): string {
     .join('');
 }
 
-function common({ name }: Node, stack: Readonly<Record<string, string>>): Record<string, string> {
+function common({ host }: AgentName, stack: Readonly<Record<string, string>>): Record<string, string> {
   return {
     NODE_OPTIONS: `--import=${TREE}/lab/inside/keep-compile-cache.ts`,
     BLOCKYARD_QUEUE_PREFIX: stack['BLOCKYARD_QUEUE_PREFIX']!,
-    BLOCKYARD_HOST: name,
+    BLOCKYARD_HOST: host,
   };
 }
 
 /** What `blockyard agent add` gives to an agent. */
 async function credentials(
-  { name: kind }: Node,
+  agent: AgentName,
   stack: Readonly<Record<string, string>>,
 ): Promise<Record<string, string>> {
   const [url, prefix, password] = [stack['REDIS_URL']!, stack['BLOCKYARD_QUEUE_PREFIX']!, newPassword()];
-  const agent = { kind, host: asId<HostName>(kind) };
   const redis = openRedis(url);
   await putAgentUser(redis, prefix, agent, password);
   redis.disconnect();
   return {
     REDIS_URL: agentRedisUrl(seenFromInside(url), prefix, agent, password),
-    BLOCKYARD_AGENT_KEY: agentKeys(stack['BLOCKYARD_SECRET_KEY']!, agentQueue(kind, agent.host)),
+    BLOCKYARD_AGENT_KEY: agentKeys(stack['BLOCKYARD_SECRET_KEY']!, agentQueue(agent.kind, agent.host)),
   };
 }
 
-function storage(stack: Readonly<Record<string, string>>): Record<string, string> {
-  const [ipv4, , ipv6] = STORAGE.addresses;
-  const { name, thinPool } = VOLUME_GROUP;
+const { name: VG, thinPool: POOL } = VOLUME_GROUP;
+const BACKENDS = `lvm-thin:name=${BACKEND_NAME.thin},vg=${VG},pool=${POOL};lvm:name=${BACKEND_NAME.thick},vg=${VG}`;
+const PORTALS = `${STORAGE.addresses[0]}:3260,[${STORAGE.addresses[2]}]:3260`;
+
+function storage(
+  stack: Readonly<Record<string, string>>,
+  backends: string,
+  portals: string,
+): Record<string, string> {
   const collector = stack['OTEL_EXPORTER_OTLP_ENDPOINT'];
   return {
     ...(collector === undefined ? {} : tracing(seenFromInside(collector))),
-    BLOCKYARD_BACKENDS: `lvm-thin:name=${BACKEND_NAME.thin},vg=${name},pool=${thinPool};lvm:name=${BACKEND_NAME.thick},vg=${name}`,
+    BLOCKYARD_BACKENDS: backends,
     BLOCKYARD_TARGET: 'lio',
-    BLOCKYARD_ISCSI_PORTAL: `${ipv4}:3260,[${ipv6}]:3260`,
+    BLOCKYARD_ISCSI_PORTAL: portals,
     BLOCKYARD_IMAGE_URL: seenFromInside(`http://${stack['BLOCKYARD_LISTEN']}/image`),
   };
 }

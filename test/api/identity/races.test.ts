@@ -1,15 +1,16 @@
 /** What somebody else takes while a request is under way: a transaction of the test's own holds a row until then. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { lockUser } from '#api/identity/users/lock.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
 import { ADMIN, type Answered, IdentityApi } from '#test/api/support/identity.ts';
 
-/** A hash and a few statements later a request stands before the row that is held. */
-const UNDER_WAY_MS = 700;
+const LOOK_EVERY_MS = 20;
+/** No statement of theirs takes so long unless it waits. */
+const STANDS_MS = 150;
 const ALICE = { name: 'alice', password: 'the first one' };
 
 describe('identity, while something is taken', function () {
@@ -58,6 +59,12 @@ describe('identity, while something is taken', function () {
     (await identity.identity('GET', path(), admin)).body.application_credentials.map(
       ({ name }: { name: string }) => name,
     );
+  /** Requests that stand before a row which somebody holds. */
+  const waiting = async (): Promise<number> => {
+    const { rows } = await sql<{ n: number }>`SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST
+      WHERE COMMAND = 'Query' AND ID <> CONNECTION_ID() AND TIME_MS > ${STANDS_MS}`.execute(api.db);
+    return Number(rows[0]?.n);
+  };
   /** @returns the answer to a request that begins when `hold` has what it locks, before `take`. */
   const between = async (
     hold: (trx: Transaction<Tables>) => Promise<unknown>,
@@ -68,7 +75,7 @@ describe('identity, while something is taken', function () {
       await hold(trx);
       // Not awaited here: it waits for this transaction.
       const begun = { answer: request() };
-      await sleep(UNDER_WAY_MS);
+      while ((await waiting()) === 0) await sleep(LOOK_EVERY_MS);
       await take(trx);
       return begun;
     });
