@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { type Luks, luksHeaderBytes } from '#schema/luks.ts';
 import { TaskError } from '#schema/tasks.ts';
 import type { ImageContent } from '../backends/backend.ts';
-import type { QemuImg } from './qemu-img.ts';
+import type { LuksFormat, QemuImg } from './qemu-img.ts';
 
 /** How a volume is encrypted; the passphrase is in clear. */
 export interface OpenLuks extends Pick<Luks, 'cipher' | 'keyBits'> {
@@ -24,10 +24,8 @@ export function createEncrypt(qemuImg: QemuImg, folder: string): Encrypt {
     const at = (what: string): string => join(folder, `${what}-${volumeId}`);
     const format = async (path: string, sizeBytes: number, write: (secretFile: string) => Promise<void>) => {
       await withSecretFile(at('passphrase'), passphrase, async (secretFile) => {
-        await qemuImg.formatLuks(path, { sizeBytes: sizeBytes - header, cipher, keyBits, secretFile });
-        await write(secretFile);
-        await using file = await open(path, 'r+');
-        await file.sync();
+        const inside = { sizeBytes: sizeBytes - header, cipher, keyBits, secretFile };
+        await formatted(qemuImg, path, inside, () => write(secretFile));
       });
     };
     return {
@@ -65,6 +63,19 @@ export function createEncrypt(qemuImg: QemuImg, folder: string): Encrypt {
       },
     };
   };
+}
+
+/** Makes a device or file a LUKS volume, and that and what `write` puts inside durable. */
+export async function formatted(
+  qemuImg: QemuImg,
+  path: string,
+  luks: LuksFormat,
+  write: () => Promise<void>,
+): Promise<void> {
+  await qemuImg.formatLuks(path, luks);
+  await write();
+  await using file = await open(path, 'r+');
+  await file.sync();
 }
 
 /** A secret lies in a file of the agent's while `work` runs: in argv `ps` would show it. */

@@ -32,7 +32,7 @@ type RawPlace =
       readonly secretFile: string;
     };
 
-interface LuksFormat extends Pick<Luks, 'cipher' | 'keyBits'> {
+export interface LuksFormat extends Pick<Luks, 'cipher' | 'keyBits'> {
   readonly sizeBytes: number;
   /** Holds the passphrase. */
   readonly secretFile: string;

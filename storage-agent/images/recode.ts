@@ -1,10 +1,9 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProgramError } from '#agent/program-error.ts';
 import { luksHeaderBytes } from '#schema/luks.ts';
 import { TaskError } from '#schema/tasks.ts';
 import type { OpenedDisk } from './disks.ts';
-import { type OpenLuks, withSecretFile } from './luks.ts';
+import { formatted, type OpenLuks, withSecretFile } from './luks.ts';
 import type { QemuImg, RawDisk } from './qemu-img.ts';
 
 /** How data are encrypted, and how they shall be; null means in clear. */
@@ -53,10 +52,9 @@ export function createRecode(qemuImg: QemuImg, folder: string): Recode {
             if (luks === null || secretFile === null) await qemuImg.copy(from, path, { sizeBytes, zeroed });
             else {
               const { cipher, keyBits } = luks;
-              await qemuImg.formatLuks(path, { sizeBytes: room, cipher, keyBits, secretFile });
-              await qemuImg.encrypt(from, path, { sizeBytes, secretFile });
-              await using file = await open(path, 'r+');
-              await file.sync();
+              await formatted(qemuImg, path, { sizeBytes: room, cipher, keyBits, secretFile }, () =>
+                qemuImg.encrypt(from, path, { sizeBytes, secretFile }),
+              );
             }
             if (!(await isAt(path))) throw new TaskError('failed', 'the copy is not what was copied');
           },

@@ -1,6 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
+import { readSpecs } from '#queues/placement/extra-specs.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type VolumeId } from '#schema/ids.ts';
 import { charged } from '../quotas/charge.ts';
@@ -42,7 +43,7 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
     volume_type_id: type?.id ?? null,
     type_name: type?.name ?? null,
     bootable: asked.bootable === true ? 1 : 0,
-    multiattach: type !== undefined && specsOf(type)['multiattach'] === '<is> True' ? 1 : 0,
+    multiattach: type !== undefined && readSpecs(type.extra_specs)['multiattach'] === '<is> True' ? 1 : 0,
     metadata: JSON.stringify(asked.metadata ?? {}),
     operation_id: null,
     source_volume_id: null,
@@ -110,13 +111,9 @@ async function findType(
 
 /** @throws ApiError 400 when volumes of the type lie elsewhere */
 function checkBackend(type: NamedType, backendName: string): void {
-  const backend = specsOf(type)['volume_backend_name'];
+  const backend = readSpecs(type.extra_specs)['volume_backend_name'];
   if (backend !== undefined && backend !== backendName)
     throw invalidInput(
       `Volume type ${type.name} wants backend ${backend}, and the pool is of ${backendName}.`,
     );
-}
-
-function specsOf({ extra_specs }: NamedType): Record<string, string> {
-  return JSON.parse(extra_specs) as Record<string, string>;
 }

@@ -9,6 +9,7 @@ import {
 } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDangling } from '#api/http/sql-errors.ts';
+import { readSpecs } from '#queues/placement/extra-specs.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type OperationId, type VolumeId, type VolumeTypeId } from '#schema/ids.ts';
@@ -212,7 +213,7 @@ async function findType(
 }
 
 async function chosen({ db }: App, { id, name, extra_specs, encrypted }: NamedType): Promise<ChosenType> {
-  const specs = JSON.parse(extra_specs) as Record<string, string>;
+  const specs = readSpecs(extra_specs);
   return {
     id,
     name,

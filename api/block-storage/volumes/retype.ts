@@ -1,6 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, invalidInput, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
+import { readSpecs } from '#queues/placement/extra-specs.ts';
 import { type QosSpec, resolveIotune } from '#queues/qos/resolve.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
@@ -25,7 +26,7 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
   const { app, caller } = context;
   const volume = await findVolume(context, id);
   const type = await chosenType(context, asked.new_type);
-  const specs = JSON.parse(type.extra_specs) as Record<string, string>;
+  const specs = readSpecs(type.extra_specs);
   const multiattach = specs['multiattach'] === '<is> True';
   if (multiattach !== (volume.multiattach === 1) && volume.status !== 'available') {
     throw invalidInput(

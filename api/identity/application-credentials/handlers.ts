@@ -13,7 +13,7 @@ import { duplicate, forbidden, notFound, unauthorized } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
 import { findUser } from '../users/handlers.ts';
 import { lockUser } from '../users/lock.ts';
-import { mayAdminister, sessionOf } from '../who.ts';
+import { checkOwn, sessionOf } from '../who.ts';
 import { expiry } from './expiry.ts';
 import { credentialRows, viewOf } from './rows.ts';
 
@@ -133,11 +133,6 @@ export async function deleteCredential(context: RequestContext, { params }: ById
     if (numDeletedRows === 0n) throw noCredential(params.credential_id);
   });
   return { status: 204 };
-}
-
-/** @throws ApiError 403 for anybody but the user and administrators. */
-function checkOwn({ caller }: RequestContext, user: string, action: string): void {
-  if (caller.userId !== user && !mayAdminister(caller)) throw forbidden(`identity:${action}`);
 }
 
 function checkUnrestricted({ credential }: Session): void {

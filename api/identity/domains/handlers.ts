@@ -1,10 +1,10 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import { isDuplicateKey } from '#queues/database.ts';
 import type { IdentityDomainsTable } from '#schema/tables.ts';
-import { duplicate, forbidden, notFound } from '../errors.ts';
+import { forbidden, notFound } from '../errors.ts';
 import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
+import { stored } from '../stored.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 
 type Row = Selectable<IdentityDomainsTable>;
@@ -71,7 +71,7 @@ export async function createDomain(
 ): Promise<Reply> {
   const { name, description, enabled = true, explicit_domain_id: id = newId(context) } = body.domain;
   const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0 };
-  await stored(name, () =>
+  await stored('domain', row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_domains').values(row).execute()),
   );
   return { status: 201, body: { domain: view(context, row) } };
@@ -84,7 +84,7 @@ export async function updateDomain(
   const old = await findDomain(context, id);
   const { name = old.name, description = old.description, enabled = old.enabled === 1 } = body.domain;
   const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0 };
-  await stored(name, () =>
+  await stored('domain', row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_domains').set(row).where('id', '=', id).execute(),
     ),
@@ -133,12 +133,4 @@ export async function findDomain(context: RequestContext, id: string): Promise<R
     .executeTakeFirst();
   if (row === undefined) throw notFound('domain', id);
   return row;
-}
-
-async function stored(name: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    throw isDuplicateKey(error) ? duplicate('domain', `name ${name}`) : error;
-  }
 }

@@ -1,11 +1,11 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import { isDuplicateKey } from '#queues/database.ts';
 import type { IdentityGroupsTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
-import { duplicate, notFound } from '../errors.ts';
+import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
+import { stored } from '../stored.ts';
 import { sessionOf } from '../who.ts';
 
 type Row = Selectable<IdentityGroupsTable>;
@@ -59,7 +59,7 @@ export async function createGroup(
     name: group.name,
     description: group.description ?? '',
   };
-  await stored(row, () =>
+  await stored('group', row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_groups').values(row).execute()),
   );
   return { status: 201, body: { group: groupView(context, row) } };
@@ -72,7 +72,7 @@ export async function updateGroup(
   const old = await findGroup(context, params.id);
   const { name = old.name, description = old.description } = body.group;
   const row: Row = { ...old, name, description: description ?? '' };
-  await stored(row, () =>
+  await stored('group', row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_groups').set(row).where('id', '=', old.id).execute(),
     ),
@@ -97,13 +97,4 @@ export async function findGroup(context: RequestContext, id: string): Promise<Ro
     .executeTakeFirst();
   if (row === undefined) throw notFound('group', id);
   return row;
-}
-
-async function stored(row: Row, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw error;
-    throw duplicate('group', `name ${row.name} at domain ID ${row.domain_id}`);
-  }
 }

@@ -1,14 +1,14 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import { isDuplicateKey } from '#queues/database.ts';
 import type { ProjectId } from '#schema/ids.ts';
 import type { IdentityProjectsTable } from '#schema/tables.ts';
 import { DOMAIN } from '../domain.ts';
 import { findDomain } from '../domains/handlers.ts';
-import { duplicate, forbidden, notFound } from '../errors.ts';
+import { forbidden, notFound } from '../errors.ts';
 import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
 import { grantsOf } from '../grants.ts';
+import { stored } from '../stored.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 
 export type ProjectRow = Selectable<IdentityProjectsTable>;
@@ -101,7 +101,7 @@ export async function createProject(
     description: description ?? '',
     enabled: enabled ? 1 : 0,
   };
-  await stored(row, () =>
+  await stored('project', row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_projects').values(row).execute()),
   );
   return { status: 201, body: { project: projectView(context, row) } };
@@ -114,7 +114,7 @@ export async function updateProject(
   const old = await findProject(context, params.id);
   const { name = old.name, description = old.description, enabled = old.enabled === 1 } = body.project;
   const row: ProjectRow = { ...old, name, description: description ?? '', enabled: enabled ? 1 : 0 };
-  await stored(row, () =>
+  await stored('project', row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_projects').set(row).where('id', '=', old.id).execute(),
     ),
@@ -142,13 +142,4 @@ export async function findProject(context: RequestContext, id: string): Promise<
     .executeTakeFirst();
   if (row === undefined) throw notFound('project', id);
   return row;
-}
-
-async function stored(row: ProjectRow, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw error;
-    throw duplicate('project', `name ${row.name} at domain ID ${row.domain_id}`);
-  }
 }

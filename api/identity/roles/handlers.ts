@@ -1,10 +1,10 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import { isDuplicateKey } from '#queues/database.ts';
 import type { IdentityRolesTable } from '#schema/tables.ts';
-import { duplicate, notFound } from '../errors.ts';
+import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
+import { stored } from '../stored.ts';
 
 export type RoleRow = Selectable<IdentityRolesTable>;
 type Query = Record<string, string>;
@@ -50,7 +50,7 @@ export async function createRole(
   { body: { role } }: Input<object, Query, { role: Role & { name: string } }>,
 ): Promise<Reply> {
   const row: RoleRow = { id: newId(context), name: role.name, description: role.description ?? null };
-  await stored(row, () =>
+  await stored('role', row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_roles').values(row).execute()),
   );
   return { status: 201, body: { role: roleView(context, row) } };
@@ -63,7 +63,7 @@ export async function updateRole(
   const old = await findRole(context, params.id);
   const { name = old.name, description = old.description } = role;
   const row: RoleRow = { id: old.id, name, description };
-  await stored(row, () =>
+  await stored('role', row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_roles').set(row).where('id', '=', old.id).execute(),
     ),
@@ -101,12 +101,4 @@ export async function findRole(context: RequestContext, id: string): Promise<Rol
     .executeTakeFirst();
   if (row === undefined) throw notFound('role', id);
   return row;
-}
-
-async function stored(row: RoleRow, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    throw isDuplicateKey(error) ? duplicate('role', `name ${row.name}`) : error;
-  }
 }

@@ -1,16 +1,16 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import { isDuplicateKey } from '#queues/database.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { IdentityUsersTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
-import { duplicate, forbidden, notFound } from '../errors.ts';
+import { notFound } from '../errors.ts';
 import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
 import { grantsOf } from '../grants.ts';
 import { groupView } from '../groups/handlers.ts';
 import { projectView } from '../projects/handlers.ts';
-import { mayAdminister, sessionOf } from '../who.ts';
+import { stored } from '../stored.ts';
+import { checkOwn, sessionOf } from '../who.ts';
 
 type Row = Selectable<IdentityUsersTable>;
 type Query = Record<string, string>;
@@ -86,7 +86,9 @@ export async function createUser(
     failures: 0,
     locked_until: null,
   };
-  await stored(row, () => identity.change((trx) => trx.insertInto('identity_users').values(row).execute()));
+  await stored('user', row, () =>
+    identity.change((trx) => trx.insertInto('identity_users').values(row).execute()),
+  );
   return { status: 201, body: { user: userView(context, row) } };
 }
 
@@ -114,7 +116,7 @@ export async function updateUser(
   if (Object.keys(wanted).length === 0) return { status: 200, body: { user: userView(context, old) } };
   const endsTokens = user.password !== undefined || user.enabled === false;
   const unlocks = user.password !== undefined || user.enabled === true;
-  await stored({ ...old, ...wanted }, () =>
+  await stored('user', { ...old, ...wanted }, () =>
     identity.change(async (trx) => {
       await trx
         .updateTable('identity_users')
@@ -180,11 +182,6 @@ export async function listGroupsOfUser(
   return { status: 200, body: { groups, links: linksOf(context, `/users/${id}/groups`) } };
 }
 
-/** @throws ApiError 403 for anybody but the user and administrators. */
-function checkOwn({ caller }: RequestContext, user: string, action: string): void {
-  if (caller.userId !== user && !mayAdminister(caller)) throw forbidden(`identity:${action}`);
-}
-
 /** @throws ApiError 404 */
 export async function findUser(context: RequestContext, id: string): Promise<Row> {
   identityOf(context);
@@ -195,13 +192,4 @@ export async function findUser(context: RequestContext, id: string): Promise<Row
     .executeTakeFirst();
   if (row === undefined) throw notFound('user', id);
   return row;
-}
-
-async function stored(row: Row, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw error;
-    throw duplicate('user', `name ${row.name} at domain ID ${row.domain_id}`);
-  }
 }

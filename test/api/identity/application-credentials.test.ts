@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UserId } from '#schema/ids.ts';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
-import { ADMIN, type Answered, IdentityApi } from '#test/api/support/identity.ts';
+import { type Answered, IdentityApi } from '#test/api/support/identity.ts';
 
 /** What an api may believe after another one has changed something. */
 const WITHIN_MS = 1_200;
@@ -31,9 +31,9 @@ describe('application credentials', function () {
     ({ projectId: operators } = await IdentityApi.bootstrap(api));
     here = await IdentityApi.start(api);
     there = await IdentityApi.start(api);
-    admin = await here.token({ name: ADMIN.user, password: ADMIN.password }, { project: { id: operators } });
-    project = (await made('project', { name: 'p' })).id;
-    alice = (await made('user', { name: ALICE.name, password: ALICE.password })).id;
+    admin = await here.adminToken(operators);
+    project = await made('project', { name: 'p' });
+    alice = await made('user', { name: ALICE.name, password: ALICE.password });
     path = `/users/${alice}/application_credentials`;
     await grant('member');
   });
@@ -43,11 +43,7 @@ describe('application credentials', function () {
     await api[Symbol.asyncDispose]();
   });
 
-  const made = async (noun: string, fields: object): Promise<{ id: string }> => {
-    const { status, body } = await here.identity('POST', `/${noun}s`, admin, { [noun]: fields });
-    assert.equal(status, 201, JSON.stringify(body));
-    return body[noun];
-  };
+  const made = (noun: string, fields: object): Promise<string> => here.make(noun, fields, admin);
   const roleId = async (name: string): Promise<string> =>
     (await here.identity('GET', `/roles?name=${name}`, admin)).body.roles[0].id;
   const roleOfAlice = async (method: 'PUT' | 'DELETE', role: string): Promise<Answered> =>
@@ -147,7 +143,7 @@ describe('application credentials', function () {
   it('of another user are not to be had by one’s own path', async () => {
     const hers = await create('hers');
     const eve = { name: 'eve', password: 'her password' };
-    const { id } = await made('user', eve);
+    const id = await made('user', eve);
     await here.identity('PUT', `/projects/${project}/users/${id}/roles/${await roleId('member')}`, admin);
     const evil = await here.token(eve, { project: { id: project } });
     for (const method of ['GET', 'DELETE'])
@@ -280,16 +276,16 @@ describe('application credentials', function () {
 
     const dancer = await made('role', { name: 'dancer' });
     await grant('dancer');
-    await create('dances', { roles: [{ id: dancer.id }] });
+    await create('dances', { roles: [{ id: dancer }] });
     await create('stays', { roles: [{ name: 'member' }] });
-    assert.equal((await here.identity('DELETE', `/roles/${dancer.id}`, admin)).status, 204);
+    assert.equal((await here.identity('DELETE', `/roles/${dancer}`, admin)).status, 204);
     assert.deepEqual(await names(), ['stays']);
 
     await patch(`/users/${alice}`, { user: { enabled: false } });
     await patch(`/users/${alice}`, { user: { enabled: true } });
     assert.deepEqual(await names(), []);
 
-    const other = (await made('project', { name: 'q' })).id;
+    const other = await made('project', { name: 'q' });
     const member = await roleId('member');
     await here.identity('PUT', `/projects/${other}/users/${alice}/roles/${member}`, admin);
     const there2 = await here.token(ALICE, { project: { id: other } });

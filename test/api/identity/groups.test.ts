@@ -1,7 +1,7 @@
 /** Users who are given roles together, over HTTP. */
 import assert from 'node:assert/strict';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
-import { ADMIN, type Answered, IdentityApi, type Scope } from '#test/api/support/identity.ts';
+import { type Answered, IdentityApi, type Scope } from '#test/api/support/identity.ts';
 
 const BOB = { name: 'bob', password: 'his password' };
 
@@ -19,10 +19,7 @@ describe('groups of the built-in identity service', function () {
     api = await startApi();
     const { projectId } = await IdentityApi.bootstrap(api);
     identity = await IdentityApi.start(api);
-    admin = await identity.token(
-      { name: ADMIN.user, password: ADMIN.password },
-      { project: { id: projectId } },
-    );
+    admin = await identity.adminToken(projectId);
     project = await made('project', { name: 'p' });
     bob = await made('user', BOB);
     group = await made('group', { name: 'builders', description: 'who build' });
@@ -36,11 +33,7 @@ describe('groups of the built-in identity service', function () {
 
   const ask = (method: string, path: string, body?: object): Promise<Answered> =>
     identity.identity(method, path, admin, body);
-  const made = async (noun: string, fields: object): Promise<string> => {
-    const { status, body } = await ask('POST', `/${noun}s`, { [noun]: fields });
-    assert.equal(status, 201, JSON.stringify(body));
-    return body[noun].id;
-  };
+  const made = (noun: string, fields: object): Promise<string> => identity.make(noun, fields, admin);
   const done = async (method: string, path: string, status = 204): Promise<void> => {
     const answer = await ask(method, path);
     assert.equal(answer.status, status, `${method} ${path}: ${JSON.stringify(answer.body)}`);

@@ -6,7 +6,7 @@ import { lockUser } from '#api/identity/users/lock.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
-import { ADMIN, type Answered, IdentityApi } from '#test/api/support/identity.ts';
+import { type Answered, IdentityApi } from '#test/api/support/identity.ts';
 
 const LOOK_EVERY_MS = 20;
 /** No statement of theirs takes so long unless it waits. */
@@ -26,10 +26,7 @@ describe('identity, while something is taken', function () {
     api = await startApi();
     const { projectId } = await IdentityApi.bootstrap(api);
     identity = await IdentityApi.start(api);
-    admin = await identity.token(
-      { name: ADMIN.user, password: ADMIN.password },
-      { project: { id: projectId } },
-    );
+    admin = await identity.adminToken(projectId);
     project = await made('project', { name: 'p' });
     alice = (await made('user', ALICE)) as UserId;
     member = (await identity.identity('GET', '/roles?name=member', admin)).body.roles[0].id;
@@ -41,11 +38,7 @@ describe('identity, while something is taken', function () {
     await api[Symbol.asyncDispose]();
   });
 
-  const made = async (noun: string, fields: object): Promise<string> => {
-    const { status, body } = await identity.identity('POST', `/${noun}s`, admin, { [noun]: fields });
-    assert.equal(status, 201, JSON.stringify(body));
-    return body[noun].id;
-  };
+  const made = (noun: string, fields: object): Promise<string> => identity.make(noun, fields, admin);
   const roleOfAlice = (method: string, role: string): Promise<Answered> =>
     identity.identity(method, `/projects/${project}/users/${alice}/roles/${role}`, admin);
   const grant = async (role: string): Promise<void> => {

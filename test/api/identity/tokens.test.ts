@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECRET_KEY, startApi, type TestApi } from '#test/api/support/api.ts';
-import { ADMIN, type Answered, IdentityApi } from '#test/api/support/identity.ts';
+import { type Answered, IdentityApi } from '#test/api/support/identity.ts';
 
 /** What an api may believe after another one has changed something. */
 const WITHIN_MS = 1_200;
@@ -24,9 +24,9 @@ describe('tokens of the built-in identity service', function () {
     ({ projectId: operators } = await IdentityApi.bootstrap(api));
     here = await IdentityApi.start(api);
     there = await IdentityApi.start(api);
-    admin = await here.token({ name: ADMIN.user, password: ADMIN.password }, { project: { id: operators } });
-    project = (await made('project', { name: 'p' })).id;
-    alice = (await made('user', { name: ALICE.name, password: ALICE.password })).id;
+    admin = await here.adminToken(operators);
+    project = await made('project', { name: 'p' });
+    alice = await made('user', { name: ALICE.name, password: ALICE.password });
     await grant('member');
   });
   after(async () => {
@@ -35,11 +35,7 @@ describe('tokens of the built-in identity service', function () {
     await api[Symbol.asyncDispose]();
   });
 
-  const made = async (noun: string, fields: object): Promise<{ id: string }> => {
-    const { status, body } = await here.identity('POST', `/${noun}s`, admin, { [noun]: fields });
-    assert.equal(status, 201, JSON.stringify(body));
-    return body[noun];
-  };
+  const made = (noun: string, fields: object): Promise<string> => here.make(noun, fields, admin);
   const roleId = async (name: string): Promise<string> =>
     (await here.identity('GET', `/roles?name=${name}`, admin)).body.roles[0].id;
   const grant = async (role: string): Promise<void> => {

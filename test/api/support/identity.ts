@@ -103,6 +103,18 @@ export class IdentityApi implements AsyncDisposable {
     return token;
   }
 
+  /** The first administrator's, for the project that `bootstrap` has made. */
+  adminToken(projectId: string): Promise<string> {
+    return this.token({ name: ADMIN.user, password: ADMIN.password }, { project: { id: projectId } });
+  }
+
+  /** Creates a project, user, role or group. @returns its id @throws Error unless it was made */
+  async make(noun: string, fields: object, token: string): Promise<string> {
+    const { status, body } = await this.identity('POST', `/${noun}s`, token, { [noun]: fields });
+    if (status !== 201) throw new Error(`${noun}: ${status} ${JSON.stringify(body)}`);
+    return body[noun].id;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));

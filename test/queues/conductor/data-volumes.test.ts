@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
-import { Placement } from '#queues/placement/place.ts';
-import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
-import { systemClock } from '#queues/system.ts';
 import type { OperationId, VolumeId } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { engineParts } from '#test/support/engine.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
@@ -76,12 +74,7 @@ describe('volumes that a server is made with', () => {
   async function run(id: OperationId, fault?: Fault): Promise<void> {
     let task = 0;
     const deps: EngineDeps = {
-      db: yard.db,
-      clock: systemClock,
-      placement: new Placement(DEFAULT_WEIGHTS, systemClock),
-      owner: 'test/1',
-      ended: () => undefined,
-      pause: async () => undefined,
+      ...engineParts(yard),
       dispatcher: {
         async run({ task: name, envelope }) {
           const now = task++ === fault?.at ? fault : undefined;

@@ -6,12 +6,11 @@ import { Evictions } from '#queues/conductor/evictions.ts';
 import { HostDown } from '#queues/conductor/host-down.ts';
 import { unattended } from '#queues/conductor/sweeper.ts';
 import { FLOWS } from '#queues/flows/index.ts';
-import { Placement } from '#queues/placement/place.ts';
-import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
 import { type AttachmentId, asId, type HostName, type OperationId } from '#schema/ids.ts';
 import { SEQ_PER_OPERATION } from '#schema/operations.ts';
 import { type AgentKind, TaskError } from '#schema/tasks.ts';
+import { engineParts } from '#test/support/engine.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
@@ -32,12 +31,7 @@ describe('operations and a host that is down', () => {
   });
 
   const deps = (): EngineDeps => ({
-    db: yard.db,
-    clock: systemClock,
-    placement: new Placement(DEFAULT_WEIGHTS, systemClock),
-    owner: 'test/1',
-    ended: () => undefined,
-    pause: async () => undefined,
+    ...engineParts(yard),
     dispatcher: {
       async run({ task, queue, envelope }, _withinMs, whenDown = 'wait') {
         const state = down[queue.split('.')[0] as AgentKind];

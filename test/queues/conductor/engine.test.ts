@@ -3,12 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
-import { Placement } from '#queues/placement/place.ts';
-import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
 import { systemClock } from '#queues/system.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { engineParts } from '#test/support/engine.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
@@ -22,12 +21,7 @@ describe('engine', () => {
   });
 
   const deps = (run: EngineDeps['dispatcher']['run']): EngineDeps => ({
-    db: yard.db,
-    clock: systemClock,
-    placement: new Placement(DEFAULT_WEIGHTS, systemClock),
-    owner: 'test/1',
-    ended: () => undefined,
-    pause: async () => undefined,
+    ...engineParts(yard),
     dispatcher: { run },
   });
 

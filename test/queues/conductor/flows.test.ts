@@ -3,9 +3,6 @@ import { randomUUID } from 'node:crypto';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
 import { FLOWS } from '#queues/flows/index.ts';
-import { Placement } from '#queues/placement/place.ts';
-import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
-import { systemClock } from '#queues/system.ts';
 import {
   type AttachmentId,
   asId,
@@ -17,6 +14,7 @@ import {
 import type { BackupData, MoveInput, OperationKind } from '#schema/operations.ts';
 import type { BackupStatus } from '#schema/states.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { engineParts } from '#test/support/engine.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
@@ -351,12 +349,7 @@ async function run(
 ): Promise<number> {
   let task = 0;
   const deps: EngineDeps = {
-    db: yard.db,
-    clock: systemClock,
-    placement: new Placement(DEFAULT_WEIGHTS, systemClock),
-    owner: 'test/1',
-    ended: () => undefined,
-    pause: async () => undefined,
+    ...engineParts(yard),
     dispatcher: {
       async run(dispatch) {
         const index = task++;

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { runOperation } from '#queues/conductor/engine.ts';
-import { Placement } from '#queues/placement/place.ts';
-import { DEFAULT_WEIGHTS } from '#queues/placement/weighers.ts';
-import { systemClock } from '#queues/system.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import type { BackupStatus } from '#schema/states.ts';
+import { engineParts } from '#test/support/engine.ts';
 import { createYard, type Yard } from '#test/support/yard.ts';
 
 describe('importing the record of a backup whose data another record has', () => {
@@ -28,12 +26,7 @@ describe('importing the record of a backup whose data another record has', () =>
     const id = await yard.begin('backup.import', volume, input, undefined, backup);
     const asked: string[] = [];
     const deps = {
-      db: yard.db,
-      clock: systemClock,
-      placement: new Placement(DEFAULT_WEIGHTS, systemClock),
-      owner: 'test/1',
-      ended: () => undefined,
-      pause: async () => undefined,
+      ...engineParts(yard),
       dispatcher: {
         async run({ task }: { readonly task: string }) {
           asked.push(task);
