@@ -72,7 +72,7 @@ export function libvirtHypervisor(
     log,
   });
   const turns = new ServerTurns();
-  const stopWatching = watchLosses({ virsh, events, turns, log });
+  const losses = watchLosses({ virsh, events, turns, log });
   const stopping = new AbortController();
   let recovering: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -84,6 +84,7 @@ export function libvirtHypervisor(
       'compute.inventory': computeLister({ virsh, connector }),
     },
     recover() {
+      losses.look();
       recovering = readBootId()
         .then((bootId) =>
           recover({ virsh, connector, turns, evictions, dir: config.stateDir, bootId, log }, stopping.signal),
@@ -104,7 +105,7 @@ export function libvirtHypervisor(
     },
     async stop() {
       clearTimeout(timer);
-      stopWatching();
+      losses.stop();
       stopping.abort();
       await atMost(STOP_MS, Promise.resolve(recovering));
       await events.stop();

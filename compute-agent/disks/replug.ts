@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isUuid } from '#schema/ids.ts';
 import { aliasOf } from '../libvirt/domain-xml/domain-document.ts';
 import type { DomainEvents } from '../libvirt/events.ts';
 import { parseDomainList } from '../libvirt/virsh/parse.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
+import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
 import { countReplugged } from '../metrics.ts';
 import type { ServerTurns } from '../recovery/server-turns.ts';
 import { diskOf, findDomain } from './domain-view.ts';
@@ -18,13 +20,26 @@ const ALIAS = 'ua-';
 /** Its place on the bus may have been given to another disk since; libvirt finds a new one. */
 const ADDRESS = /\s*<address\b[^>]*\/>/g;
 
+export interface LossWatch {
+  /** Looks at all guests that run: what happened while nobody watched told no one. Call it when no other agent can be at work here. */
+  look(): void;
+  stop(): void;
+}
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+
 /**
  * Gives a running guest back a volume that it has let go of although nobody took it away: one that answers an unplug request
  * after we have given up on it, or that answers one twice and so ejects whatever disk has been given the slot in between.
  * What was taken away is in the persistent definition no longer, because a detach begins there; what is, belongs to the guest.
- * @returns what ends the watch.
+ * While it can't be plugged in (its target is away, libvirtd restarts) it is tried again and again.
  */
-export function watchLosses({ virsh, events, turns, log }: Deps): () => void {
+export function watchLosses({ virsh, events, turns, log }: Deps): LossWatch {
+  const stopping = new AbortController();
+  /** What is being looked at, by name, and whether it is to be looked at once more. */
+  const looking = new Map<string, boolean>();
+
   const replug = async (serverId: string): Promise<void> => {
     await turns.alone(serverId, async () => {
       const view = await findDomain(virsh, serverId);
@@ -39,20 +54,51 @@ export function watchLosses({ virsh, events, turns, log }: Deps): () => void {
       }
     });
   };
-  const look = async (servers: () => Promise<readonly string[]>): Promise<void> => {
-    try {
-      for (const serverId of await servers()) await replug(serverId);
-    } catch (error) {
-      // The next event, or the next start of the agent, looks again.
-      log(`lost disks: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  const untilDone = async (name: string, work: () => Promise<void>): Promise<void> => {
+    if (looking.has(name)) return void looking.set(name, true);
+    let said = '';
+    let pause = FIRST_PAUSE_MS;
+    do {
+      looking.set(name, false);
+      try {
+        await work();
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        if (stopping.signal.aborted) break;
+        if (why !== said) log(`lost disks: ${why}`);
+        said = why;
+        looking.set(name, true);
+        await sleep(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
+        pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+      }
+    } while (looking.get(name) === true && !stopping.signal.aborted);
+    looking.delete(name);
   };
-  return events.subscribe((event) => {
-    if (event.kind === 'gap')
-      void look(async () => parseDomainList(await virsh.run(LIST_RUNNING)).map(({ uuid }) => uuid));
-    else if (event.kind === 'device-removed' && event.alias.startsWith(ALIAS))
-      void look(async () => [(await virsh.run(['domuuid', event.domain])).trim()]);
+  const lookAt = (serverId: string): void => void untilDone(serverId, () => replug(serverId));
+  const lookAtAll = (): void =>
+    void untilDone('all', async () => {
+      for (const { uuid } of parseDomainList(await virsh.run(LIST_RUNNING))) lookAt(uuid);
+    });
+  const lookAtNamed = (domain: string): void =>
+    void untilDone(`domain ${domain}`, async () => {
+      const uuid = await virsh.run(['domuuid', domain]).catch((error: unknown) => {
+        if (isVirshFailure(error, 'domain-not-found')) return null;
+        throw error;
+      });
+      if (uuid !== null) lookAt(uuid.trim());
+    });
+
+  const unsubscribe = events.subscribe((event) => {
+    if (event.kind === 'gap') lookAtAll();
+    else if (event.kind === 'device-removed' && event.alias.startsWith(ALIAS)) lookAtNamed(event.domain);
   });
+  return {
+    look: lookAtAll,
+    stop() {
+      unsubscribe();
+      stopping.abort();
+    },
+  };
 }
 
 const LIST_RUNNING = ['list', '--uuid', '--name'];

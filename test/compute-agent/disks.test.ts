@@ -99,7 +99,7 @@ describe('disks of a real guest', function () {
     const volume = await lab.volume();
     await attach(volume);
     const said: string[] = [];
-    const stop = watchLosses({
+    const losses = watchLosses({
       virsh: lab.virsh,
       events: lab.events,
       turns: new ServerTurns(),
@@ -110,6 +110,7 @@ describe('disks of a real guest', function () {
       // As an unplug request that comes too late does.
       await lab.virsh.run(['detach-device-alias', server, `ua-${volume.id}`, '--live']);
       await console.waitFor(/disk vda removed\n(?:.*\n)*guest: disk vda added/, { mark });
+      while (said.length === 0) await sleep(50);
       assert.deepEqual(await disks(), [[[volume.id, 'vda']], [[volume.id, 'vda']]]);
       assert.match(said.join(), new RegExp(`volume ${volume.id}, which is attached: plugged in again`));
       // One that is taken away stays away.
@@ -118,7 +119,44 @@ describe('disks of a real guest', function () {
       assert.deepEqual(await disks(), [[], []]);
       assert.equal(said.length, 1);
     } finally {
-      stop();
+      losses.stop();
+    }
+  });
+
+  it('come back when the guest let go of one while nobody watched, as soon as it can be reached', async () => {
+    const volume = await lab.volume();
+    await attach(volume);
+    const mark = console.mark;
+    await lab.virsh.run(['detach-device-alias', server, `ua-${volume.id}`, '--live']);
+    await console.waitFor(/disk vda removed/, { mark });
+    const door = [
+      '--mode',
+      'target',
+      '--tid',
+      String(volume.tid),
+      '-Q',
+      lab.attachment(volume, server).initiator,
+    ];
+    await lab.tgtadm('--op', 'unbind', ...door);
+    const said: string[] = [];
+    const losses = watchLosses({
+      virsh: lab.virsh,
+      events: lab.events,
+      turns: new ServerTurns(),
+      log: (line) => said.push(line),
+    });
+    try {
+      losses.look();
+      while (said.length === 0) await sleep(50);
+      assert.match(said.join(), /^lost disks: /);
+      assert.deepEqual(await disks(), [[], [[volume.id, 'vda']]]);
+      await lab.tgtadm('--op', 'bind', ...door);
+      await console.waitFor(/disk vda removed\n(?:.*\n)*guest: disk vda added/, { mark });
+      while (!said.join().includes('plugged in again')) await sleep(50);
+      assert.deepEqual(await disks(), [[[volume.id, 'vda']], [[volume.id, 'vda']]]);
+      await detach(volume);
+    } finally {
+      losses.stop();
     }
   });
 
