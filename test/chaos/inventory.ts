@@ -160,7 +160,10 @@ async function foundOn(rig: Rig): Promise<Inventory> {
       ({ name, initiators, accounts }) =>
         `${uuids(name).join()}: ${initiators.join()} / ${accounts.filter((each) => !guard(each)).join()}`,
     ),
-    accounts: accountsIn(await ask(MODE.account)).filter((each) => !guard(each)),
+    // Each target has a guard of its own.
+    accounts: accountsIn(await ask(MODE.account)).filter(
+      (each) => !targets.some(({ name }) => each === `guard:${name}`),
+    ),
     images: (await readdir(join(stack.runDir, 'state/images'))).flatMap((name) => uuids(name)),
     domains,
     live: disksIn(await Promise.all(domains.map((id) => virsh('dumpxml', id)))),

@@ -15,6 +15,8 @@ export interface Accounts {
   ensure(target: TgtTarget, others: readonly TgtTarget[], acls: readonly ClearAcl[]): Promise<void>;
   /** Removes all of the target's accounts; nobody may be able to log in any more. */
   removeAll(target: TgtTarget): Promise<void>;
+  /** Removes accounts that were made for the target of this name and never bound to it. */
+  removeUnbound(name: string): Promise<void>;
 }
 
 /**
@@ -28,24 +30,53 @@ export interface Accounts {
 export function createAccounts(client: TgtClient): Accounts {
   /** Secrets cannot be read back: what this process has set, by user name. */
   const known = new Map<string, string>();
+  /** By the name of the target that they are for: user names that may be in tgtd without being bound, so that no target shows them. */
+  const unbound = new Map<string, Set<string>>();
+  let leftovers: Promise<void> | undefined;
+
+  const loose = (name: string, username: string): void => {
+    unbound.set(name, (unbound.get(name) ?? new Set()).add(username));
+  };
+
+  const fasten = (name: string, username: string): void => {
+    const left = unbound.get(name);
+    left?.delete(username);
+    if (left?.size === 0) unbound.delete(name);
+  };
 
   const forget = async (username: string): Promise<void> => {
     known.delete(username);
     await remove(client, username);
   };
 
-  const create = async (username: string, secret: string): Promise<void> => {
+  /** What was not bound when an agent before this one died; before this one makes any, as these would look the same. */
+  const removeLeftovers = (): Promise<void> => {
+    leftovers ??= sweep(client).catch((error: unknown) => {
+      leftovers = undefined;
+      throw error;
+    });
+    return leftovers;
+  };
+
+  const create = async ({ name }: TgtTarget, username: string, secret: string): Promise<void> => {
     await forget(username);
+    loose(name, username);
     await client.createAccount(username, secret);
     known.set(username, digest(secret));
   };
 
-  const bind = async ({ tid }: TgtTarget, username: string): Promise<void> => {
+  const bind = async ({ tid, name }: TgtTarget, username: string): Promise<void> => {
     try {
       await client.bindAccount(tid, username);
     } catch (error) {
       if (!isErrno(error, TGT_ERRNO.userExists)) throw error;
     }
+    fasten(name, username);
+  };
+
+  const unbind = async ({ tid, name }: TgtTarget, username: string): Promise<void> => {
+    loose(name, username);
+    await client.unbindAccount(tid, username);
   };
 
   /** Takes the guard's place when it is not there, which only a meddler or a crash can bring about. */
@@ -53,15 +84,27 @@ export function createAccounts(client: TgtClient): Accounts {
     const guard = guardOf(target);
     if (target.accounts[0] === guard) return target.accounts.slice(1);
     for (const initiator of target.initiators) await unbindAnyway(client, target.tid, initiator);
-    for (const username of target.accounts.toReversed()) await client.unbindAccount(target.tid, username);
-    await remove(client, guard);
-    await client.createAccount(guard, randomBytes(24).toString('base64url'));
+    for (const username of target.accounts.toReversed()) await unbind(target, username);
+    await create(target, guard, randomBytes(24).toString('base64url'));
     await bind(target, guard);
     return [];
   };
 
+  const removeUnboundBut = async (name: string, wanted: ReadonlyMap<string, unknown>): Promise<void> => {
+    for (const username of unbound.get(name) ?? []) {
+      if (wanted.has(username)) continue;
+      await forget(username);
+      fasten(name, username);
+    }
+  };
+
   return {
+    async removeUnbound(name) {
+      await removeLeftovers();
+      await removeUnboundBut(name, new Map());
+    },
     async ensure(target, others, acls) {
+      await removeLeftovers();
       const wanted = new Map(acls.map(({ username, secret }) => [username, secret]));
       for (const username of wanted.keys())
         if (others.some(({ accounts }) => accounts.includes(username)))
@@ -75,12 +118,13 @@ export function createAccounts(client: TgtClient): Accounts {
       const inPlace = new Set(kept === -1 ? bound : bound.slice(0, kept));
       for (const username of bound.toReversed()) {
         if (inPlace.has(username)) break;
-        if (stays(username)) await client.unbindAccount(target.tid, username);
+        if (stays(username)) await unbind(target, username);
         else await forget(username);
       }
+      await removeUnboundBut(target.name, wanted);
       for (const [username, secret] of wanted) {
         if (inPlace.has(username)) continue;
-        if (!bound.includes(username) || !stays(username)) await create(username, secret);
+        if (!bound.includes(username) || !stays(username)) await create(target, username, secret);
         await bind(target, username);
       }
     },
@@ -88,8 +132,21 @@ export function createAccounts(client: TgtClient): Accounts {
       for (const username of target.accounts.toReversed()) {
         await forget(username);
       }
+      await removeLeftovers();
+      await removeUnboundBut(target.name, new Map());
     },
   };
+}
+
+const GUARD = 'guard:';
+/** As the api names them: a UUID without its dashes. */
+const OURS = /^[0-9a-f]{32}$/;
+
+/** Removes what looks like an account of ours and is bound to no target. */
+async function sweep(client: TgtClient): Promise<void> {
+  const names = (await client.accounts()).filter((name) => OURS.test(name) || name.startsWith(GUARD));
+  const bound = new Set((await client.targets()).flatMap(({ accounts }) => accounts));
+  for (const name of names) if (!bound.has(name)) await remove(client, name);
 }
 
 /** Lets an initiator in no more; `initiator` is a name or, in a target that someone else has opened, an address. */
@@ -116,7 +173,7 @@ async function remove(client: TgtClient, username: string): Promise<void> {
 }
 
 function guardOf({ name }: TgtTarget): string {
-  return `guard:${name}`;
+  return `${GUARD}${name}`;
 }
 
 function digest(secret: string): string {

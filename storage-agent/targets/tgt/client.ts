@@ -1,6 +1,6 @@
 import { recorded } from '#agent/recording.ts';
 import { limited, shared } from './share.ts';
-import { parseConnections, parseTargets, type TgtConnection, type TgtTarget } from './show.ts';
+import { parseAccounts, parseConnections, parseTargets, type TgtConnection, type TgtTarget } from './show.ts';
 import { exchange, MODE, OP, TgtError, type TgtRequest } from './wire.ts';
 
 /** tgtd's operations, one exchange each; every one may throw TgtError. */
@@ -19,6 +19,8 @@ export interface TgtClient {
   bindInitiator(tid: number, initiator: string): Promise<void>;
   unbindInitiator(tid: number, initiator: string): Promise<void>;
   unbindAddress(tid: number, address: string): Promise<void>;
+  /** The names of all accounts, bound or not. */
+  accounts(): Promise<string[]>;
   /** Accounts belong to the whole daemon; binding makes one valid for a target. */
   createAccount(username: string, secret: string): Promise<void>;
   /** Unbinds it everywhere, too. */
@@ -64,6 +66,7 @@ export function createTgtClient(socketPath: string): TgtClient {
       tell({ mode: MODE.target, op: OP.unbind, tid, params: `initiator-name=${initiator}` }),
     unbindAddress: (tid, address) =>
       tell({ mode: MODE.target, op: OP.unbind, tid, params: `initiator-address=${address}` }),
+    accounts: async () => parseAccounts(await ask({ mode: MODE.account, op: OP.show })),
     createAccount: (username, secret) =>
       tell({ mode: MODE.account, op: OP.create, params: `user=${username},password=${secret}` }),
     deleteAccount: (username) => tell({ mode: MODE.account, op: OP.delete, params: `user=${username}` }),

@@ -97,6 +97,11 @@ export function parseConnections(text: string): TgtConnection[] {
   return connections;
 }
 
+/** Reads "show all accounts" (`account_show`, usr/target.c): a heading, and a name on each line. */
+export function parseAccounts(text: string): string[] {
+  return text.split('\n').flatMap((line) => /^ {4}(\S.*)$/.exec(line)?.[1] ?? []);
+}
+
 /** The number of "MB" that tgtd prints for this many bytes (`print_disksize`, usr/target.c). */
 export function shownMegabytes(bytes: number): number {
   const sectors = BigInt(bytes) / 512n;

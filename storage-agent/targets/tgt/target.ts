@@ -84,7 +84,7 @@ export function createTgtTarget({ client, portals, iqnPrefix }: TgtTargetOptions
     },
     async absent(volumeId) {
       const { target } = await lookUp(volumeId);
-      if (target === undefined) return;
+      if (target === undefined) return accounts.removeUnbound(iqnOf(volumeId));
       for (const initiator of target.initiators) await unbindAnyway(client, target.tid, initiator);
       await cutSessions(client, target, () => false, CUT_MS);
       await reach('export.emptied');

@@ -11,20 +11,23 @@ import { IQN_PREFIX, startTgtFixture, type TgtFixture } from './fixture.ts';
 const MIB = 1024 ** 2;
 const acl = (name: string): ClearAcl => ({
   initiator: `iqn.2010-10.org.blockyard:host:${name}`,
-  username: `user-${randomUUID()}`,
+  username: randomUUID().replaceAll('-', ''),
   secret: 'secret-secret-1',
 });
 
 class Crash extends Error {}
 
-/** The real client, which dies at its n-th call: before tgtd hears of it, or after tgtd has carried it out. */
-function dyingClient(client: TgtClient, at: number, when: 'before' | 'after'): TgtClient {
+/**
+ * The real client, which dies at its n-th call: before tgtd hears of it, or after tgtd has carried it out. One that
+ * `livesOn` gets no answer to that call only.
+ */
+function dyingClient(client: TgtClient, at: number, when: 'before' | 'after', livesOn = false): TgtClient {
   let calls = 0;
   return new Proxy(client, {
     get(real, name: keyof TgtClient) {
       return async (...args: unknown[]) => {
         calls += 1;
-        if (calls > at) throw new Crash();
+        if (calls > at && !livesOn) throw new Crash();
         if (calls === at && when === 'before') throw new Crash();
         const answer = await (real[name] as (...args: unknown[]) => Promise<unknown>)(...args);
         if (calls === at) throw new Crash();
@@ -86,6 +89,7 @@ describe('tgt target, crashing at every step', () => {
       }
     }
     assert.deepEqual(await client.targets(), []);
+    assert.deepEqual(await client.accounts(), []);
   };
 
   it('makes an export', async () => {
@@ -119,6 +123,28 @@ describe('tgt target, crashing at every step', () => {
       },
     );
   }).timeout(60_000);
+
+  for (const next of ['the same agent', 'the next one']) {
+    it(`leaves no account of an export that failed and is taken back by ${next}`, async () => {
+      const { volume, device } = await make();
+      const [a, b, c] = [acl('a'), acl('b'), acl('c')];
+      for (const when of ['before', 'after'] as const) {
+        for (let at = 1, failed = true; failed; at += 1) {
+          assert.ok(at < 100, 'never got through');
+          await targetOver(client).ensure(volume, device, [a, b]);
+          const target = targetOver(dyingClient(client, at, when, next === 'the same agent'));
+          failed = await target.ensure(volume, device, [b, c]).then(
+            () => false,
+            (error: unknown) => error instanceof Crash,
+          );
+          const last = next === 'the same agent' ? target : targetOver(client);
+          // Where the export got through it is this that fails.
+          await last.absent(volume).catch(() => last.absent(volume));
+          assert.deepEqual(await client.accounts(), [], `${when} call ${at}`);
+        }
+      }
+    }).timeout(60_000);
+  }
 
   it('removes an export', async () => {
     let made = await make();
