@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { BACKUP_S, backedUp, clearBackups } from '../backups.ts';
 import {
   encryptedOrigin,
@@ -10,6 +11,9 @@ import {
 } from '../encrypted.ts';
 import type { Rig } from '../rig.ts';
 import type { Subject } from './subject.ts';
+
+/** A GiB is encrypted, or decrypted, and what came of it is compared. */
+const RECODING_S = 90;
 
 /** Still what it was, and opened by its own key. */
 async function verifyCopy(rig: Rig, volume: string): Promise<void> {
@@ -63,6 +67,48 @@ export const ENCRYPTED_SUBJECTS: readonly Subject[] = [
         async verify(end) {
           if (end === 'done') await verifyCopy(rig, await rig.newestVolume('encrypted copy'));
           await verifyOpens(rig, origin, 'image');
+        },
+      };
+    },
+  },
+  {
+    title: 'create from a snapshot of an encrypted volume',
+    kind: 'volume.create',
+    inside: { volume: ['copy.begun', 'copy.whole'] },
+    async begin(rig) {
+      await rig.clear('encrypted copy', 2);
+      const origin = await encryptedOrigin(rig);
+      const snapshot = await rig.snapshotFor(origin);
+      return {
+        call: () => rig.create('encrypted copy', { snapshot_id: snapshot }),
+        async verify(end) {
+          if (end === 'done') await verifyCopy(rig, await rig.newestVolume('encrypted copy'));
+          await verifyOpens(rig, origin, 'image');
+        },
+      };
+    },
+  },
+  {
+    title: 'retype to another encryption',
+    kind: 'volume.retype',
+    // In one place, from LUKS to clear and back, cell by cell.
+    skips: ['export', 'copy', 'unexport', 'remove'],
+    takesS: RECODING_S,
+    async begin(rig) {
+      const types = { clear: await rig.type('one'), encrypted: await encryptedType(rig) };
+      const volume_type = types.encrypted;
+      const volume = await rig.volume('available', 'recoded', { imageRef: rig.image, volume_type });
+      const isEncrypted = async () => (await rig.named('recoded'))!.volume_type_id === types.encrypted;
+      const before = await isEncrypted();
+      return {
+        call: () =>
+          rig.call('POST', rig.path(`volumes/${volume}/action`), {
+            'os-retype': { new_type: before ? types.clear : types.encrypted, migration_policy: 'on-demand' },
+          }),
+        async verify(end) {
+          assert.equal(await isEncrypted(), end === 'done' ? !before : before);
+          if (await isEncrypted()) await verifyOpens(rig, volume, 'image');
+          else await rig.data.verifyImaged(volume);
         },
       };
     },

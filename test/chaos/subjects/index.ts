@@ -34,9 +34,6 @@ export const EXEMPT: Exempt = {
   'volume.retype: unexport': 'as that of volume.migrate',
   'volume.migrate: stage': 'only a retype gives data another encryption',
   'volume.migrate: replace': 'as its stage',
-  'volume.retype: stage':
-    'every cell would encrypt a GiB: test/queues/conductor/flows.test.ts kills its conductors, test/storage-agent/backends its agent',
-  'volume.retype: replace': 'as its stage',
   'volume.repair: unplug': 'a disk of nobody’s in the one guest; its task is that of a detach',
   'volume.repair: disconnect': 'QEMU’s own initiator leaves no connection on the host',
   'volume.repair: remove': 'one call that removes a file by its name: test/e2e/drift',
