@@ -13,7 +13,7 @@ export function readDictionary(text: string): [string, string][] | undefined {
     const match = PAIR.exec(rest);
     if (match === null) return undefined;
     const key = match[1] ?? match[2] ?? '';
-    if (!/^[a-zA-Z0-9\-_:. /]{1,255}$/.test(key)) return undefined;
+    if (!/^[\p{L}\p{N}\-_:. /]{1,255}$/u.test(key)) return undefined;
     pairs.push([key, match[3] ?? match[4] ?? '']);
     rest = rest.slice(match[0].length);
   }

@@ -116,7 +116,7 @@ export class Dispatcher {
       });
     }
     const body = await readBody(match.endpoint, request);
-    const route = select(match.endpoint, body);
+    const route = select(root, match.endpoint, body);
     exchange.route = `${root.prefix}${route.path}${route.action === undefined ? '' : `#${route.action}`}`;
     if (route.since !== undefined && microversion < route.since) throw noSuchRoute();
     checkProject(caller, project);
@@ -213,8 +213,9 @@ function setVersion(root: ApiRoot, request: IncomingMessage, response: ServerRes
   return minor;
 }
 
-function select(endpoint: Endpoint, body: unknown): Route {
+function select({ wrongMethod }: ApiRoot, endpoint: Endpoint, body: unknown): Route {
   if (endpoint.route !== undefined) return endpoint.route;
+  if (wrongMethod === 404 && namesNoAction(body)) throw noSuchRoute();
   const keys = typeof body === 'object' && body !== null && !Array.isArray(body) ? Object.keys(body) : [];
   const [action] = keys;
   if (body === undefined) throw noSuchAction('None');
@@ -222,6 +223,12 @@ function select(endpoint: Endpoint, body: unknown): Route {
   const route = endpoint.actions?.get(action);
   if (route !== undefined) return route;
   throw noSuchAction(action.slice(0, 100).toWellFormed());
+}
+
+/** Cinder looks for an action's name among keys alone: a body that has none, and is not empty either, leads nowhere. */
+function namesNoAction(body: unknown): boolean {
+  if (Array.isArray(body)) return body.length > 0;
+  return body === null || ['string', 'number', 'boolean'].includes(typeof body);
 }
 
 const noSuchAction = (action: string): ApiError =>

@@ -1,6 +1,6 @@
 import type { RequestContext } from './context.ts';
 import { readDictionary } from './dictionary.ts';
-import { badRequest, invalidInput } from './errors.ts';
+import { type ApiError, badRequest, invalidInput } from './errors.ts';
 import { strictFlag } from './fields.ts';
 import { type Condition, isAscii, NOTHING } from './keyset.ts';
 import { COUNT_SINCE, PAGING_KEYS } from './pagination.ts';
@@ -52,12 +52,13 @@ export function readListFilters(context: RequestContext, query: Query, table: Fi
   }
   if (unknown.length > 0 && caller.isAdmin) return [NOTHING];
   if (unknown.length > 0 && microversion >= STRICT_SINCE) {
-    throw badRequest(
-      `Invalid filters ${unknown.join(',').slice(0, 200).toWellFormed()} are found in query options.`,
-    );
+    throw invalidFilters(unknown);
   }
   return conditions;
 }
+
+export const invalidFilters = (keys: readonly string[]): ApiError =>
+  badRequest(`Invalid filters ${keys.join(',').slice(0, 200).toWellFormed()} are found in query options.`);
 
 /**
  * What is not of pages and their order. Cinder takes the first of a paging key that comes twice, and the second for a
@@ -66,9 +67,13 @@ export function readListFilters(context: RequestContext, query: Query, table: Fi
 function asked({ rawQuery, microversion }: RequestContext, query: Query, table: FilterTable) {
   const paging = new Set(PAGING_KEYS);
   if (table.counted !== true || microversion < COUNT_SINCE) paging.delete('with_count');
-  return [...new URLSearchParams(rawQuery)].filter(
-    ([key]) => Object.hasOwn(query, key) && !paging.delete(key),
-  );
+  return filtersBeside(paging, rawQuery).filter(([key]) => Object.hasOwn(query, key));
+}
+
+/** All that a query asks for but the first of each of some keys. */
+export function filtersBeside(keys: ReadonlySet<string>, rawQuery: string): [string, string][] {
+  const left = new Set(keys);
+  return [...new URLSearchParams(rawQuery)].filter(([key]) => !left.delete(key));
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {

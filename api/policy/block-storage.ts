@@ -14,6 +14,11 @@ export const BLOCK_STORAGE_POLICY: Policy = {
     'GET /volumes/{id}/metadata/{key}',
     'POST /volumes/{id}/action#os-show_image_metadata',
   ],
+  'volume_extension:volume_encryption_metadata': [
+    'reader',
+    'GET /volumes/{id}/encryption',
+    'GET /volumes/{id}/encryption/{key}',
+  ],
   'volume:create_volume_metadata': ['member', 'POST /volumes/{id}/metadata'],
   'volume:update_volume_metadata': [
     'member',
@@ -185,7 +190,12 @@ export const BLOCK_STORAGE_POLICY: Policy = {
     'POST /consistencygroups',
     'POST /consistencygroups/create_from_src',
   ],
-  'group:update': ['member', 'PUT /groups/{id}', 'PUT /consistencygroups/{id}/update'],
+  'group:update': [
+    'member',
+    'PUT /groups/{id}',
+    'PUT /consistencygroups/{id}',
+    'PUT /consistencygroups/{id}/update',
+  ],
   'group:delete': ['member', 'POST /groups/{id}/action#delete', 'POST /consistencygroups/{id}/delete'],
   'group:reset_status': ['admin', 'POST /groups/{id}/action#reset_status'],
   'group:enable_replication': ['member', 'POST /groups/{id}/action#enable_replication'],

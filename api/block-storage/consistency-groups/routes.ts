@@ -1,3 +1,4 @@
+import { badRequest } from '#api/http/errors.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
@@ -40,7 +41,7 @@ const groupRoutes: readonly Route[] = [
     query,
     body: schema.createBody,
     replies: { 202: schema.madeReply },
-    handle: (_, { body }) => refuseGroup(body.consistencygroup),
+    handle: (context, { body }) => refuseGroup(context, body.consistencygroup),
   }),
   route({
     method: 'POST',
@@ -61,16 +62,18 @@ const groupRoutes: readonly Route[] = [
     replies: { 200: schema.groupReply },
     handle: (context, { params }) => showGroup(context, params.id),
   }),
-  route({
-    method: 'PUT',
-    path: '/consistencygroups/{id}/update',
-    summary: 'Update a group, by an older name',
-    params: idParams,
-    query,
-    body: schema.updateBody,
-    replies: { 202: null },
-    handle: (context, { params, body }) => changeGroup(context, params.id, body.consistencygroup),
-  }),
+  ...['/consistencygroups/{id}', '/consistencygroups/{id}/update'].map((path) =>
+    route({
+      method: 'PUT',
+      path,
+      summary: 'Update a group, by an older name',
+      params: idParams,
+      query,
+      body: schema.updateBody,
+      replies: { 202: null },
+      handle: (context, { params, body }) => changeGroup(context, params.id, body.consistencygroup),
+    }),
+  ),
   route({
     method: 'POST',
     path: '/consistencygroups/{id}/delete',
@@ -115,7 +118,12 @@ const snapshotRoutes: readonly Route[] = [
     replies: { 202: schema.madeSnapshotReply },
     async handle(context, { body: { cgsnapshot: wanted } }) {
       const { name, description, consistencygroup_id: group_id } = wanted;
-      const { status, body } = await createGroupSnapshot(context, { name, description, group_id });
+      if (group_id === undefined) throw badRequest("'consistencygroup_id' must be specified");
+      const { status, body } = await createGroupSnapshot(context, {
+        name,
+        description,
+        group_id: group_id ?? 'None',
+      });
       const made = (body as { group_snapshot: { id: string; name: string | null } }).group_snapshot;
       return { status, body: { cgsnapshot: { id: made.id, name: made.name } } };
     },

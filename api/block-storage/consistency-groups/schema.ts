@@ -1,36 +1,80 @@
 /**
  * Cinder's older "Consistency groups" and "Consistency group snapshots" on the wire: other words for groups and their
- * snapshots. Their bodies are not looked at closely there: what is not known is passed over.
+ * snapshots. Their bodies are not looked at closely there: what is not known is passed over, and the words are Cinder's own,
+ * not its validator's.
  */
 import { z } from 'zod';
-import { flag, links, text255, time, trimmed255, uuid } from '#api/http/fields.ts';
+import { badRequest } from '#api/http/errors.ts';
+import { flag, links, text255, time, upTo } from '#api/http/fields.ts';
+import { TOO_MANY_CHARACTERS } from '#api/http/validation.ts';
 
-const named = { name: trimmed255.nullish(), description: trimmed255.nullish() };
+/** A body of which one element counts. @throws ApiError 400 when it is not there */
+function element<N extends string, S extends z.ZodType>(name: N, content: S) {
+  return z.preprocess(
+    (body) => {
+      if (isRecord(body) && isRecord(body[name])) return body;
+      throw badRequest(`Missing required element '${name}' in request body.`);
+    },
+    z.object({ [name]: content } as Record<N, S>),
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** As Python sees it: `null`, `{}` and `[]`. */
+function isEmpty(body: unknown): boolean {
+  return body === null || (typeof body === 'object' && Object.keys(body).length === 0);
+}
+
+const text = (name: string) =>
+  z
+    .string({ error: `Invalid input received: ${name} is not a string or unicode` })
+    .trim()
+    .refine(upTo(255), { error: TOO_MANY_CHARACTERS })
+    .meta({ maxLength: 255 })
+    .nullish();
+const named = { name: text('name'), description: text('description') };
 /** Ids or names with commas between. */
 const list = z.string().max(65_535, { error: 'is too long' }).nullish();
 
-export const createBody = z.strictObject({
-  consistencygroup: z.looseObject({ ...named, volume_types: list, availability_zone: text255.nullish() }),
-});
-export const fromSourceBody = z.strictObject({
-  'consistencygroup-from-src': z.looseObject({
-    ...named,
-    cgsnapshot_id: uuid.nullish(),
-    source_cgid: uuid.nullish(),
-  }),
-});
+export const createBody = element(
+  'consistencygroup',
+  z.looseObject({ ...named, volume_types: list, availability_zone: text255.nullish() }),
+);
+export type NewGroup = z.output<typeof createBody>['consistencygroup'];
+const id = z.string().max(255, { error: 'is too long' });
+export const fromSourceBody = element(
+  'consistencygroup-from-src',
+  z.looseObject({ ...named, cgsnapshot_id: id.nullish(), source_cgid: id.nullish() }),
+);
 export type NewFromSource = z.output<typeof fromSourceBody>['consistencygroup-from-src'];
-export const updateBody = z.strictObject({
-  consistencygroup: z.looseObject({ ...named, add_volumes: list, remove_volumes: list }),
-});
+export const updateBody = z.preprocess(
+  (body) => {
+    if (isEmpty(body)) throw badRequest('Missing request body.');
+    return body;
+  },
+  element('consistencygroup', z.looseObject({ ...named, add_volumes: list, remove_volumes: list })),
+);
 export type Changes = z.output<typeof updateBody>['consistencygroup'];
-export const deleteBody = z.strictObject({ consistencygroup: z.looseObject({ force: flag.optional() }) });
-export const snapshotBody = z.strictObject({
-  cgsnapshot: z.looseObject({
-    ...named,
-    consistencygroup_id: z.string({ error: "'consistencygroup_id' must be specified" }),
-  }),
-});
+export const deleteBody = z.preprocess(
+  (body) => (isEmpty(body) ? { consistencygroup: {} } : body),
+  element(
+    'consistencygroup',
+    z.looseObject({
+      force: z.preprocess((value) => {
+        if (value === undefined || flag.safeParse(value).success) return value;
+        // Cinder tells its own default.
+        throw badRequest("Invalid value 'False' for force.");
+      }, flag.optional()),
+    }),
+  ),
+);
+export const snapshotBody = element(
+  'cgsnapshot',
+  z.looseObject({ ...named, consistencygroup_id: id.nullish() }),
+);
 
 const listed = z.strictObject({ id: z.string(), name: z.string().nullable() });
 const shown = { ...listed.shape, status: z.string(), created_at: time, description: z.string().nullable() };

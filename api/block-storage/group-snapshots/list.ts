@@ -1,5 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { readListing } from '#api/http/listing.ts';
+import { sameForAll } from '#api/http/pagination.ts';
 import { groupFilters, ofProject } from '../groups/list.ts';
 import { findGroupSnapshot, type GroupSnapshotRow } from './rows.ts';
 
@@ -10,6 +11,7 @@ const SORT_COLUMNS = {
   name: 'name',
   description: 'description',
   status: 'status',
+  ...sameForAll('deleted'),
   group_id: 'group_id',
   group_type_id: 'group_type_id',
   project_id: 'project_id',
@@ -31,7 +33,7 @@ export function readGroupSnapshots(context: RequestContext, query: Query, collec
     columns: new Set(['name', 'description', 'project_id', 'user_id']),
     asciiColumns: new Set(['id', 'status', 'group_id', 'group_type_id']),
   });
-  return readListing<keyof typeof SORT_COLUMNS, GroupSnapshotRow>(context, used, {
+  return readListing<(typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS], GroupSnapshotRow>(context, used, {
     select: 'SELECT s.* FROM group_snapshots s',
     table: 's',
     sort: SORT_COLUMNS,

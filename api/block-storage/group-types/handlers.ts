@@ -2,6 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, conflict } from '#api/http/errors.ts';
 import type { Condition } from '#api/http/keyset.ts';
 import { readListing } from '#api/http/listing.ts';
+import { sameForAll } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isReferenced } from '#api/http/sql-errors.ts';
 import { isDuplicateKey } from '#queues/database.ts';
@@ -18,6 +19,7 @@ const SORT_COLUMNS = {
   name: 'name',
   description: 'description',
   is_public: 'is_public',
+  ...sameForAll('deleted'),
   created_at: 'created_at',
   updated_at: 'updated_at',
 } as const satisfies Record<string, keyof GroupTypeRow>;
@@ -26,14 +28,18 @@ export async function listGroupTypes(context: RequestContext, query: Query): Pro
   const wanted = context.caller.isAdmin ? readIsPublic(query['is_public']) : true;
   const conditions: Condition[] =
     wanted === undefined ? [] : [{ sql: 't.is_public = ?', values: [wanted ? 1 : 0] }];
-  const { rows, links } = await readListing<keyof typeof SORT_COLUMNS, GroupTypeRow>(context, query, {
-    select: 'SELECT t.* FROM group_types t',
-    table: 't',
-    sort: SORT_COLUMNS,
-    conditions,
-    collection: 'group_types',
-    marker: (id) => readGroupType(context.app.db, id),
-  });
+  const { rows, links } = await readListing<(typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS], GroupTypeRow>(
+    context,
+    query,
+    {
+      select: 'SELECT t.* FROM group_types t',
+      table: 't',
+      sort: SORT_COLUMNS,
+      conditions,
+      collection: 'group_types',
+      marker: (id) => readGroupType(context.app.db, id),
+    },
+  );
   const types = rows.map((row) => groupTypeView(context, row));
   return {
     status: 200,
@@ -87,7 +93,7 @@ export async function updateGroupType(
     await db
       .updateTable('group_types')
       .set({
-        name: name || row.name,
+        name: name ?? row.name,
         description: description ?? row.description,
         is_public: isPublic === undefined ? row.is_public : isPublic ? 1 : 0,
         updated_at: sqlTime(clock.now()),

@@ -1,8 +1,8 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest } from '#api/http/errors.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
+import { filtersBeside, invalidFilters } from '#api/http/list-filters.ts';
 import { readListing } from '#api/http/listing.ts';
-import { PAGING_KEYS } from '#api/http/pagination.ts';
+import { LIST_QUERY, sameForAll } from '#api/http/pagination.ts';
 import { findGroup, type GroupRow } from './rows.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -12,6 +12,7 @@ const SORT_COLUMNS = {
   name: 'name',
   description: 'description',
   status: 'status',
+  ...sameForAll('deleted', 'host', 'cluster_name', 'replication_status'),
   availability_zone: 'availability_zone',
   group_type_id: 'group_type_id',
   project_id: 'project_id',
@@ -34,7 +35,13 @@ export function readGroups(
     sort: SORT_COLUMNS,
     conditions: [
       ...ofProject(context, query, 'g'),
-      ...groupFilters(context, query, { table: 'g', known, columns: COLUMNS, asciiColumns: ASCII }),
+      ...groupFilters(context, query, {
+        table: 'g',
+        known,
+        columns: COLUMNS,
+        asciiColumns: ASCII,
+        ...(collection === 'groups' && { passedOver: 'list_volume' }),
+      }),
     ],
     collection,
     marker: (id) => findGroup(context, id),
@@ -46,8 +53,12 @@ const ASCII = new Set(['id', 'status', 'group_type_id', 'group_snapshot_id', 'so
 
 /** An administrator may ask for every project's: that `all_tenants` is there is enough for Cinder, whatever it says. */
 export function ofProject({ caller }: RequestContext, query: Query, table: string): Condition[] {
-  if (caller.isAdmin && 'all_tenants' in query) return [];
+  if (isOfAll(caller, query)) return [];
   return [{ sql: `${table}.project_id = ?`, values: [caller.projectId] }];
+}
+
+function isOfAll(caller: RequestContext['caller'], query: Query): boolean {
+  return caller.isAdmin && 'all_tenants' in query;
 }
 
 export interface Filterable {
@@ -58,7 +69,11 @@ export interface Filterable {
   /** What an administrator may, besides: columns of any text. */
   readonly columns: ReadonlySet<string>;
   readonly asciiColumns: ReadonlySet<string>;
+  /** A key that is no filter. */
+  readonly passedOver?: string;
 }
+
+const ASKED: ReadonlySet<string> = new Set([...LIST_QUERY, 'all_tenants']);
 
 /** From here on a filter that is not known is an error rather than ignored. */
 const STRICT_SINCE = 31;
@@ -67,22 +82,24 @@ const LIKE_SINCE = 34;
 
 /** @throws ApiError 400 for filters that the caller may not use. */
 export function groupFilters(
-  { caller, microversion }: RequestContext,
+  { caller, microversion, rawQuery }: RequestContext,
   query: Query,
-  { table, known, columns, asciiColumns }: Filterable,
+  { table, known, columns, asciiColumns, passedOver }: Filterable,
 ): Condition[] {
-  const filters = Object.entries(query).filter(([key]) => !PAGING_KEYS.has(key) && key !== 'list_volume');
+  const filters = filtersBeside(ASKED, rawQuery).filter(
+    ([key]) => Object.hasOwn(query, key) && key !== passedOver,
+  );
   const isLike = (key: string): boolean => microversion >= LIKE_SINCE && key.endsWith('~');
   const columnOf = (key: string): string => (isLike(key) ? key.slice(0, -1) : key);
   if (!caller.isAdmin && microversion >= STRICT_SINCE && known !== 'all') {
     const unknown = filters.map(([key]) => key).filter((key) => !known.includes(columnOf(key)));
     if (unknown.length > 0) {
-      throw badRequest(
-        `Invalid filters ${unknown.join(',').slice(0, 200).toWellFormed()} are found in query options.`,
-      );
+      throw invalidFilters(unknown);
     }
   }
   return filters.flatMap(([key, value]) => {
+    // A list of one project is of the caller's, whatever else is asked for.
+    if (key === 'project_id' && !isOfAll(caller, query)) return [];
     const [like, column] = [isLike(key), columnOf(key)];
     if (!columns.has(column) && !asciiColumns.has(column)) return [NOTHING];
     if (asciiColumns.has(column) && !isAscii(value)) return [NOTHING];

@@ -30,11 +30,14 @@ const SORT_COLUMNS = {
   updated_at: 'updated_at',
   group_snapshot_id: 'group_snapshot_id',
   ...sameForAll('scheduled_at', 'deleted_at', 'deleted', 'use_quota', 'cgsnapshot_id'),
-  ...sameForAll('provider_id', 'provider_location'),
+  ...sameForAll('provider_id', 'provider_location', 'volume'),
 } as const satisfies Record<string, keyof SnapshotRow>;
 
 /** From here on `name` is a sort key. */
 const NAME_SINCE = 30;
+
+/** From here on filters that are not known are errors. */
+const STRICT_SINCE = 31;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 type Query = Readonly<Record<string, string>>;
@@ -49,7 +52,11 @@ const FILTERS: FilterTable = {
       sql: 'EXISTS (SELECT 1 FROM volumes v WHERE v.id = s.volume_id AND v.availability_zone = ?)',
       values: [value],
     }),
-    consumes_quota: consumesQuota,
+    // Before volumes' lists can be asked for it, others than administrators are not refused it here.
+    consumes_quota: (value, context) =>
+      context.microversion < STRICT_SINCE && !context.caller.isAdmin
+        ? { sql: 'TRUE', values: [] }
+        : consumesQuota(value, context),
   },
   admin: {
     id: equalsAscii('s.id'),

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { ApiError, badRequest } from '#api/http/errors.ts';
-import { stringMap, upTo } from '#api/http/fields.ts';
+import { text255, upTo } from '#api/http/fields.ts';
 
 /**
- * What Cinder 2024.2 checks by hand where all else has a schema, so that the words and statuses are others. What a key
- * may consist of is as it is everywhere.
+ * What Cinder 2024.2 checks by hand where all else has a schema, so that the words and statuses are others, and keys
+ * may consist of any characters.
  */
 function element<N extends string>(name: N) {
   return (body: unknown) => {
@@ -38,6 +38,8 @@ const tooLong = (key: string, what: string): ApiError =>
     413,
     `Invalid metadata size: Metadata property key ${key.slice(0, 1_000).toWellFormed()} ${what} than 255 characters.`,
   );
+
+const stringMap = z.record(text255, text255);
 
 export const metadataBody = z.preprocess(element('metadata'), z.strictObject({ metadata: stringMap }));
 export const metaBody = z.preprocess(element('meta'), z.strictObject({ meta: stringMap }));

@@ -2,21 +2,25 @@ import type { RequestContext } from '#api/http/context.ts';
 import { readDictionary } from '#api/http/dictionary.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
+import { filtersBeside, invalidFilters } from '#api/http/list-filters.ts';
 import { readListing } from '#api/http/listing.ts';
-import { LIST_QUERY, PAGING_KEYS } from '#api/http/pagination.ts';
+import { LIST_QUERY, sameForAll } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { readType, type TypeRow, typeView, VISIBLE_TO_ALL } from './rows.ts';
 
 type Query = Readonly<Record<string, string>>;
 
 /** Types are of no project: for an administrator `all_tenants` is a filter that matches none. */
-const ASKED: ReadonlySet<string> = new Set(LIST_QUERY);
+const ASKED: ReadonlySet<string> = new Set([...LIST_QUERY, 'is_public']);
+const ASKED_BY_OTHERS: ReadonlySet<string> = new Set([...ASKED, 'all_tenants']);
 
 const SORT_COLUMNS = {
   id: 'id',
   name: 'name',
   description: 'description',
   is_public: 'is_public',
+  qos_specs_id: 'qos_specs_id',
+  ...sameForAll('deleted'),
   created_at: 'created_at',
   updated_at: 'updated_at',
 } as const satisfies Record<string, keyof TypeRow>;
@@ -44,17 +48,16 @@ export async function listTypes(context: RequestContext, query: Query): Promise<
   };
 }
 
-function conditions({ caller, microversion }: RequestContext, query: Query): Condition[] {
+function conditions({ caller, microversion, rawQuery }: RequestContext, query: Query): Condition[] {
   const found: Condition[] = [];
-  for (const [key, value] of Object.entries(query)) {
-    if ((caller.isAdmin ? ASKED : PAGING_KEYS).has(key) || key === 'is_public') continue;
+  const unknown: string[] = [];
+  for (const [key, value] of filtersBeside(caller.isAdmin ? ASKED : ASKED_BY_OTHERS, rawQuery)) {
     if (key === 'extra_specs' && (caller.isAdmin || microversion >= FILTERS_SINCE)) {
       found.push(bySpecs(value, caller.isAdmin));
     } else if (caller.isAdmin) found.push(byColumn(key, value));
-    else if (microversion >= FILTERS_SINCE) {
-      throw badRequest(`Invalid filters ${key.slice(0, 100).toWellFormed()} are found in query options.`);
-    }
+    else if (microversion >= FILTERS_SINCE) unknown.push(key);
   }
+  if (unknown.length > 0) throw invalidFilters(unknown);
   const wanted = caller.isAdmin ? readIsPublic(query['is_public']) : true;
   if (wanted === false) found.push({ sql: 't.is_public = 0', values: [] });
   if (wanted === true) {

@@ -34,6 +34,8 @@ const SORT_COLUMNS = {
   ...sameForAll('launched_at', 'scheduled_at', 'terminated_at', 'deleted_at', 'deleted', 'use_quota'),
   ...sameForAll('consistencygroup_id', 'replication_status', 'cluster_name', 'previous_status', '_name_id'),
   ...sameForAll('provider_id', 'provider_location', 'service_uuid', 'shared_targets', 'ec2_id'),
+  // Other tables there, by which Cinder sorts nothing.
+  ...sameForAll('volume_type', 'volume_metadata'),
 } as const satisfies Record<string, keyof VolumeRow>;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];

@@ -6,6 +6,7 @@ import { completeExtend, extendVolume, forceDelete } from './actions.ts';
 import { createVolume } from './create.ts';
 import { dataRoutes } from './data-routes.ts';
 import { deleteVolume } from './delete.ts';
+import { encryptionMetadataRoutes } from './encryption-metadata.ts';
 import { FILTER_NAMES } from './filters.ts';
 import { imageMetadataRoutes } from './image-metadata.ts';
 import { legacyRoutes } from './legacy/routes.ts';
@@ -158,4 +159,5 @@ export const volumeRoutes: readonly Route[] = [
   ...dataRoutes,
   ...imageMetadataRoutes,
   ...metadataRoutes,
+  ...encryptionMetadataRoutes,
 ];

@@ -56,8 +56,61 @@ describe('consistency groups', () => {
     assert.equal(none.itemNotFound.message, 'Group nothing could not be found.');
   });
 
+  it("say in Cinder's own words what is wrong, where it is no validator that says so", async () => {
+    const nowhere = randomUUID();
+    const element = (name: string) => `Missing required element '${name}' in request body.`;
+    const noGroup = (id: string) => `Group ${id} could not be found.`;
+    const refusals: [Method, string, unknown, number, string][] = [
+      ['POST', '/consistencygroups', {}, 400, element('consistencygroup')],
+      ['POST', '/consistencygroups', { consistencygroup: null }, 400, element('consistencygroup')],
+      [
+        'POST',
+        '/consistencygroups',
+        { consistencygroup: { name: 5 } },
+        400,
+        'Invalid input received: name is not a string or unicode',
+      ],
+      [
+        'POST',
+        '/consistencygroups',
+        { consistencygroup: { volume_types: 'nothing,' } },
+        404,
+        'Volume type with name nothing could not be found.',
+      ],
+      ['PUT', `/consistencygroups/${group}`, {}, 400, 'Missing request body.'],
+      ['PUT', `/consistencygroups/${group}/update`, { x: 1 }, 400, element('consistencygroup')],
+      ['PUT', `/consistencygroups/${nowhere}`, { consistencygroup: {} }, 404, noGroup(nowhere)],
+      ['POST', `/consistencygroups/${nowhere}/delete`, {}, 404, noGroup(nowhere)],
+      [
+        'POST',
+        `/consistencygroups/${group}/delete`,
+        { consistencygroup: { force: 'x' } },
+        400,
+        "Invalid value 'False' for force.",
+      ],
+      ['POST', '/consistencygroups/create_from_src', {}, 400, element('consistencygroup-from-src')],
+      [
+        'POST',
+        '/consistencygroups/create_from_src',
+        { 'consistencygroup-from-src': { source_cgid: 'x' } },
+        404,
+        noGroup('x'),
+      ],
+      ['POST', '/cgsnapshots', {}, 400, element('cgsnapshot')],
+      ['POST', '/cgsnapshots', { cgsnapshot: {} }, 400, "'consistencygroup_id' must be specified"],
+      ['POST', '/cgsnapshots', { cgsnapshot: { consistencygroup_id: null } }, 404, noGroup('None')],
+    ];
+    for (const [method, path, body, status, message] of refusals) {
+      const answer = await call(method, path, body);
+      const [fault] = Object.values(answer.body as Record<string, { message: string }>);
+      assert.deepEqual([answer.status, fault?.message], [status, message]);
+    }
+  });
+
   it('are renamed, to nothing from 3.6 on', async () => {
     const path = `/consistencygroups/${group}/update`;
+    const short = { consistencygroup: { name: 'short' } };
+    assert.equal((await call('PUT', `/consistencygroups/${group}`, short)).status, 202);
     const named = { name: ' other ', description: null, add_volumes: null, remove_volumes: null };
     assert.equal((await call('PUT', path, { consistencygroup: named })).status, 202);
     assert.equal((await call('GET', `/consistencygroups/${group}`)).body.consistencygroup.name, 'other');
@@ -73,7 +126,7 @@ describe('consistency groups', () => {
       await refusal({ consistencygroup: wanted }),
       'volume_types must be provided to create consistency group n.',
     );
-    assert.match(await refusal({ consistencygroup: { ...wanted, volume_types: 'a,b' } }), /at one moment/);
+    assert.match(await refusal({ consistencygroup: { ...wanted, volume_types: type } }), /at one moment/);
     const path = '/consistencygroups/create_from_src';
     assert.match(await refusal({ 'consistencygroup-from-src': {} }, path), /^Either 'cgsnapshot_id' or/);
     const both = { cgsnapshot_id: randomUUID(), source_cgid: group };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rotateSecrets } from '#queues/rotate-secrets.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { asId, type ImageId, type VolumeId } from '#schema/ids.ts';
-import { OTHER_PROJECT, PROJECT, SECRET_KEY, startApi, type TestApi, TOKENS } from '../support/api.ts';
+import { OTHER_PROJECT, PROJECT, SECRET_KEY, startApi, type TestApi, TOKENS, type Who } from '../support/api.ts';
 import { type Hosts, startHosts } from '../support/hosts.ts';
 
 const NEW_KEY = 'cd'.repeat(32);
@@ -63,6 +63,25 @@ describe('encrypted volumes', function () {
     assert.equal(key?.id, volume.encryption_key_id);
     assert.deepEqual([key?.cipher, key?.key_bits], ['aes-xts-plain64', 256]);
     assert.match(createSecrets(SECRET_KEY).decrypt(key?.secret ?? '', volume.id), /^[0-9a-f]{64}$/);
+
+    const inClear = await api.call('GET', `/volumes/${plain.id}/encryption`);
+    assert.deepEqual(inClear.body, { encryption_key_id: null });
+    const shown = await api.call('GET', `/volumes/${volume.id}/encryption`, { as: 'reader' });
+    assert.deepEqual(shown.body, {
+      encryption_key_id: key.id,
+      control_location: 'front-end',
+      cipher: null,
+      key_size: null,
+      provider: 'luks2',
+    });
+    const item = async (name: string, as: Who = 'member') => {
+      const answer = await api.call('GET', `/volumes/${volume.id}/encryption/${name}`, { as });
+      return [answer.status, answer.status === 200 ? answer.body : null];
+    };
+    assert.deepEqual(await item('provider'), [200, 'luks2']);
+    assert.deepEqual(await item('key_size'), [200, undefined]);
+    assert.deepEqual(await item('nothing'), [404, null]);
+    assert.deepEqual(await item('provider', 'stranger'), [404, null]);
 
     const { body } = await api.call('POST', '/snapshots', { body: { snapshot: { volume_id: volume.id } } });
     const snapshot: string = body.snapshot.id;

@@ -82,6 +82,8 @@ describe('groups', () => {
     const changed = await api.call('PUT', path, { as, body: { group_type: { is_public: true } } });
     assert.deepEqual([changed.body.group_type.name, changed.body.group_type.is_public], [name, true]);
     assert.equal((await api.call('GET', path)).body.group_type.group_specs, undefined);
+    const unnamed = await api.call('PUT', path, { as, body: { group_type: { name: '' } } });
+    assert.equal(unnamed.body.group_type.name, '');
 
     const specs = `${path}/group_specs`;
     const added = await api.call('POST', specs, { as, body: { group_specs: { a: '1', b: '2' } } });
@@ -400,6 +402,20 @@ describe('groups', () => {
       (await get('/groups?size=1&status=error&all_tenants=1')).badRequest.message,
       'Invalid filters size,status are found in query options.',
     );
+    for (const [path, keys] of [
+      ['/groups?limit=1&limit=1', 'limit'],
+      ['/group_snapshots?list_volume=true', 'list_volume'],
+    ] as const)
+      assert.equal(
+        (await get(path)).badRequest.message,
+        `Invalid filters ${keys} are found in query options.`,
+      );
+    assert.equal((await get('/groups?list_volume=true&sort=replication_status&limit=1')).groups.length, 1);
+    // A list of the caller's own project is that, whatever else is asked for.
+    const other = `project_id=${OTHER_PROJECT}`;
+    assert.notEqual((await get(`/groups?${other}`, 'admin')).groups.length, 0);
+    assert.notEqual((await get(`/groups?${other}`, 'member', 30)).groups.length, 0);
+    assert.equal((await get(`/groups?${other}&all_tenants=1`, 'admin')).groups.length, 0);
     const said = (await get(`/groups/${id}?list_volume=perhaps`)).badRequest.message;
     assert.equal(said, "Value 'perhaps' for 'list_volume' is not a boolean.");
     const project_id = asId<ProjectId>(OTHER_PROJECT);

@@ -114,6 +114,7 @@ describe('filters of lists, as Cinder judges them', () => {
       [`all_tenants=1&project_id=${OTHER_PROJECT}`, [], admin],
       ['sort=multiattach:asc,size:desc', [3, 2, 1, 0]],
       ['sort=launched_at:asc', [0, 1, 2, 3]],
+      ['sort=volume_type:asc', [0, 1, 2, 3]],
       ['attach_status=attached', [2, 1, 0], admin],
       ['attach_status=detached', [3], admin],
       ['use_quota=true&limit=1', [3], admin],
@@ -199,6 +200,10 @@ describe('filters of lists, as Cinder judges them', () => {
       ['consumes_quota=false', []],
       ['consumes_quota=true&limit=1', [3], { version: 31 }],
       ['consumes_quota=false', [], { version: 31 }],
+      // Before, it is one that administrators alone may ask for, and nobody has.
+      ['consumes_quota=false', [3, 2, 1, 0], { version: 30 }],
+      ['consumes_quota=true', [], { ...admin, version: 30 }],
+      ['sort=volume:asc', [0, 1, 2, 3]],
       ['name~=s', [3, 2, 1, 0]],
       ['host=stor1@b', [2], admin],
       ['display_name=s3', [3], admin],

@@ -193,10 +193,18 @@ describe('snapshots', () => {
       assert.equal((await put(body)).body.badRequest.message, message);
     assert.deepEqual((await put({ meta: { a: '1' }, more: 1 })).body, { meta: { a: '1' } });
     assert.deepEqual((await api.call('GET', `/snapshots/${id}/metadata`)).body.metadata, { a: '1' });
-    const strange = await api.call('POST', `/snapshots/${id}/metadata`, {
-      body: { metadata: { 'a"': 'x' } },
-    });
-    assert.equal(strange.status, 400);
+    // Here, and only here, a key may consist of anything.
+    const strange = { 'a"\\': 'x', é: 'y', '\u{1F600}': 'z' };
+    const kept = await api.call('PUT', `/snapshots/${id}/metadata`, { body: { metadata: strange } });
+    assert.deepEqual(kept.body, { metadata: strange });
+    assert.deepEqual((await api.call('GET', `/snapshots/${id}`)).body.snapshot.metadata, strange);
+    const one = await api.call('GET', `/snapshots/${id}/metadata/${encodeURIComponent('a"\\')}`);
+    assert.deepEqual(one.body, { meta: { 'a"\\': 'x' } });
+    const found = await api.call('GET', `/snapshots?metadata=${encodeURIComponent("{'é': 'y'}")}`);
+    assert.deepEqual(
+      found.body.snapshots.map((each: { id: string }) => each.id),
+      [id],
+    );
   });
 
   it('have their status reset, told, and are deleted by force from each', async () => {

@@ -142,6 +142,17 @@ describe('protocol', () => {
     const answer = await raw(`/v3/${PROJECT}/volumes/${randomUUID()}/action`, { method: 'POST' });
     assert.equal(answer.status, 400);
     assert.match(await answer.text(), /There is no such action: None\./);
+    for (const [body, status] of [
+      ['null', 404],
+      ['"os-extend"', 404],
+      ['[{"os-extend":{}}]', 404],
+      ['[]', 400],
+      ['{}', 400],
+    ] as const) {
+      const headers = { 'Content-Type': 'application/json' };
+      const path = `/v3/${PROJECT}/volumes/${randomUUID()}/action`;
+      assert.equal((await raw(path, { method: 'POST', headers, body })).status, status, body);
+    }
   });
 
   it('tells load balancers that it is there, in the form that they ask for', async () => {

@@ -130,6 +130,7 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'volume POST /consistencygroups/create_from_src': ({ group }) => ({
     'consistencygroup-from-src': { name: 'n', source_cgid: group },
   }),
+  'volume PUT /consistencygroups/{id}': () => ({ consistencygroup: { name: 'renamed' } }),
   'volume PUT /consistencygroups/{id}/update': () => ({ consistencygroup: { name: 'renamed' } }),
   'volume POST /consistencygroups/{id}/delete': () => ({ consistencygroup: { force: true } }),
   'volume POST /cgsnapshots': ({ group }) => ({ cgsnapshot: { consistencygroup_id: group } }),
