@@ -131,12 +131,12 @@ function versionHeader({ service, major, min, max }: MicroversionRange): Json {
 
 function responses(group: readonly Route[]): Json {
   const answers: Json = { default: { $ref: '#/components/responses/Error' } };
-  for (const { replies } of group) {
+  for (const { produces = 'application/json', replies } of group) {
     for (const [status, schema] of Object.entries(replies)) {
       answers[status] = {
         description: Number(status) < 400 ? 'Success' : 'Refused',
         ...(schema !== null && {
-          content: { 'application/json': { schema: jsonSchema(schema, 'output') } },
+          content: { [produces]: { schema: jsonSchema(schema, 'output') } },
         }),
       };
     }

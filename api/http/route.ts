@@ -52,6 +52,8 @@ export interface Route<
    * however long it is and takes.
    */
   readonly consumes?: readonly string[];
+  /** Media type of the replies. Default: JSON. */
+  readonly produces?: string;
   /** Status → schema of the reply; null for an empty body. Parsed in tests, documented in OpenAPI. */
   readonly replies: Readonly<Record<number, R | null>>;
   handle(

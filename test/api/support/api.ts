@@ -142,7 +142,7 @@ export async function startApi(
     const answer = {
       status: response.status,
       headers: response.headers,
-      body: parseText(await response.text()),
+      body: parseText(await response.text(), response.headers.get('content-type')),
     };
     assert.deepEqual(log, []);
     checkAnswer(method, `${prefix}${path}`, answer, options.body);
@@ -175,8 +175,9 @@ export async function startApi(
   };
 }
 
-function parseText(text: string): unknown {
-  return text === '' ? undefined : JSON.parse(text);
+function parseText(text: string, type: string | null): unknown {
+  if (text === '') return undefined;
+  return type?.startsWith('text/') ? text : JSON.parse(text);
 }
 
 /** Every reply has a request id and the shape that its route documents, or that of an error. */
