@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq';
 import { splitAccount, type TaskAccount, taskResult } from '#schema/accounts.ts';
+import { LONGEST_TIMER_MS } from '#schema/copying.ts';
 import type { OperationId } from '#schema/ids.ts';
 import {
   TASK_ERROR_CODES,
@@ -208,7 +209,10 @@ export function createDispatcher(
         waiter.sent = true;
         lineChanged(dispatch.queue, -1);
         waiter.nextLook = now() + SETTLED_MS;
-        if (withinMs !== undefined) timer = setTimeout(() => void expire().catch(later), withinMs);
+        if (withinMs !== undefined) {
+          const ms = Math.min(withinMs, LONGEST_TIMER_MS);
+          timer = setTimeout(() => void expire().catch(later), ms);
+        }
         // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
         add(dispatch).catch((error: unknown) => {
           if (error instanceof TaskError) reject(error);

@@ -1,7 +1,7 @@
 import { poolParts } from '#schema/pools.ts';
 import type { Tx } from '../transaction.ts';
 import { settleBackup } from './backups.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { restoreStatus } from './settle.ts';
 
@@ -16,7 +16,7 @@ export const backupCreate = flow('backup.create')
     name: 'data',
     on: 'storage',
     task: 'backup.ensure',
-    withinS: FILL_WITHIN_S,
+    withinS: fillWithinS,
     lane: 'backup',
     // The volume is free when nobody reads it any more.
     finishes: true,

@@ -3,7 +3,7 @@ import { dropKey } from '../key-manager/drop-key.ts';
 import type { Tx } from '../transaction.ts';
 import { endRestore } from './backups.ts';
 import { storedOn } from './exports.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { settle } from './settle.ts';
 
@@ -21,7 +21,7 @@ export const backupRestore = flow('backup.restore')
     name: 'restore',
     on: 'storage',
     task: 'backup.restore',
-    withinS: FILL_WITHIN_S,
+    withinS: fillWithinS,
     // The host goes on with what it has begun: the key must be that of the data that it puts there.
     finishes: true,
     do({ facts }) {

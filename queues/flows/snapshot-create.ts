@@ -2,7 +2,7 @@ import { NoValidPool, reserve } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import { storedOn } from './exports.ts';
 import { placed } from './facts.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { holdGroupSnapshot, settleGroupSnapshot } from './groups.ts';
 import { settle } from './settle.ts';
@@ -35,7 +35,7 @@ export const snapshotCreate = flow('snapshot.create')
     on: 'storage',
     task: 'snapshot.ensure',
     // Where data are shared it takes a moment; a back end of plain files copies them.
-    withinS: FILL_WITHIN_S,
+    withinS: fillWithinS,
     do({ facts }) {
       const { agent, input } = storedOn(facts);
       return { host: agent, input: { ...input, snapshotId: facts.input.snapshotId } };

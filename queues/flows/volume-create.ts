@@ -3,7 +3,7 @@ import { poolParts } from '#schema/pools.ts';
 import { release } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import { endRestore } from './backups.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { holdGroup, settleGroup } from './groups.ts';
 import { luksOf } from './luks.ts';
@@ -40,7 +40,7 @@ export const volumeCreate = flow('volume.create')
     name: 'volume',
     on: 'storage',
     task: 'volume.ensure',
-    withinS: ({ input }) => (input.source === undefined ? CREATE_WITHIN_S : FILL_WITHIN_S),
+    withinS: (facts) => (facts.input.source === undefined ? CREATE_WITHIN_S : fillWithinS(facts)),
     do({ facts: { volume, input, luks }, out }) {
       const { agent, backend } = poolParts(out.place.pool);
       const { source } = input;

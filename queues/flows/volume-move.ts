@@ -8,7 +8,7 @@ import { readSpecs } from '../placement/extra-specs.ts';
 import { NoValidPool, release } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import { type Facts, placed, type VolumeRow } from './facts.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { type Flow, flow, type Run, type TaskCall } from './flow.ts';
 import { luksOf } from './luks.ts';
 import { type Changes, settle } from './settle.ts';
@@ -54,7 +54,7 @@ function moving(kind: Kind): Flow {
       name: 'copy',
       on: 'storage',
       task: 'volume.copy',
-      withinS: FILL_WITHIN_S,
+      withinS: fillWithinS,
       do({ facts, out }) {
         const way = agentsOf(out.place);
         if (way === null) return null;
@@ -86,7 +86,7 @@ function moving(kind: Kind): Flow {
       name: 'stage',
       on: 'storage',
       task: 'volume.stage',
-      withinS: FILL_WITHIN_S,
+      withinS: fillWithinS,
       do({ facts, out }) {
         const here = recodedIn(facts, out.place);
         if (here === null) return null;

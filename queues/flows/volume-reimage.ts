@@ -1,5 +1,5 @@
 import { storedOn } from './exports.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { flow } from './flow.ts';
 import { luksOf } from './luks.ts';
 import { settle } from './settle.ts';
@@ -10,7 +10,7 @@ export const volumeReimage = flow('volume.reimage')
     name: 'rewrite',
     on: 'storage',
     task: 'volume.rewrite',
-    withinS: FILL_WITHIN_S,
+    withinS: fillWithinS,
     // What it does cannot be undone, and done again it comes to the same.
     waits: true,
     do({ facts }) {

@@ -1,6 +1,6 @@
 import type { Tx } from '../transaction.ts';
 import { storedOn } from './exports.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { settle } from './settle.ts';
 import { setSnapshot } from './snapshots.ts';
@@ -17,7 +17,7 @@ export const volumeRevert = flow('volume.revert')
     name: 'rewrite',
     on: 'storage',
     task: 'volume.rewrite',
-    withinS: FILL_WITHIN_S,
+    withinS: fillWithinS,
     // What it does cannot be undone, and done again it comes to the same.
     waits: true,
     do({ facts }) {

@@ -2,7 +2,7 @@ import { asId, type ImageId } from '#schema/ids.ts';
 import { dropKey } from '../key-manager/drop-key.ts';
 import type { Tx } from '../transaction.ts';
 import { storedOn } from './exports.ts';
-import { FILL_WITHIN_S } from './fill.ts';
+import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { settle } from './settle.ts';
 
@@ -18,7 +18,7 @@ export const volumeUpload = flow('volume.upload')
     name: 'upload',
     on: 'storage',
     task: 'volume.upload',
-    withinS: FILL_WITHIN_S,
+    withinS: fillWithinS,
     lane: 'upload',
     // The volume is free when nobody reads it any more.
     finishes: true,

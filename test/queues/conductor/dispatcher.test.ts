@@ -68,6 +68,11 @@ describe('a task whose time is up', () => {
     await assert.rejects(dispatcher.run(dispatch(), WITHIN_MS, 'fail'), /did not answer within/);
   });
 
+  it('is not up at once where it is longer than a timer can be', async () => {
+    work(WITHIN_MS);
+    assert.deepEqual(await dispatcher.run(dispatch(), 2 ** 31, 'fail'), { sizeBytes: 1 });
+  });
+
   it('is waited for once it was begun, where it cannot', async () => {
     work(3 * WITHIN_MS);
     assert.deepEqual(await dispatcher.run(dispatch(), WITHIN_MS, 'fail-unless-begun'), { sizeBytes: 1 });
