@@ -1,5 +1,6 @@
-import type { RequestContext } from '#api/http/context.ts';
+import type { Caller, RequestContext } from '#api/http/context.ts';
 import { isoTime } from '#api/http/fields.ts';
+import { asSeenBy } from '#api/http/places.ts';
 import type { BackupRow } from './rows.ts';
 
 const PROJECT_SINCE = 18;
@@ -32,7 +33,7 @@ export function detailView(context: RequestContext, row: BackupRow) {
     created_at: isoTime(row.created_at),
     updated_at: row.updated_at === null ? null : isoTime(row.updated_at),
     description: row.description,
-    fail_reason: row.fail_reason?.slice(0, LONGEST_REASON).toWellFormed() ?? null,
+    fail_reason: reasonView(caller, row.fail_reason),
     volume_id: row.volume_id,
     is_incremental: row.parent_id !== null,
     has_dependent_backups: row.dependents === 1,
@@ -45,4 +46,8 @@ export function detailView(context: RequestContext, row: BackupRow) {
     ...(microversion >= KEY_SINCE &&
       row.encryption_key_id !== null && { encryption_key_id: row.encryption_key_id }),
   };
+}
+
+function reasonView(caller: Caller, reason: string | null): string | null {
+  return reason === null ? null : asSeenBy(caller, reason).slice(0, LONGEST_REASON).toWellFormed();
 }

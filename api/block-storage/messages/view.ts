@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { isoTime, links, time } from '#api/http/fields.ts';
+import { asSeenBy } from '#api/http/places.ts';
 import type { Waiting } from '../operations/waiting.ts';
 import { eventId, eventOf, eventWords } from './events.ts';
 import type { MessageRow } from './rows.ts';
@@ -37,7 +38,7 @@ export function messageView(
   return {
     id: row.id,
     event_id: eventId(event),
-    user_message: `${eventWords(event)} ${waits === undefined ? failure(row, failed) : patience(row, waits)}`,
+    user_message: `${eventWords(event)} ${asSeenBy(context.caller, waits === undefined ? failure(row, failed) : patience(row, waits))}`,
     message_level: waits === undefined ? 'ERROR' : 'INFO',
     resource_type: event.resource,
     resource_uuid: resourceOf(row),

@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely';
 import type { Caller } from '#api/http/context.ts';
+import { asSeenBy } from '#api/http/places.ts';
 import type { CommandRecord } from '#schema/accounts.ts';
 import type { OperationStepsTable } from '#schema/tables.ts';
 
@@ -15,25 +16,10 @@ interface Commands {
 export function commandsOf(row: Pick<Selectable<OperationStepsTable>, 'commands'>, caller: Caller): Commands {
   const told: Commands =
     row.commands === null ? { commands: [], omitted: 0 } : (JSON.parse(row.commands) as Commands);
-  if (caller.isAdmin) return told;
   const commands = told.commands.map((each) => ({
     ...each,
-    command: withoutPlaces(each.command),
-    error: each.error === null ? null : withoutPlaces(each.error),
+    command: asSeenBy(caller, each.command),
+    error: each.error === null ? null : asSeenBy(caller, each.error),
   }));
   return { ...told, commands };
-}
-
-/** `/dev/vg1/volume-…` → `…/volume-…`. */
-const FOLDER = /(?<![\w.…])\/(?:[^\s/,='"]+\/)+/g;
-const DEVICES = /(--devices) \S+/g;
-const IPV4 = /\b\d{1,3}(?:\.\d{1,3}){3}\b/g;
-const IPV6 = /\[[0-9a-f:.]+\]/gi;
-
-function withoutPlaces(text: string): string {
-  return text
-    .replaceAll(DEVICES, '$1 …')
-    .replaceAll(FOLDER, '…/')
-    .replaceAll(IPV4, '…')
-    .replaceAll(IPV6, '…');
 }

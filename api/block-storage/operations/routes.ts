@@ -5,6 +5,7 @@ import type { Caller, RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
 import { anyQuery, idParams, isoTime, isTrue, noParams, time } from '#api/http/fields.ts';
 import { LIST_QUERY, nextLinks, readPage } from '#api/http/pagination.ts';
+import { asSeenBy } from '#api/http/places.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { isUuid, type OperationId, type VolumeId } from '#schema/ids.ts';
 import { OPERATION_TRANSITIONS, type OperationState } from '#schema/states.ts';
@@ -85,7 +86,7 @@ export const operationRoutes: readonly Route[] = [
         status: 200,
         body: {
           operation: {
-            ...view(row, await waitingFor(context.app, [row])),
+            ...view(row, context.caller, await waitingFor(context.app, [row])),
             steps: steps.map((step) => stepView(step, context.caller)),
           },
         },
@@ -137,7 +138,7 @@ async function listOperations(
   return {
     status: 200,
     body: {
-      operations: rows.map((row) => view(row, waits)),
+      operations: rows.map((row) => view(row, caller, waits)),
       ...(next.length > 0 && { operations_links: next }),
     },
   };
@@ -165,7 +166,7 @@ async function findOperation(context: RequestContext, id: string): Promise<Selec
   return row;
 }
 
-function view(row: Selectable<OperationsTable>, waits: ReadonlyMap<string, Waiting>) {
+function view(row: Selectable<OperationsTable>, caller: Caller, waits: ReadonlyMap<string, Waiting>) {
   return {
     id: row.id,
     kind: row.kind,
@@ -175,7 +176,7 @@ function view(row: Selectable<OperationsTable>, waits: ReadonlyMap<string, Waiti
     request_id: row.request_id,
     volume_id: row.volume_id,
     attachment_id: row.attachment_id,
-    error: row.error,
+    error: row.error === null ? null : asSeenBy(caller, row.error),
     created_at: isoTime(row.created_at),
     started_at: row.started_at === null ? null : isoTime(row.started_at),
     ended_at: row.ended_at === null ? null : isoTime(row.ended_at),
@@ -192,7 +193,7 @@ function stepView(row: Selectable<OperationStepsTable>, caller: Caller) {
     host: row.host,
     state: row.state,
     attempt: row.attempt,
-    error: row.error,
+    error: row.error === null ? null : asSeenBy(caller, row.error),
     wait_ms: row.wait_ms,
     commands,
     commands_omitted: omitted,

@@ -50,12 +50,12 @@ export const encryptionMetadataRoutes: readonly Route[] = [
     replies: { 200: z.string().optional() },
     // Bare, as Cinder has it; empty when it has no value.
     async handle(context, { params: { id, key } }) {
-      const found: Readonly<Record<string, unknown>> = await encryptionOfVolume(context, id);
+      const found = await encryptionOfVolume(context, id);
       if (!Object.hasOwn(found, key)) {
         throw new ApiError(404, `Volume ${id} has no encryption metadata with key ${key.slice(0, 255)}.`);
       }
       const headers = { 'Content-Type': 'text/plain; charset=utf-8' };
-      return { status: 200, json: String(found[key] ?? ''), headers };
+      return { status: 200, json: `${found[key as keyof Encryption] ?? ''}`, headers };
     },
   }),
 ];

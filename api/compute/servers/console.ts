@@ -1,5 +1,6 @@
-import type { RequestContext } from '#api/http/context.ts';
+import type { Caller, RequestContext } from '#api/http/context.ts';
 import { ApiError, conflict } from '#api/http/errors.ts';
+import { asSeenBy } from '#api/http/places.ts';
 import type { Reply } from '#api/http/route.ts';
 import { Unanswered } from '#queues/questions.ts';
 import { findServer } from './rows.ts';
@@ -18,7 +19,7 @@ export async function showConsole(
   const lines = wanted < 0 ? null : Math.min(wanted, MAX_LINES);
   const { state, text } = await context.app.questions
     .ask(server.host, 'server.console', { serverId: server.id, lines })
-    .catch(inStatus);
+    .catch((error: unknown) => inStatus(context.caller, error));
   switch (state) {
     case 'ok':
       return { status: 200, body: { output: text } };
@@ -31,7 +32,7 @@ export async function showConsole(
   }
 }
 
-function inStatus(error: unknown): never {
+function inStatus(caller: Caller, error: unknown): never {
   if (!(error instanceof Unanswered)) throw error;
   switch (error.reason) {
     case 'away':
@@ -39,7 +40,7 @@ function inStatus(error: unknown): never {
     case 'late':
       throw new ApiError(504, error.message);
     case 'failed':
-      throw new ApiError(502, error.message);
+      throw new ApiError(502, asSeenBy(caller, error.message));
     default:
       throw error.reason satisfies never;
   }

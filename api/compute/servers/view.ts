@@ -1,4 +1,5 @@
-import type { RequestContext } from '#api/http/context.ts';
+import type { Caller, RequestContext } from '#api/http/context.ts';
+import { asSeenBy } from '#api/http/places.ts';
 import type { AttachmentsTable } from '#schema/tables.ts';
 import type { KeptFlavor } from '../flavors/rows.ts';
 import { type ServerRow, STATES } from './rows.ts';
@@ -60,7 +61,7 @@ export function detailView(
     'OS-EXT-STS:task_state': row.task_state,
     'OS-EXT-STS:power_state': powerState,
     'OS-EXT-AZ:availability_zone': zone,
-    ...(row.status === 'ERROR' && row.fault !== null && { fault: faultView(row) }),
+    ...(row.status === 'ERROR' && row.fault !== null && { fault: faultView(caller, row) }),
     ...(microversion >= LOCKED_SINCE && { locked: false as const }),
     ...(microversion >= DESCRIPTION_SINCE && { description: null }),
     ...(microversion >= TAGS_SINCE && { tags: [] }),
@@ -77,8 +78,9 @@ export function detailView(
   };
 }
 
-function faultView(row: ServerRow) {
-  return { code: 500 as const, message: row.fault ?? '', created: seconds(row.updated_at) };
+function faultView(caller: Caller, row: ServerRow) {
+  const message = asSeenBy(caller, row.fault ?? '');
+  return { code: 500 as const, message, created: seconds(row.updated_at) };
 }
 
 /** A domain that an agent found has no flavor: it is described by what it has, or before 2.47 named after it. */

@@ -31,6 +31,12 @@ describe('commands of a timeline', () => {
       'configfs: ensure iqn.2010-10.org.x:volume-1 core/iblock_1000001/volume-1 device=…/volume-1 portals=…:3260,…:3260 initiators=iqn.a',
     ],
     ["cp '/srv/a/b' /srv/c/d", "cp '…/b' …/d"],
+    ['stat //dev//vg/x', 'stat …/x'],
+    ['http: GET https://store.internal:9000/bucket/data', 'http: GET https://…/data'],
+    [
+      'Get "s3:https://store.internal:9000": lookup store.internal on 10.0.0.2:53: no such host',
+      'Get "s3:https://…": lookup … on …:53: no such host',
+    ],
   ] as const) {
     it(`users see ${shown}`, () => {
       assert.equal(seenBy(false, command)?.command, shown);

@@ -1,0 +1,27 @@
+/** What only administrators may know: where on a host things lie, and the addresses of the hosts' networks. */
+import type { Caller } from './context.ts';
+
+/** `/dev/vg1/volume-…` → `…/volume-…`. */
+const FOLDER = /(?<![\w.…/])\/+(?!…)(?:[^\s/,='"]+\/+)+/g;
+const DEVICES = /(--devices) \S+/g;
+/** `https://store/bucket/path` → `https://…/path`. */
+const URL_HOST = /\b([a-z][a-z\d+.-]*:\/\/)[^\s,'"]+?(\/[^\s/,'"]*)?(?=[\s,'"]|$)/gi;
+/** How Go, and so restic, says that a name does not resolve. */
+const LOOKED_UP = /\b(lookup) \S+/g;
+const IPV4 = /\b\d{1,3}(?:\.\d{1,3}){3}\b/g;
+const IPV6 = /\[[0-9a-f:.]+\]/gi;
+
+/** An error, a reason or a command, as this caller may read it. */
+export function asSeenBy(caller: Pick<Caller, 'isAdmin'>, text: string): string {
+  return caller.isAdmin ? text : withoutPlaces(text);
+}
+
+function withoutPlaces(text: string): string {
+  return text
+    .replaceAll(URL_HOST, '$1…$2')
+    .replaceAll(LOOKED_UP, '$1 …')
+    .replaceAll(DEVICES, '$1 …')
+    .replaceAll(FOLDER, '…/')
+    .replaceAll(IPV4, '…')
+    .replaceAll(IPV6, '…');
+}
