@@ -17,6 +17,7 @@ import { up as imageKeys } from '#schema/migrations/015-image-keys.ts';
 import { up as applicationCredentials } from '#schema/migrations/016-application-credentials.ts';
 import { up as groupType } from '#schema/migrations/017-default-group-type.ts';
 import { up as identityGroups } from '#schema/migrations/018-identity-groups.ts';
+import { up as roleImplications } from '#schema/migrations/019-role-implications.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -38,6 +39,7 @@ const MIGRATIONS = {
   '016-application-credentials': { up: applicationCredentials },
   '017-default-group-type': { up: groupType },
   '018-identity-groups': { up: identityGroups },
+  '019-role-implications': { up: roleImplications },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

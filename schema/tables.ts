@@ -385,6 +385,8 @@ export interface IdentityDomainsTable {
   name: string;
   description: string;
   enabled: Flag;
+  /** 1: neither changed nor deleted before somebody says otherwise. */
+  immutable: Flag | null;
 }
 
 export interface IdentityProjectsTable {
@@ -393,6 +395,11 @@ export interface IdentityProjectsTable {
   name: string;
   description: string;
   enabled: Flag;
+  immutable: Flag | null;
+  /** A list of words; null for none. */
+  tags: JsonText | null;
+  /** What else clients have said of it, by name. */
+  extra: JsonText | null;
 }
 
 export interface IdentityUsersTable {
@@ -416,11 +423,19 @@ export interface IdentityRolesTable {
   id: string;
   name: string;
   description: string | null;
+  immutable: Flag | null;
+}
+
+/** Whoever has the one has the other. */
+export interface IdentityRoleImplicationsTable {
+  prior_role_id: string;
+  implied_role_id: string;
 }
 
 export interface IdentityAssignmentsTable {
   user_id: UserId;
-  scope: 'project' | 'domain' | 'system';
+  /** `inherit`: in all projects of a domain. */
+  scope: 'project' | 'domain' | 'system' | 'inherit';
   /** `all` for the system. */
   scope_id: string;
   role_id: string;
@@ -440,7 +455,7 @@ export interface IdentityGroupMembersTable {
 
 export interface IdentityGroupAssignmentsTable {
   group_id: string;
-  scope: 'project' | 'domain' | 'system';
+  scope: IdentityAssignmentsTable['scope'];
   /** `all` for the system. */
   scope_id: string;
   role_id: string;
@@ -629,6 +644,7 @@ export interface Tables {
   identity_projects: IdentityProjectsTable;
   identity_users: IdentityUsersTable;
   identity_roles: IdentityRolesTable;
+  identity_role_implications: IdentityRoleImplicationsTable;
   identity_assignments: IdentityAssignmentsTable;
   identity_groups: IdentityGroupsTable;
   identity_group_members: IdentityGroupMembersTable;

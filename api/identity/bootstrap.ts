@@ -4,6 +4,11 @@ import { DOMAIN } from './domain.ts';
 
 /** The roles that Cinder's policy knows. */
 const ROLES = ['admin', 'member', 'reader', 'service'];
+/** As Keystone's own bootstrap has it. */
+const IMPLIED = [
+  ['admin', 'member'],
+  ['member', 'reader'],
+] as const;
 
 export interface Bootstrapped {
   readonly userId: string;
@@ -30,13 +35,26 @@ export async function bootstrapIdentity(
     await trx
       .insertInto('identity_domains')
       .ignore()
-      .values({ ...DOMAIN, description: 'The default domain', enabled: 1 })
+      .values({ ...DOMAIN, description: 'The default domain', enabled: 1, immutable: null })
       .execute();
     for (const name of ROLES)
       await trx
         .insertInto('identity_roles')
         .ignore()
-        .values({ id: newId(), name, description: null })
+        .values({ id: newId(), name, description: null, immutable: 1 })
+        .execute();
+    for (const [prior, implied] of IMPLIED)
+      await trx
+        .insertInto('identity_role_implications')
+        .ignore()
+        .columns(['prior_role_id', 'implied_role_id'])
+        .expression((from) =>
+          from
+            .selectFrom(['identity_roles as prior', 'identity_roles as implied'])
+            .select(['prior.id as prior_role_id', 'implied.id as implied_role_id'])
+            .where('prior.name', '=', prior)
+            .where('implied.name', '=', implied),
+        )
         .execute();
     await trx
       .insertInto('identity_projects')
@@ -47,6 +65,9 @@ export async function bootstrapIdentity(
         name: wanted.project,
         description: '',
         enabled: 1,
+        immutable: null,
+        tags: null,
+        extra: null,
       })
       .execute();
     await trx

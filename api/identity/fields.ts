@@ -2,12 +2,18 @@
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { noSuchRoute } from '#api/http/errors.ts';
-import { flag } from '#api/http/fields.ts';
 import type { BuiltinIdentity } from './builtin/service.ts';
 
 export const name255 = z.string().trim().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
 export const description = z.string().max(16_000).nullable();
-export const enabled = flag;
+export const enabled = z.boolean();
+/** Of projects and domains, which are one thing to Keystone. */
+export const name64 = name255.max(64, { error: 'is too long' });
+/** The fields of an update, of which there is at least one. */
+export const atLeastOne = <T extends z.ZodType>(fields: T): T =>
+  fields.refine((sent) => Object.keys(sent as object).length > 0, {
+    error: 'does not have enough properties',
+  });
 export const someId = z.string().min(1).max(64);
 
 export const selfLink = z.strictObject({ self: z.string() });
@@ -29,10 +35,4 @@ export function identityOf({ app }: RequestContext): BuiltinIdentity {
 /** Ids as Keystone makes them. */
 export function newId({ app }: Pick<RequestContext, 'app'>): string {
   return app.ids.uuid().replaceAll('-', '');
-}
-
-/** A filter that is a flag: `enabled`, `enabled=`, `enabled=1` say yes. */
-export function flagFilter(text: string | undefined): 0 | 1 | undefined {
-  if (text === undefined) return undefined;
-  return /^(0|f|false|off|n|no)$/i.test(text) ? 0 : 1;
 }

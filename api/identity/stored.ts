@@ -1,9 +1,11 @@
+import { type ApiError, conflict } from '#api/http/errors.ts';
 import { isDuplicateKey } from '#queues/database.ts';
 import { duplicate } from './errors.ts';
 
 interface Row {
+  readonly id?: string;
   readonly name: string;
-  /** Where the name is the only one of its kind; absent where it is everywhere. */
+  /** Where the name is the only one of its kind; Keystone says so of what is new, if it is no role. */
   readonly domain_id?: string;
 }
 
@@ -12,8 +14,20 @@ export async function stored(what: string, row: Row, work: () => Promise<unknown
   try {
     await work();
   } catch (error) {
-    if (!isDuplicateKey(error)) throw error;
-    const where = row.domain_id === undefined ? '' : ` at domain ID ${row.domain_id}`;
-    throw duplicate(what, `name ${row.name}${where}`);
+    throw isDuplicateKey(error) ? taken(what, row) : error;
+  }
+}
+
+function taken(what: string, { id, name, domain_id: domain }: Row): ApiError {
+  const twice = 'Conflict occurred attempting to store project - it is not permitted to have two projects';
+  switch (what) {
+    case 'project':
+      return conflict(
+        `${twice} with either the same name or same id in the same domain: name is ${name}, project id ${id}.`,
+      );
+    case 'domain':
+      return conflict(`${twice} acting as domains with the same name: ${name}.`);
+    default:
+      return duplicate(what, `name ${name}${domain === undefined ? '' : ` at domain ID ${domain}`}`);
   }
 }

@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
+import { ApiError } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { IdentityAssignmentsTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
-import { notFound } from '../errors.ts';
 import { identityOf, linksOf } from '../fields.ts';
 import { findGroup } from '../groups/handlers.ts';
 import { findProject } from '../projects/handlers.ts';
@@ -40,12 +40,11 @@ export async function listOf(
   const { rows } = await sql<RoleRow>`SELECT role.* FROM ${TABLES[actor]} AS assignment
     JOIN identity_roles AS role ON role.id = assignment.role_id
     WHERE ${where} ORDER BY role.name`.execute(context.app.db);
-  const path = scope === 'system' ? '/system' : `/${scope}s/${scope_id}`;
   return {
     status: 200,
     body: {
       roles: rows.map((row) => roleView(context, row)),
-      links: linksOf(context, `${path}/${actor}s/${actor_id}/roles`),
+      links: linksOf(context, pathOf({ scope, scope_id }, actor, actor_id)),
     },
   };
 }
@@ -56,10 +55,11 @@ export async function checkAssigned(
   scope: Scope,
   params: OfRole,
 ): Promise<Reply> {
-  const { where } = await found(context, actor, scope, params);
+  await findRole(context, params.role_id);
+  const { where, scope_id } = await found(context, actor, scope, params);
   const { rows } = await sql`SELECT role_id FROM ${TABLES[actor]}
     WHERE ${where} AND role_id = ${params.role_id}`.execute(context.app.db);
-  if (rows.length === 0) throw noAssignment(params);
+  if (rows.length === 0) throw noAssignment(params, scope_id);
   return { status: 204 };
 }
 
@@ -86,13 +86,14 @@ export async function unassign(
   scope: Scope,
   params: OfRole,
 ): Promise<Reply> {
+  await findRole(context, params.role_id);
   const { scope_id, actor_id, where } = await found(context, actor, scope, params);
   await identityOf(context).change(async (trx) => {
     // A credential that is being made is either seen below, or made without the role.
     if (actor === 'user') await lockUser(trx, actor_id);
     const { numAffectedRows } = await sql`DELETE FROM ${TABLES[actor]}
       WHERE ${where} AND role_id = ${params.role_id}`.execute(trx);
-    if (numAffectedRows === 0n) throw noAssignment(params);
+    if (numAffectedRows === 0n) throw noAssignment(params, scope_id);
     if (actor === 'user' && scope === 'project')
       await trx
         .deleteFrom('identity_application_credentials')
@@ -112,10 +113,26 @@ async function found(
 ): Promise<{ scope_id: string; actor_id: string; where: RawBuilder<unknown> }> {
   const { id } = await (actor === 'user' ? findUser(context, wanted) : findGroup(context, wanted));
   if (scope === 'project') await findProject(context, scope_id);
-  if (scope === 'domain') await findDomain(context, scope_id);
+  if (scope === 'domain' || scope === 'inherit') await findDomain(context, scope_id);
   const where = sql`${COLUMNS[actor]} = ${id} AND scope = ${scope} AND scope_id = ${scope_id}`;
   return { scope_id, actor_id: id, where };
 }
 
-const noAssignment = ({ role_id: role, actor_id: actor }: OfRole) =>
-  notFound('role assignment with role', `${role}, user or group: ${actor}`);
+/** Where Keystone has the roles that somebody was given in a place; with a role, where it has that one. */
+export function pathOf(
+  { scope, scope_id }: { readonly scope: Scope; readonly scope_id: string },
+  actor: Actor,
+  actor_id: string,
+  role?: string,
+): string {
+  const roles = `${actor}s/${actor_id}/roles${role === undefined ? '' : `/${role}`}`;
+  if (scope === 'system') return `/system/${roles}`;
+  if (scope === 'inherit') return `/OS-INHERIT/domains/${scope_id}/${roles}/inherited_to_projects`;
+  return `/${scope}s/${scope_id}/${roles}`;
+}
+
+const noAssignment = ({ role_id: role, actor_id: actor }: OfRole, scope_id: string): ApiError =>
+  new ApiError(
+    404,
+    `Could not find role assignment with role: ${role}, user or group: ${actor}, project, domain, or system: ${scope_id === 'all' ? 'system' : scope_id}.`,
+  );

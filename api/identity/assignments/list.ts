@@ -1,128 +1,106 @@
-import { type Kysely, sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { isTrue } from '#api/http/fields.ts';
+import { badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import type { Tables } from '#schema/tables.ts';
 import { identityOf, linksOf } from '../fields.ts';
-import type { Actor } from './handlers.ts';
+import { isYes } from '../filters.ts';
+import { implications } from '../roles/implications.ts';
+import { pathOf } from './handlers.ts';
+import { type AssignmentRow, findAssignments } from './rows.ts';
 
-/** Keystone's list, with its filters; `include_names` adds what everything is called. */
+type Query = Readonly<Record<string, string>>;
+
+/** What Keystone calls a role that a domain's projects inherit. */
+export const INHERITED = 'OS-INHERIT:inherited_to';
+
+/**
+ * Keystone's list, with its filters. `include_names` adds what everything is called; `effective` puts members for groups,
+ * projects for domains that they inherit from, and adds the roles that are implied.
+ * @throws ApiError 400 for filters that contradict each other
+ */
 export async function listAssignments(
   context: RequestContext,
   { query }: Input<object, Record<string, string>, unknown>,
 ): Promise<Reply> {
   identityOf(context);
-  const rows = await find(context, query);
-  const named = 'include_names' in query && (query['include_names'] === '' || isTrue(query['include_names']));
-  const entries = rows.map((row) => entry(context, row, named));
-  return {
-    status: 200,
-    body: { role_assignments: entries, links: linksOf(context, '/role_assignments') },
-  };
+  const effective = isYes(query['effective']);
+  check(query, effective);
+  const given = await findAssignments(context.app.db, query, effective);
+  const all: readonly Entry[] = effective ? await withImplied(context, given) : given;
+  const named = isYes(query['include_names']);
+  const role_assignments = all
+    .filter(({ role_id: role }) => !query['role.id'] || query['role.id'] === role)
+    .map((row) => view(context, row, named));
+  return { status: 200, body: { role_assignments, links: linksOf(context, '/role_assignments') } };
 }
 
-function find({ app }: RequestContext, query: Readonly<Record<string, string>>) {
-  const user = query['user.id'];
-  const group = query['group.id'];
-  const role = query['role.id'];
-  const project = query['scope.project.id'];
-  const domain = query['scope.domain.id'];
-  return app.db
-    .selectFrom(assignments(app.db))
-    .innerJoin(actors(app.db), (join) =>
-      join.onRef('actor.id', '=', 'assignment.actor_id').onRef('actor.kind', '=', 'assignment.kind'),
-    )
-    .innerJoin('identity_domains as actor_domain', 'actor_domain.id', 'actor.domain_id')
-    .innerJoin('identity_roles as role', 'role.id', 'assignment.role_id')
-    .leftJoin('identity_projects as project', (join) =>
-      join.onRef('project.id', '=', 'assignment.scope_id' as never).on('assignment.scope', '=', 'project'),
-    )
-    .leftJoin('identity_domains as project_domain', 'project_domain.id', 'project.domain_id')
-    .leftJoin('identity_domains as domain', (join) =>
-      join.onRef('domain.id', '=', 'assignment.scope_id').on('assignment.scope', '=', 'domain'),
-    )
-    .select([
-      'assignment.scope',
-      'assignment.scope_id',
-      'assignment.kind',
-      'actor.id as actor_id',
-      'actor.name as actor_name',
-      'actor_domain.id as actor_domain_id',
-      'actor_domain.name as actor_domain_name',
-      'role.id as role_id',
-      'role.name as role_name',
-      'project.name as project_name',
-      'project_domain.id as project_domain_id',
-      'project_domain.name as project_domain_name',
-      'domain.name as domain_name',
-    ])
-    .$if(user !== undefined, (select) =>
-      select.where('assignment.kind', '=', 'user').where('assignment.actor_id', '=', user ?? ''),
-    )
-    .$if(group !== undefined, (select) =>
-      select.where('assignment.kind', '=', 'group').where('assignment.actor_id', '=', group ?? ''),
-    )
-    .$if(role !== undefined, (select) => select.where('assignment.role_id', '=', role ?? ''))
-    .$if(project !== undefined, (select) =>
-      select.where('assignment.scope', '=', 'project').where('assignment.scope_id', '=', project ?? ''),
-    )
-    .$if(domain !== undefined, (select) =>
-      select.where('assignment.scope', '=', 'domain').where('assignment.scope_id', '=', domain ?? ''),
-    )
-    .$if(query['scope.system'] !== undefined, (select) => select.where('assignment.scope', '=', 'system'))
-    .orderBy('assignment.kind', 'desc')
-    .orderBy('actor.name')
-    .orderBy('assignment.scope')
-    .orderBy('assignment.scope_id')
-    .orderBy('role.name')
-    .execute();
+function check(query: Query, effective: boolean): void {
+  const has = (name: string): boolean => Boolean(query[name]);
+  const [user, group] = [has('user.id'), has('group.id')];
+  const [project, domain, system] = ['scope.project.id', 'scope.domain.id', 'scope.system'].map(has);
+  const inherited = query['scope.OS-INHERIT:inherited_to'] === 'projects';
+  if (isYes(query['include_subtree']) && !project)
+    throw badRequest('scope.project.id must be specified if include_subtree is also specified');
+  if (domain && project) throw badRequest('Specify a domain or project, not both');
+  if (system && domain) throw badRequest('Specify system or domain, not both');
+  if (system && project) throw badRequest('Specify system or project, not both');
+  if (user && group) throw badRequest('Specify a user or group, not both');
+  if (effective && group)
+    throw badRequest('Combining effective and group filter will always result in an empty list.');
+  if (effective && inherited && domain)
+    throw badRequest(
+      'Combining effective, domain and inherited filters will always result in an empty list.',
+    );
 }
 
-/** Users' and groups' alike. */
-function assignments(db: Kysely<Tables>) {
-  const columns = ['scope', 'scope_id', 'role_id'] as const;
-  return db
-    .selectFrom('identity_assignments')
-    .select([...columns, sql<string>`user_id`.as('actor_id'), sql<Actor>`'user'`.as('kind')])
-    .unionAll(
-      db
-        .selectFrom('identity_group_assignments')
-        .select([...columns, sql<string>`group_id`.as('actor_id'), sql<Actor>`'group'`.as('kind')]),
-    )
-    .as('assignment');
+interface Entry extends AssignmentRow {
+  /** The role that implies this one. */
+  readonly prior_id?: string;
 }
 
-function actors(db: Kysely<Tables>) {
-  return db
-    .selectFrom('identity_users')
-    .select([sql<string>`id`.as('id'), 'name', 'domain_id', sql<Actor>`'user'`.as('kind')])
-    .unionAll(
-      db
-        .selectFrom('identity_groups')
-        .select([sql<string>`id`.as('id'), 'name', 'domain_id', sql<Actor>`'group'`.as('kind')]),
-    )
-    .as('actor');
+/** Each way that leads to a role once, as in Keystone. */
+async function withImplied(context: RequestContext, given: readonly AssignmentRow[]): Promise<Entry[]> {
+  const rules = await implications(context.app.db);
+  return given.flatMap((row) => {
+    const ways = new Map<string, Entry>([[row.role_id, row]]);
+    for (const way of ways.values())
+      for (const { prior, implied } of rules) {
+        const key = `${implied.id} ${prior.id}`;
+        if (prior.id === way.role_id && !ways.has(key))
+          ways.set(key, { ...row, role_id: implied.id, role_name: implied.name, prior_id: prior.id });
+      }
+    return [...ways.values()];
+  });
 }
 
-type Row = Awaited<ReturnType<typeof find>>[number];
-
-function entry({ selfUrl }: RequestContext, row: Row, withNames: boolean) {
-  const place = row.scope === 'system' ? 'system' : `${row.scope}s/${row.scope_id}`;
+function view({ selfUrl }: RequestContext, row: Entry, withNames: boolean) {
   const full = (id: string, name: string | null, domain?: { id: string | null; name: string | null }) =>
     withNames
       ? { id, name: name ?? '', ...(domain && { domain: { id: domain.id ?? '', name: domain.name ?? '' } }) }
       : { id };
   const actorDomain = { id: row.actor_domain_id, name: row.actor_domain_name };
   const projectDomain = { id: row.project_domain_id, name: row.project_domain_name };
+  const from = row.from_domain === null ? row : ({ scope: 'inherit', scope_id: row.from_domain } as const);
+  const [actor, actorId] =
+    row.via_group === null ? [row.kind, row.actor_id] : (['group', row.via_group] as const);
+  const { prior_id: prior } = row;
   return {
     [row.kind]: full(row.actor_id, row.actor_name, actorDomain),
     role: full(row.role_id, row.role_name),
-    scope:
-      row.scope === 'system'
-        ? { system: { all: true } }
-        : row.scope === 'domain'
-          ? { domain: full(row.scope_id, row.domain_name) }
-          : { project: full(row.scope_id, row.project_name, projectDomain) },
-    links: { assignment: `${selfUrl}/${place}/${row.kind}s/${row.actor_id}/roles/${row.role_id}` },
+    scope: {
+      ...(row.scope === 'system' && { system: { all: true } }),
+      ...((row.scope === 'domain' || row.scope === 'inherit') && {
+        domain: full(row.scope_id, row.domain_name),
+      }),
+      ...(row.scope === 'project' && { project: full(row.scope_id, row.project_name, projectDomain) }),
+      ...(from.scope === 'inherit' && { [INHERITED]: 'projects' }),
+    },
+    links: {
+      assignment: `${selfUrl}${pathOf(from, actor, actorId, prior ?? row.role_id)}`,
+      ...(row.via_group !== null && {
+        membership: `${selfUrl}/groups/${row.via_group}/users/${row.actor_id}`,
+      }),
+      // The implied one first: so Keystone has it.
+      ...(prior !== undefined && { prior_role: `${selfUrl}/prior_role/${row.role_id}/implies/${prior}` }),
+    },
   };
 }

@@ -1,9 +1,11 @@
 import type { RequestContext } from '#api/http/context.ts';
+import { ApiError } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { Session } from '../builtin/session.ts';
 import { catalogOf } from '../catalog.ts';
-import { forbidden, notFound } from '../errors.ts';
+import { domainView } from '../domains/handlers.ts';
+import { forbidden } from '../errors.ts';
 import { identityOf, linksOf } from '../fields.ts';
 import { grantsOf } from '../grants.ts';
 import { projectsOf } from '../users/handlers.ts';
@@ -50,14 +52,18 @@ async function subject(
   const session = token === undefined ? undefined : await identityOf(context).directory.session(token);
   const mine = session !== undefined && session.user.id === caller.userId;
   if (!allowed && !mine) throw forbidden(`identity:${action}`);
-  if (session === undefined || token === undefined) throw notFound('token', 'it is not valid');
+  if (session === undefined || token === undefined)
+    throw new ApiError(404, token === undefined ? 'No token in the request' : 'Failed to validate token');
   return { session, token };
 }
 
+/** @throws ApiError 403 for a token without a project, which finds its catalog in itself, as in Keystone */
 export async function showCatalog(context: RequestContext): Promise<Reply> {
-  const session = await sessionOf(context);
-  const catalog = session.scope.type === 'none' ? [] : catalogOf(context, projectOf(session));
-  return { status: 200, body: { catalog, links: linksOf(context, '/auth/catalog') } };
+  const project = projectOf(await sessionOf(context));
+  if (project === undefined)
+    throw new ApiError(403, 'You are not authorized to perform the requested action.');
+  const links = { self: `${context.selfUrl}/auth/catalog` };
+  return { status: 200, body: { catalog: catalogOf(context, project), links } };
 }
 
 export async function listOwnProjects(context: RequestContext): Promise<Reply> {
@@ -69,14 +75,14 @@ export async function listOwnDomains(context: RequestContext): Promise<Reply> {
   const { user } = await sessionOf(context);
   const rows = await context.app.db
     .selectFrom('identity_domains as domain')
-    .innerJoin(grantsOf(context.app.db, user.id), 'assignment.scope_id', 'domain.id')
-    .select(['domain.id', 'domain.name', 'domain.description'])
-    .distinct()
-    .where('assignment.scope', '=', 'domain')
+    .selectAll()
+    .where('domain.id', 'in', (from) =>
+      from.selectFrom(grantsOf(context.app.db, user.id)).select('scope_id').where('scope', '=', 'domain'),
+    )
     .where('domain.enabled', '=', 1)
     .orderBy('domain.name')
     .execute();
-  const domains = rows.map((row) => ({ ...row, enabled: true }));
+  const domains = rows.map((row) => domainView(context, row));
   return { status: 200, body: { domains, links: linksOf(context, '/auth/domains') } };
 }
 
@@ -88,5 +94,5 @@ export async function listOwnSystem(context: RequestContext): Promise<Reply> {
     .where('scope', '=', 'system')
     .executeTakeFirst();
   const system = row === undefined ? [] : [{ all: true }];
-  return { status: 200, body: { system, links: linksOf(context, '/auth/system') } };
+  return { status: 200, body: { system, links: { self: `${context.selfUrl}/auth/system` } } };
 }

@@ -19,6 +19,8 @@ export async function passwordLogin(
 ): Promise<Reply> {
   const { auth } = parseInput(loginBody, sent);
   const credentials = credentialsOf({ auth });
+  if (credentials === 'unsupported')
+    throw new ApiError(401, 'Attempted to authenticate with an unsupported method.');
   if (credentials === undefined) throw unauthorized();
   if (credentials.applicationCredential !== undefined && auth.scope !== undefined)
     throw new ApiError(

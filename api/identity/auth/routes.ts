@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { anyQuery, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { catalog } from '../catalog.ts';
-import { listLinks } from '../fields.ts';
+import { domain } from '../domains/routes.ts';
+import { listLinks, selfLink } from '../fields.ts';
 import { project } from '../projects/routes.ts';
 import {
   listOwnDomains,
@@ -29,7 +30,6 @@ const token = z.strictObject({
   application_credential: z.strictObject({ id: text, name: text, restricted: z.boolean() }).optional(),
   catalog: catalog.optional(),
 });
-const domain = z.strictObject({ id: text, name: text, description: text, enabled: z.boolean() });
 const common = { params: noParams, query: anyQuery } as const;
 
 export const authRoutes: readonly Route[] = [
@@ -55,7 +55,7 @@ export const authRoutes: readonly Route[] = [
     method: 'GET',
     path: '/auth/catalog',
     summary: 'Show where each API is',
-    replies: { 200: z.strictObject({ catalog, links: listLinks }) },
+    replies: { 200: z.strictObject({ catalog, links: selfLink }) },
     handle: showCatalog,
   }),
   route({
@@ -80,7 +80,7 @@ export const authRoutes: readonly Route[] = [
     path: '/auth/system',
     summary: "Say whether one's token may be exchanged for the system",
     replies: {
-      200: z.strictObject({ system: z.array(z.strictObject({ all: z.literal(true) })), links: listLinks }),
+      200: z.strictObject({ system: z.array(z.strictObject({ all: z.literal(true) })), links: selfLink }),
     },
     handle: listOwnSystem,
   }),

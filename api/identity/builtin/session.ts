@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import { grantsOf } from '../grants.ts';
+import { implications } from '../roles/implications.ts';
 import type { Claims } from './token-format.ts';
 
 export interface Named {
@@ -26,12 +27,6 @@ export interface Session {
   /** What the token was got with, where that was one. */
   readonly credential?: (Named & { readonly unrestricted: boolean }) | undefined;
 }
-
-/** As Keystone's own bootstrap has it. */
-const IMPLIED: Readonly<Record<string, readonly string[]>> = {
-  admin: ['member', 'reader'],
-  member: ['reader'],
-};
 
 /**
  * What the claims are good for.
@@ -123,15 +118,13 @@ async function findRoles(db: Kysely<Tables>, { user, scope }: Claims): Promise<r
     .where('assignment.scope', '=', scope[0])
     .where('assignment.scope_id', '=', scope[1])
     .execute();
-  const names = new Set(given.map(({ name }) => name));
-  const implied = given.flatMap(({ name }) => IMPLIED[name] ?? []).filter((name) => !names.has(name));
-  if (implied.length === 0) return given;
-  const more = await db
-    .selectFrom('identity_roles')
-    .select(['id', 'name'])
-    .where('name', 'in', [...new Set(implied)])
-    .execute();
-  return [...given, ...more];
+  if (given.length === 0) return [];
+  const rules = await implications(db);
+  const all = new Map(given.map((role) => [role.id, role]));
+  // What is added is looked at in its turn.
+  for (const id of all.keys())
+    for (const { prior, implied } of rules) if (prior.id === id) all.set(implied.id, implied);
+  return [...all.values()];
 }
 
 async function findCredential(db: Kysely<Tables>, id: string | undefined) {

@@ -17,7 +17,8 @@ const isNamed = (value: Reference): boolean =>
   value.id !== undefined || (value.name !== undefined && value.domain !== undefined);
 const NOT_NAMED = { error: 'must have an id, or a name and a domain' };
 
-const user = z.looseObject({ ...reference, password }).refine(isNamed, NOT_NAMED);
+// Nobody has an empty one: who sends none is told no more than who sends a wrong one.
+const user = z.looseObject({ ...reference, password: password.default('') }).refine(isNamed, NOT_NAMED);
 const token = z.looseObject({
   id: z
     .string()
@@ -49,14 +50,18 @@ export const loginBody = z.looseObject({
   auth: z.looseObject({
     identity: z
       .looseObject({
-        methods: z.array(z.string()).min(1).max(10),
+        methods: z.array(z.string()).max(10),
         password: z.looseObject({ user }).optional(),
         token: token.optional(),
         application_credential: applicationCredential.optional(),
       })
-      .refine((identity) => identity.methods.every((method) => !(method in METHODS) || method in identity), {
-        error: 'lacks what its methods name',
-      }),
+      .refine(
+        (identity) =>
+          identity.methods.every((method) => !Object.hasOwn(METHODS, method) || method in identity),
+        {
+          error: 'lacks what its methods name',
+        },
+      ),
     scope: z.union([z.literal('unscoped'), scope]).optional(),
   }),
 });
@@ -73,11 +78,14 @@ export type AskedScope = z.infer<typeof scope> | 'unscoped' | undefined;
 
 /**
  * What of the body counts.
- * @returns undefined when it asks for a method that is not here, or for another one beside an application credential.
+ * @returns `unsupported` for a method that is not here; undefined for none, and for another one beside an application credential.
  */
-export function credentialsOf({ auth: { identity } }: z.infer<typeof loginBody>): Credentials | undefined {
+export function credentialsOf({
+  auth: { identity },
+}: z.infer<typeof loginBody>): Credentials | 'unsupported' | undefined {
   const methods = new Set(identity.methods);
-  if (![...methods].every((method) => method in METHODS)) return undefined;
+  if (![...methods].every((method) => Object.hasOwn(METHODS, method))) return 'unsupported';
+  if (methods.size === 0) return undefined;
   if (methods.has('application_credential'))
     return methods.size > 1 ? undefined : { applicationCredential: identity.application_credential };
   return {

@@ -1,9 +1,13 @@
 import type { Selectable } from 'kysely';
+import type { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
+import { ApiError, badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { IdentityDomainsTable } from '#schema/tables.ts';
 import { forbidden, notFound } from '../errors.ts';
-import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
+import { identityOf, linksOf, newId } from '../fields.ts';
+import { matching } from '../filters.ts';
+import { checkMutable, immutableOf, optionsOf, type resourceOptions } from '../options.ts';
 import { stored } from '../stored.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 
@@ -15,18 +19,20 @@ interface Domain {
   readonly name?: string | undefined;
   readonly description?: string | null | undefined;
   readonly enabled?: boolean | undefined;
+  readonly options?: z.infer<typeof resourceOptions> | undefined;
 }
 
 /** Keystone's own, which cannot go. */
 const DEFAULT_DOMAIN = 'default';
+const UUID = /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 
-const view = ({ selfUrl }: RequestContext, row: Row) => ({
+export const domainView = ({ selfUrl }: RequestContext, row: Row) => ({
   id: row.id,
   name: row.name,
   description: row.description,
   enabled: row.enabled === 1,
   tags: [],
-  options: {},
+  options: optionsOf(row),
   links: { self: `${selfUrl}/domains/${row.id}` },
 });
 
@@ -35,18 +41,15 @@ export async function listDomains(
   { query }: Input<object, Query, unknown>,
 ): Promise<Reply> {
   identityOf(context);
-  const { name } = query;
-  const enabled = flagFilter(query['enabled']);
   const rows = await context.app.db
     .selectFrom('identity_domains')
     .selectAll()
-    .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
-    .$if(enabled !== undefined, (select) => select.where('enabled', '=', enabled ?? 1))
+    .where(matching(query, { name: 'name' }, ['enabled']))
     .orderBy('name')
     .execute();
   return {
     status: 200,
-    body: { domains: rows.map((row) => view(context, row)), links: linksOf(context, '/domains') },
+    body: { domains: rows.map((row) => domainView(context, row)), links: linksOf(context, '/domains') },
   };
 }
 
@@ -60,7 +63,7 @@ export async function showDomain(
     const known = [userDomain.id, ...('domain' in scope ? [scope.domain.id] : [])];
     if (!known.includes(id)) throw forbidden('identity:get_domain');
   }
-  return { status: 200, body: { domain: view(context, await findDomain(context, id)) } };
+  return { status: 200, body: { domain: domainView(context, await findDomain(context, id)) } };
 }
 
 export async function createDomain(
@@ -69,12 +72,19 @@ export async function createDomain(
     body,
   }: Input<object, Query, { domain: Domain & { name: string; explicit_domain_id?: string | undefined } }>,
 ): Promise<Reply> {
-  const { name, description, enabled = true, explicit_domain_id: id = newId(context) } = body.domain;
-  const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0 };
+  const { name, description, enabled = true, explicit_domain_id: id = newId(context), options } = body.domain;
+  if (!UUID.test(id)) throw badRequest('Domain ID does not conform to required UUID format.');
+  const row: Row = {
+    id,
+    name,
+    description: description ?? '',
+    enabled: enabled ? 1 : 0,
+    immutable: immutableOf(options),
+  };
   await stored('domain', row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_domains').values(row).execute()),
   );
-  return { status: 201, body: { domain: view(context, row) } };
+  return { status: 201, body: { domain: domainView(context, row) } };
 }
 
 export async function updateDomain(
@@ -82,14 +92,17 @@ export async function updateDomain(
   { params: { id }, body }: Input<{ id: string }, Query, { domain: Domain }>,
 ): Promise<Reply> {
   const old = await findDomain(context, id);
-  const { name = old.name, description = old.description, enabled = old.enabled === 1 } = body.domain;
-  const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0 };
+  const { domain: sent } = body;
+  checkMutable('domain', old, sent);
+  const { name = old.name, description = old.description, enabled = old.enabled === 1 } = sent;
+  const immutable = immutableOf(sent.options, old.immutable);
+  const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0, immutable };
   await stored('domain', row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_domains').set(row).where('id', '=', id).execute(),
     ),
   );
-  return { status: 200, body: { domain: view(context, row) } };
+  return { status: 200, body: { domain: domainView(context, row) } };
 }
 
 export async function deleteDomain(
@@ -97,16 +110,17 @@ export async function deleteDomain(
   { params: { id } }: Input<{ id: string }, Query, unknown>,
 ): Promise<Reply> {
   const domain = await findDomain(context, id);
-  if (id === DEFAULT_DOMAIN) throw forbidden('delete the default domain');
+  checkMutable('domain', domain);
   if (domain.enabled === 1)
-    throw forbidden('cannot delete a domain that is enabled, please disable it first');
+    throw new ApiError(403, 'Cannot delete a domain that is enabled, please disable it first.');
+  if (id === DEFAULT_DOMAIN) throw forbidden('delete the default domain');
   await identityOf(context).change(async (trx) => {
     for (const table of ['identity_assignments', 'identity_group_assignments'] as const)
       await trx
         .deleteFrom(table)
         .where((where) =>
           where.or([
-            where.and([where('scope', '=', 'domain'), where('scope_id', '=', id)]),
+            where.and([where('scope', 'in', ['domain', 'inherit']), where('scope_id', '=', id)]),
             where.and([
               where('scope', '=', 'project'),
               where(

@@ -1,19 +1,25 @@
 import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { description, enabled, listLinks, name255, options, selfLink, someId } from '../fields.ts';
+import { atLeastOne, description, enabled, listLinks, name64, selfLink, someId } from '../fields.ts';
+import { resourceOptions, resourceOptionsView } from '../options.ts';
 import { createDomain, deleteDomain, listDomains, showDomain, updateDomain } from './handlers.ts';
 
-const domain = z.strictObject({
+export const domain = z.strictObject({
   id: z.string(),
   name: z.string(),
   description: z.string(),
   enabled: z.boolean(),
   tags: z.array(z.string()),
-  options,
+  options: resourceOptionsView,
   links: selfLink,
 });
 const one = z.strictObject({ domain });
+const settable = {
+  description: description.optional(),
+  enabled: enabled.optional(),
+  options: resourceOptions.optional(),
+};
 
 export const domainRoutes: readonly Route[] = [
   route({
@@ -34,9 +40,8 @@ export const domainRoutes: readonly Route[] = [
     query: anyQuery,
     body: z.looseObject({
       domain: z.looseObject({
-        name: name255,
-        description: description.optional(),
-        enabled: enabled.optional(),
+        ...settable,
+        name: name64,
         explicit_domain_id: someId.optional(),
       }),
     }),
@@ -59,11 +64,7 @@ export const domainRoutes: readonly Route[] = [
     params: idParams,
     query: anyQuery,
     body: z.looseObject({
-      domain: z.looseObject({
-        name: name255.optional(),
-        description: description.optional(),
-        enabled: enabled.optional(),
-      }),
+      domain: atLeastOne(z.looseObject({ ...settable, name: name64.optional() })),
     }),
     replies: { 200: one },
     handle: updateDomain,

@@ -5,6 +5,7 @@ import type { IdentityGroupsTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
+import { matching } from '../filters.ts';
 import { stored } from '../stored.ts';
 import { sessionOf } from '../who.ts';
 
@@ -28,14 +29,13 @@ export const groupView = ({ selfUrl }: RequestContext, row: Row) => ({
 
 export async function listGroups(
   context: RequestContext,
-  { query: { name, domain_id: domain } }: Input<object, Query, unknown>,
+  { query }: Input<object, Query, unknown>,
 ): Promise<Reply> {
   identityOf(context);
   const rows = await context.app.db
     .selectFrom('identity_groups')
     .selectAll()
-    .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
-    .$if(domain !== undefined, (select) => select.where('domain_id', '=', domain ?? ''))
+    .where(matching(query, { name: 'name', domain_id: 'domain_id' }))
     .orderBy('name')
     .execute();
   const groups = rows.map((row) => groupView(context, row));
@@ -72,7 +72,7 @@ export async function updateGroup(
   const old = await findGroup(context, params.id);
   const { name = old.name, description = old.description } = body.group;
   const row: Row = { ...old, name, description: description ?? '' };
-  await stored('group', row, () =>
+  await stored('group', { name }, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_groups').set(row).where('id', '=', old.id).execute(),
     ),

@@ -1,8 +1,9 @@
 import type { RequestContext } from '#api/http/context.ts';
+import { ApiError } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { UserId } from '#schema/ids.ts';
-import { notFound } from '../errors.ts';
 import { identityOf, linksOf } from '../fields.ts';
+import { matching } from '../filters.ts';
 import { findUser, userView } from '../users/handlers.ts';
 import { findGroup } from './handlers.ts';
 
@@ -11,7 +12,7 @@ type Member = Input<{ id: string; user_id: string }, Query, unknown>;
 
 export async function listMembers(
   context: RequestContext,
-  { params, query: { name } }: Input<{ id: string }, Query, unknown>,
+  { params, query }: Input<{ id: string }, Query, unknown>,
 ): Promise<Reply> {
   const { id } = await findGroup(context, params.id);
   const rows = await context.app.db
@@ -19,7 +20,7 @@ export async function listMembers(
     .innerJoin('identity_group_members as member', 'member.user_id', 'user.id')
     .selectAll('user')
     .where('member.group_id', '=', id)
-    .$if(name !== undefined, (select) => select.where('user.name', '=', name ?? ''))
+    .where(matching(query, { name: 'user.name' }, ['enabled']))
     .orderBy('user.name')
     .execute();
   const users = rows.map((row) => userView(context, row));
@@ -73,4 +74,5 @@ async function found(context: RequestContext, { id, user_id: user }: Member['par
   return { group_id: group.id, user_id: user_id satisfies UserId };
 }
 
-const noMember = ({ id, user_id }: Member['params']) => notFound('user in group', `${user_id} in ${id}`);
+const noMember = ({ id, user_id }: Member['params']): ApiError =>
+  new ApiError(404, `User '${user_id}' not found in group '${id}'`);

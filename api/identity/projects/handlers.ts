@@ -1,15 +1,21 @@
 import type { Selectable } from 'kysely';
+import type { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
+import { ApiError, badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { ProjectId } from '#schema/ids.ts';
 import type { IdentityProjectsTable } from '#schema/tables.ts';
 import { DOMAIN } from '../domain.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { forbidden, notFound } from '../errors.ts';
-import { flagFilter, identityOf, linksOf, newId } from '../fields.ts';
+import { extraFields, extraOf } from '../extra.ts';
+import { identityOf, linksOf, newId } from '../fields.ts';
+import { isYes, matching } from '../filters.ts';
 import { grantsOf } from '../grants.ts';
+import { checkMutable, immutableOf, optionsOf, type resourceOptions } from '../options.ts';
 import { stored } from '../stored.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
+import { taggedAs, tagsOf, tagsText } from './tags.ts';
 
 export type ProjectRow = Selectable<IdentityProjectsTable>;
 type Query = Record<string, string>;
@@ -20,9 +26,14 @@ interface Project {
   readonly name?: string | undefined;
   readonly description?: string | null | undefined;
   readonly enabled?: boolean | undefined;
+  readonly domain_id?: string | undefined;
+  readonly parent_id?: string | null | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly options?: z.infer<typeof resourceOptions> | undefined;
 }
 
 export const projectView = ({ selfUrl }: RequestContext, row: ProjectRow) => ({
+  ...extraFields(row.extra),
   id: row.id,
   name: row.name,
   domain_id: row.domain_id,
@@ -30,8 +41,8 @@ export const projectView = ({ selfUrl }: RequestContext, row: ProjectRow) => ({
   enabled: row.enabled === 1,
   parent_id: row.domain_id,
   is_domain: false as const,
-  tags: [],
-  options: {},
+  tags: tagsOf(row),
+  options: optionsOf(row),
   links: { self: `${selfUrl}/projects/${row.id}` },
 });
 
@@ -45,19 +56,20 @@ export async function listProjects(
 ): Promise<Reply> {
   if (context.app.identity === undefined || !mayAdminister(context.caller))
     throw forbidden('identity:list_projects');
-  const { name, domain_id: domain } = query;
-  const enabled = flagFilter(query['enabled']);
   const rows = await context.app.db
     .selectFrom('identity_projects')
     .selectAll()
-    .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
-    .$if(domain !== undefined, (select) => select.where('domain_id', '=', domain ?? ''))
-    .$if(enabled !== undefined, (select) => select.where('enabled', '=', enabled ?? 1))
+    .where(matching(query, { name: 'name', domain_id: 'domain_id', parent_id: 'domain_id' }, ['enabled']))
+    // Domains are no projects here.
+    .$if(isYes(query['is_domain']), (select) => select.limit(0))
     .orderBy('name')
     .execute();
   return {
     status: 200,
-    body: { projects: rows.map((row) => projectView(context, row)), links: linksOf(context, '/projects') },
+    body: {
+      projects: rows.filter(taggedAs(query)).map((row) => projectView(context, row)),
+      links: linksOf(context, '/projects'),
+    },
   };
 }
 
@@ -87,19 +99,21 @@ async function hasRole(context: RequestContext, project: string): Promise<boolea
 
 export async function createProject(
   context: RequestContext,
-  { body }: Input<object, Query, { project: Project & { name: string; domain_id?: string | undefined } }>,
+  { body }: Input<object, Query, { project: Project & { name: string } }>,
 ): Promise<Reply> {
   const { name, description, enabled = true } = body.project;
-  const domain = await findDomain(
-    context,
-    body.project.domain_id ?? (await sessionOf(context)).userDomain.id,
-  );
+  const domain = await domainFor(context, body.project);
+  if (domain.enabled === 0)
+    throw badRequest(`cannot create a project in a branch containing a disabled project: ${domain.id}`);
   const row: ProjectRow = {
     id: newId(context) as ProjectId,
     domain_id: domain.id,
     name,
     description: description ?? '',
     enabled: enabled ? 1 : 0,
+    immutable: immutableOf(body.project.options),
+    tags: tagsText(body.project.tags),
+    extra: extraOf(body.project, null),
   };
   await stored('project', row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_projects').values(row).execute()),
@@ -107,13 +121,62 @@ export async function createProject(
   return { status: 201, body: { project: projectView(context, row) } };
 }
 
+/**
+ * Where a new one goes: its domain, which is also its parent, as there are no projects within projects.
+ * @throws ApiError 400 for one that is not there, 403 for a place below a project
+ */
+async function domainFor(context: RequestContext, { domain_id, parent_id }: Project) {
+  const wanted = domain_id ?? parent_id ?? (await sessionOf(context)).userDomain.id;
+  try {
+    const isProject = parent_id != null && parent_id !== wanted;
+    if (isProject || domain_id === undefined) await checkNoProject(context, parent_id);
+    return await findDomain(context, wanted);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+/** @throws ApiError 403 for a project as a parent, 404 for nothing at all */
+async function checkNoProject(context: RequestContext, parent: string | null | undefined): Promise<void> {
+  if (parent == null) return;
+  const { db } = context.app;
+  const domain = await db
+    .selectFrom('identity_domains')
+    .select('id')
+    .where('id', '=', parent)
+    .executeTakeFirst();
+  if (domain !== undefined) return;
+  await findProject(context, parent);
+  throw new ApiError(403, `Max hierarchy depth reached for ${parent} branch.`);
+}
+
+/** @throws ApiError 400 or 403: a project stays where it was made. */
+function checkPlace({ domain_id }: ProjectRow, sent: Project): void {
+  if (sent.domain_id !== undefined && sent.domain_id !== domain_id)
+    throw badRequest('Cannot change Domain ID');
+  if (sent.parent_id !== undefined && sent.parent_id !== domain_id)
+    throw new ApiError(403, 'Update of `parent_id` is not allowed.');
+}
+
 export async function updateProject(
   context: RequestContext,
   { params, body }: Input<{ id: string }, Query, { project: Project }>,
 ): Promise<Reply> {
   const old = await findProject(context, params.id);
-  const { name = old.name, description = old.description, enabled = old.enabled === 1 } = body.project;
-  const row: ProjectRow = { ...old, name, description: description ?? '', enabled: enabled ? 1 : 0 };
+  const sent = body.project;
+  checkMutable('project', old, sent);
+  checkPlace(old, sent);
+  const { name = old.name, description = old.description, enabled = old.enabled === 1 } = sent;
+  const row: ProjectRow = {
+    ...old,
+    name,
+    description: description ?? '',
+    enabled: enabled ? 1 : 0,
+    immutable: immutableOf(sent.options, old.immutable),
+    tags: tagsText(sent.tags, old.tags),
+    extra: extraOf(sent, old.extra),
+  };
   await stored('project', row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_projects').set(row).where('id', '=', old.id).execute(),
@@ -123,10 +186,17 @@ export async function updateProject(
 }
 
 export async function deleteProject(context: RequestContext, { params }: ById): Promise<Reply> {
-  const { id } = await findProject(context, params.id);
+  const project = await findProject(context, params.id);
+  checkMutable('project', project);
+  const { id } = project;
   await identityOf(context).change(async (trx) => {
     for (const table of ['identity_assignments', 'identity_group_assignments'] as const)
       await trx.deleteFrom(table).where('scope', '=', 'project').where('scope_id', '=', id).execute();
+    await trx
+      .updateTable('identity_users')
+      .set({ default_project_id: null })
+      .where('default_project_id', '=', id)
+      .execute();
     await trx.deleteFrom('identity_projects').where('id', '=', id).execute();
   });
   return { status: 204 };

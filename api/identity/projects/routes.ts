@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { description, enabled, listLinks, name255, options, selfLink, someId } from '../fields.ts';
+import { atLeastOne, description, enabled, listLinks, name64, selfLink, someId } from '../fields.ts';
+import { resourceOptions, resourceOptionsView } from '../options.ts';
 import { createProject, deleteProject, listProjects, showProject, updateProject } from './handlers.ts';
+import { tags } from './tags.ts';
 
-export const project = z.strictObject({
+/** Keystone shows whatever else it was told of a project beside these. */
+export const project = z.looseObject({
   id: z.string(),
   name: z.string(),
   domain_id: z.string(),
@@ -13,7 +16,7 @@ export const project = z.strictObject({
   parent_id: z.string(),
   is_domain: z.literal(false),
   tags: z.array(z.string()),
-  options,
+  options: resourceOptionsView,
   links: selfLink,
 });
 /** Without a list of projects one's own is all that is known of it. */
@@ -25,6 +28,14 @@ const bare = z.strictObject({
   links: selfLink,
 });
 const one = z.strictObject({ project });
+const settable = {
+  domain_id: someId.optional(),
+  parent_id: someId.nullable().optional(),
+  description: description.optional(),
+  enabled: enabled.optional(),
+  tags: tags.optional(),
+  options: resourceOptions.optional(),
+};
 
 export const projectRoutes: readonly Route[] = [
   route({
@@ -33,7 +44,17 @@ export const projectRoutes: readonly Route[] = [
     summary: 'List projects',
     params: noParams,
     query: anyQuery,
-    queryNames: ['name', 'domain_id', 'enabled'],
+    queryNames: [
+      'name',
+      'domain_id',
+      'parent_id',
+      'enabled',
+      'is_domain',
+      'tags',
+      'tags-any',
+      'not-tags',
+      'not-tags-any',
+    ],
     replies: { 200: z.strictObject({ projects: z.array(project), links: listLinks }) },
     handle: listProjects,
   }),
@@ -45,10 +66,9 @@ export const projectRoutes: readonly Route[] = [
     query: anyQuery,
     body: z.looseObject({
       project: z.looseObject({
-        name: name255,
-        domain_id: someId.optional(),
-        description: description.optional(),
-        enabled: enabled.optional(),
+        ...settable,
+        name: name64,
+        is_domain: z.literal(false, { error: 'is not supported: create a domain' }).optional(),
       }),
     }),
     replies: { 201: one },
@@ -70,11 +90,7 @@ export const projectRoutes: readonly Route[] = [
     params: idParams,
     query: anyQuery,
     body: z.looseObject({
-      project: z.looseObject({
-        name: name255.optional(),
-        description: description.optional(),
-        enabled: enabled.optional(),
-      }),
+      project: atLeastOne(z.looseObject({ ...settable, name: name64.optional() })),
     }),
     replies: { 200: one },
     handle: updateProject,

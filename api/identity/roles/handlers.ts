@@ -1,9 +1,12 @@
 import type { Selectable } from 'kysely';
+import type { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { IdentityRolesTable } from '#schema/tables.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
+import { matching } from '../filters.ts';
+import { checkMutable, immutableOf, optionsOf, type resourceOptions } from '../options.ts';
 import { stored } from '../stored.ts';
 
 export type RoleRow = Selectable<IdentityRolesTable>;
@@ -13,6 +16,7 @@ type ById = Input<{ id: string }, Query, unknown>;
 interface Role {
   readonly name?: string | undefined;
   readonly description?: string | null | undefined;
+  readonly options?: z.infer<typeof resourceOptions> | undefined;
 }
 
 export const roleView = ({ selfUrl }: RequestContext, row: RoleRow) => ({
@@ -20,19 +24,21 @@ export const roleView = ({ selfUrl }: RequestContext, row: RoleRow) => ({
   name: row.name,
   domain_id: null,
   description: row.description,
-  options: {},
+  options: optionsOf(row),
   links: { self: `${selfUrl}/roles/${row.id}` },
 });
 
 export async function listRoles(
   context: RequestContext,
-  { query: { name } }: Input<object, Query, unknown>,
+  { query }: Input<object, Query, unknown>,
 ): Promise<Reply> {
   identityOf(context);
   const rows = await context.app.db
     .selectFrom('identity_roles')
     .selectAll()
-    .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
+    .where(matching(query, { name: 'name' }))
+    // All roles are of no domain.
+    .$if(Boolean(query['domain_id']), (select) => select.limit(0))
     .orderBy('name')
     .execute();
   return {
@@ -49,7 +55,12 @@ export async function createRole(
   context: RequestContext,
   { body: { role } }: Input<object, Query, { role: Role & { name: string } }>,
 ): Promise<Reply> {
-  const row: RoleRow = { id: newId(context), name: role.name, description: role.description ?? null };
+  const row: RoleRow = {
+    id: newId(context),
+    name: role.name,
+    description: role.description ?? null,
+    immutable: immutableOf(role.options),
+  };
   await stored('role', row, () =>
     identityOf(context).change((trx) => trx.insertInto('identity_roles').values(row).execute()),
   );
@@ -61,8 +72,10 @@ export async function updateRole(
   { params, body: { role } }: Input<{ id: string }, Query, { role: Role }>,
 ): Promise<Reply> {
   const old = await findRole(context, params.id);
+  checkMutable('role', old, role);
   const { name = old.name, description = old.description } = role;
-  const row: RoleRow = { id: old.id, name, description };
+  const immutable = immutableOf(role.options, old.immutable);
+  const row: RoleRow = { id: old.id, name, description, immutable };
   await stored('role', row, () =>
     identityOf(context).change((trx) =>
       trx.updateTable('identity_roles').set(row).where('id', '=', old.id).execute(),
@@ -73,7 +86,9 @@ export async function updateRole(
 
 /** Application credentials that were made with it go, too. */
 export async function deleteRole(context: RequestContext, { params }: ById): Promise<Reply> {
-  const { id } = await findRole(context, params.id);
+  const role = await findRole(context, params.id);
+  checkMutable('role', role);
+  const { id } = role;
   await identityOf(context).change(async (trx) => {
     // From here on no credential gets it.
     await trx.selectFrom('identity_roles').select('id').where('id', '=', id).forUpdate().execute();

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { description, listLinks, name255, options, selfLink } from '../fields.ts';
+import { atLeastOne, description, listLinks, name255, selfLink } from '../fields.ts';
+import { resourceOptions, resourceOptionsView } from '../options.ts';
 import { createRole, deleteRole, listRoles, showRole, updateRole } from './handlers.ts';
 
 export const role = z.strictObject({
@@ -9,10 +10,11 @@ export const role = z.strictObject({
   name: z.string(),
   domain_id: z.null(),
   description: z.string().nullable(),
-  options,
+  options: resourceOptionsView,
   links: selfLink,
 });
 const one = z.strictObject({ role });
+const settable = { description: description.optional(), options: resourceOptions.optional() };
 
 export const roleRoutes: readonly Route[] = [
   route({
@@ -21,7 +23,7 @@ export const roleRoutes: readonly Route[] = [
     summary: 'List roles',
     params: noParams,
     query: anyQuery,
-    queryNames: ['name'],
+    queryNames: ['name', 'domain_id'],
     replies: { 200: z.strictObject({ roles: z.array(role), links: listLinks }) },
     handle: listRoles,
   }),
@@ -31,7 +33,13 @@ export const roleRoutes: readonly Route[] = [
     summary: 'Create a role',
     params: noParams,
     query: anyQuery,
-    body: z.looseObject({ role: z.looseObject({ name: name255, description: description.optional() }) }),
+    body: z.looseObject({
+      role: z.looseObject({
+        ...settable,
+        name: name255,
+        domain_id: z.null({ error: 'is not supported: roles are of no domain here' }).optional(),
+      }),
+    }),
     replies: { 201: one },
     handle: createRole,
   }),
@@ -51,7 +59,7 @@ export const roleRoutes: readonly Route[] = [
     params: idParams,
     query: anyQuery,
     body: z.looseObject({
-      role: z.looseObject({ name: name255.optional(), description: description.optional() }),
+      role: atLeastOne(z.looseObject({ ...settable, name: name255.optional() })),
     }),
     replies: { 200: one },
     handle: updateRole,

@@ -2,7 +2,16 @@ import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { password } from '../builtin/wire.ts';
-import { description, enabled, listLinks, name255, options, selfLink, someId } from '../fields.ts';
+import {
+  atLeastOne,
+  description,
+  enabled,
+  listLinks,
+  name255,
+  options,
+  selfLink,
+  someId,
+} from '../fields.ts';
 import { group } from '../groups/schema.ts';
 import { project } from '../projects/routes.ts';
 import {
@@ -37,6 +46,9 @@ const settable = {
   default_project_id: someId.nullable().optional(),
   enabled: enabled.optional(),
   password: password.nullable().optional(),
+  domain_id: someId.optional(),
+  // Keystone's, such as `lock_password`, would promise what nobody keeps.
+  options: options.optional(),
 };
 
 export const userRoutes: readonly Route[] = [
@@ -56,7 +68,7 @@ export const userRoutes: readonly Route[] = [
     summary: 'Create a user',
     params: noParams,
     query: anyQuery,
-    body: z.looseObject({ user: z.looseObject({ ...settable, domain_id: someId.optional() }) }),
+    body: z.looseObject({ user: z.looseObject(settable) }),
     replies: { 201: one },
     handle: createUser,
   }),
@@ -75,7 +87,7 @@ export const userRoutes: readonly Route[] = [
     summary: 'Change a user',
     params: idParams,
     query: anyQuery,
-    body: z.looseObject({ user: z.looseObject({ ...settable, name: name255.optional() }) }),
+    body: z.looseObject({ user: atLeastOne(z.looseObject({ ...settable, name: name255.optional() })) }),
     replies: { 200: one },
     handle: updateUser,
   }),
@@ -109,6 +121,7 @@ export const userRoutes: readonly Route[] = [
     summary: 'List the projects of a user',
     params: idParams,
     query: anyQuery,
+    queryNames: ['name', 'domain_id', 'enabled'],
     replies: { 200: z.strictObject({ projects: z.array(project), links: listLinks }) },
     handle: listProjectsOfUser,
   }),
@@ -118,7 +131,12 @@ export const userRoutes: readonly Route[] = [
     summary: 'List the groups of a user',
     params: idParams,
     query: anyQuery,
-    replies: { 200: z.strictObject({ groups: z.array(group), links: listLinks }) },
+    replies: {
+      200: z.strictObject({
+        groups: z.array(group.extend({ membership_expires_at: z.null() })),
+        links: listLinks,
+      }),
+    },
     handle: listGroupsOfUser,
   }),
 ];
