@@ -1,14 +1,17 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { forbidden, invalidInput, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
+import { readSpecs } from '#queues/placement/extra-specs.ts';
 import { LostRow } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { charged, hold } from '../quotas/charge.ts';
 import type { Charge } from '../quotas/charges.ts';
 import { checkStorage } from '../services/down.ts';
+import { readType } from '../types/rows.ts';
+import { checkSizeFor } from '../types/size-limits.ts';
 import { deleteVolume } from './delete.ts';
-import { findVolume } from './rows.ts';
+import { findVolume, type VolumeRow } from './rows.ts';
 
 /** Microversion from which a volume in use may grow. */
 const EXTEND_IN_USE_SINCE = 42;
@@ -22,6 +25,7 @@ export async function extendVolume(context: RequestContext, id: string, toGib: n
       `New size for extend must be greater than current size. (current: ${volume.size_gib}, extended: ${toGib}).`,
     );
   }
+  await checkType(context, volume, toGib);
   await checkStorage(app, volume);
   const inUse = context.microversion >= EXTEND_IN_USE_SINCE && volume.status === 'in-use';
   const expected: VolumeStatus = inUse ? 'in-use' : 'available';
@@ -59,6 +63,16 @@ export async function extendVolume(context: RequestContext, id: string, toGib: n
   });
   app.operations.submit(operation);
   return { status: 202 };
+}
+
+/** @throws ApiError 400 when the volume's type has none so large */
+async function checkType(
+  { app }: RequestContext,
+  { volume_type_id: id }: VolumeRow,
+  sizeGib: number,
+): Promise<void> {
+  const type = id === null ? undefined : await readType(app.db, id);
+  if (type !== undefined) checkSizeFor(type.name, readSpecs(type.extra_specs), sizeGib);
 }
 
 export async function forceDelete(context: RequestContext, id: string): Promise<Reply> {

@@ -5,6 +5,7 @@ import {
   conflict,
   generalComplaint,
   invalidInput,
+  invalidVolume,
   notFound,
 } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
@@ -17,6 +18,7 @@ import { joinGroup, type Membership } from '../groups/join.ts';
 import { charged } from '../quotas/charge.ts';
 import { type Charge, volumeCharge } from '../quotas/charges.ts';
 import { mayUse, type NamedType, namedTypeMissing, readTypeByNameOrId, stillPlain } from '../types/rows.ts';
+import { checkSizeFor } from '../types/size-limits.ts';
 import { encryptionOf, type VolumeEncryption } from '../types/volume-encryption.ts';
 import { unexpected } from '../versioned-body.ts';
 import { keyFor } from './encryption.ts';
@@ -77,9 +79,12 @@ export async function prepareVolume(
   const source = await findSource(context, volume);
   const size = chooseSize(volume, source);
   const type = await findType(context, volume.volume_type || source?.type, source?.origin);
+  if (type !== undefined) checkSizeFor(type.name, type.specs, size);
   if (source?.origin !== undefined) await checkType(app, type, source.origin);
   const id = asId<VolumeId>(app.ids.uuid());
   const key = await keyFor(context, id, type?.encryption ?? null, source);
+  if (key !== null && type?.multiattach)
+    throw invalidVolume('Multiattach cannot be used with encrypted volumes.');
   const row: VolumeRow = {
     id,
     project_id: caller.projectId,
@@ -191,7 +196,7 @@ interface ChosenType {
   readonly id: VolumeTypeId;
   readonly name: string;
   readonly multiattach: boolean;
-  readonly backendName: string | undefined;
+  readonly specs: Readonly<Record<string, string>>;
   readonly encryption: VolumeEncryption | null;
 }
 
@@ -218,20 +223,22 @@ async function chosen({ db }: App, { id, name, extra_specs, encrypted }: NamedTy
     id,
     name,
     multiattach: specs['multiattach'] === '<is> True',
-    backendName: specs['volume_backend_name'],
+    specs,
     encryption: encrypted === 1 ? await encryptionOf(db, id) : null,
   };
 }
 
 /** A volume lies where its source does: a type that names another back end can't be had. Placement checks the rest. */
 async function checkType(app: App, type: ChosenType | undefined, origin: VolumeRow): Promise<void> {
-  if (type === undefined || type.id === origin.volume_type_id || type.backendName === undefined) return;
+  if (type === undefined || type.id === origin.volume_type_id) return;
+  const backendName = type.specs['volume_backend_name'];
+  if (backendName === undefined) return;
   const pool = await app.db
     .selectFrom('pools')
     .select('backend_name')
     .where('name', '=', origin.pool)
     .executeTakeFirst();
-  if (pool?.backend_name === type.backendName) return;
+  if (pool?.backend_name === backendName) return;
   throw invalidInput(
     'Invalid volume_type provided (requested type is not compatible; either match source volume, or omit type argument).',
   );

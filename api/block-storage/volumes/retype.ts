@@ -11,6 +11,7 @@ import type { MoveInput } from '#schema/operations.ts';
 import { charged, hold } from '../quotas/charge.ts';
 import type { Charge } from '../quotas/charges.ts';
 import { mayUse, noType, readType, readTypeByNameOrId, type TypeRow } from '../types/rows.ts';
+import { checkSizeFor } from '../types/size-limits.ts';
 import { encryptionOf, type VolumeEncryption } from '../types/volume-encryption.ts';
 import { hasKey } from './encryption.ts';
 import { mover, uncopied } from './migrate.ts';
@@ -27,6 +28,7 @@ export async function retypeVolume(context: RequestContext, id: string, asked: A
   const volume = await findVolume(context, id);
   const type = await chosenType(context, asked.new_type);
   const specs = readSpecs(type.extra_specs);
+  checkSizeFor(type.name, specs, volume.size_gib);
   const multiattach = specs['multiattach'] === '<is> True';
   if (multiattach !== (volume.multiattach === 1) && volume.status !== 'available') {
     throw invalidInput(

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { startApi, type TestApi } from '../support/api.ts';
+import { type Hosts, startHosts } from '../support/hosts.ts';
+
+describe('what a type asks of its volumes', function () {
+  this.timeout(60_000);
+  let api: TestApi;
+  let hosts: Hosts;
+  before(async () => {
+    api = await startApi();
+    hosts = await startHosts(api);
+  });
+  after(async () => {
+    await hosts[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+
+  let types = 0;
+  async function makeType(extra_specs: Readonly<Record<string, string>>): Promise<string> {
+    const volume_type = { name: `type-${++types}`, extra_specs };
+    const { status, body } = await api.call('POST', '/types', { as: 'admin', body: { volume_type } });
+    assert.equal(status, 200, JSON.stringify(body));
+    return body.volume_type.name;
+  }
+
+  async function create(volume: object): Promise<string> {
+    const { status, body } = await api.call('POST', '/volumes', { body: { volume } });
+    return status === 202 ? body.volume.id : `${status}: ${body.badRequest?.message}`;
+  }
+
+  /** Waits until it is no longer being worked on. */
+  async function settled(id: string) {
+    for (;;) {
+      const { body } = await api.call('GET', `/volumes/${id}`);
+      if (!['creating', 'extending', 'retyping'].includes(body.volume.status)) return body.volume;
+    }
+  }
+
+  const act = async (id: string, action: object): Promise<string> => {
+    const { status, body } = await api.call('POST', `/volumes/${id}/action`, { body: action });
+    return `${status}: ${body?.badRequest?.message}`;
+  };
+
+  it('a size between two bounds, when one is made, grows or gets the type', async () => {
+    const type = await makeType({
+      'provisioning:min_vol_size': '2',
+      'provisioning:max_vol_size': '4',
+    });
+    const small = `Specified volume size of '1' is less than the minimum required size of '2' for volume type '${type}'.`;
+    const large = `Specified volume size of '5' is greater than the maximum allowable size of '4' for volume type '${type}'.`;
+    assert.equal(await create({ size: 1, volume_type: type }), `400: Invalid input received: ${small}`);
+    assert.equal(await create({ size: 5, volume_type: type }), `400: Invalid input received: ${large}`);
+    const id = await create({ size: 2, volume_type: type });
+    assert.equal((await settled(id)).status, 'available');
+    const grown = { 'os-extend': { new_size: 5 } };
+    assert.equal(await act(id, grown), `400: Invalid input received: ${large}`);
+    assert.equal(await act(id, { 'os-extend': { new_size: 4 } }), '202: undefined');
+    assert.equal((await settled(id)).size, 4);
+    const other = await create({ size: 1, volume_type: await makeType({}) });
+    await settled(other);
+    const retype = { 'os-retype': { new_type: type } };
+    assert.equal(await act(other, retype), `400: Invalid input received: ${small}`);
+  });
+
+  it('never to be encrypted and for several servers at once', async () => {
+    const type = await makeType({ multiattach: '<is> True' });
+    const encryption = { provider: 'luks', control_location: 'front-end' };
+    const shown = await api.call(
+      'GET',
+      `/types?extra_specs=${encodeURIComponent("{'multiattach': '<is> True'}")}`,
+      {
+        as: 'admin',
+      },
+    );
+    const [{ id }] = shown.body.volume_types.filter(({ name }: { name: string }) => name === type);
+    const plain = await create({ size: 1, volume_type: type });
+    const before = await settled(plain);
+    assert.equal(before.multiattach, true);
+    await api.call('DELETE', `/volumes/${plain}`);
+    while ((await api.call('GET', `/volumes/${plain}`)).status !== 404);
+    const made = await api.call('POST', `/types/${id}/encryption`, { as: 'admin', body: { encryption } });
+    assert.equal(made.status, 200, JSON.stringify(made.body));
+    assert.equal(
+      await create({ size: 1, volume_type: type }),
+      '400: Invalid volume: Multiattach cannot be used with encrypted volumes.',
+    );
+    assert.deepEqual(await api.db.selectFrom('encryption_keys').selectAll().execute(), []);
+  });
+});
