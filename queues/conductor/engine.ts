@@ -151,7 +151,7 @@ class Operation {
           this.#out[row.name] = null;
           continue;
         }
-        if (row.on !== 'conductor' && row.orStuck) return this.#end('stuck', messageOf(error));
+        if (row.on !== 'conductor' && isFinal(row, error)) return this.#end('stuck', messageOf(error));
         this.failed(error, index);
         return this.#turnBack();
       }
@@ -422,6 +422,11 @@ const WITHIN_S = 60;
 
 function withinMs({ withinS = WITHIN_S }: Exclude<AnyRow, LocalRow>, facts: Claim['facts']): number {
   return (typeof withinS === 'number' ? withinS : withinS(facts)) * 1_000;
+}
+
+/** There is no way back from this failure of the row. */
+function isFinal({ orStuck }: Exclude<AnyRow, LocalRow>, error: unknown): boolean {
+  return typeof orStuck === 'function' ? error instanceof TaskError && orStuck(error.code) : orStuck === true;
 }
 
 /** The work has neither been done nor gone wrong: somebody else has it, or a server is away. */

@@ -1,7 +1,7 @@
 import type { Clock } from '#schema/clock.ts';
 import type { HostName } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
-import type { TASKS, TaskInput, TaskName, TaskOutput } from '#schema/tasks.ts';
+import type { TASKS, TaskErrorCode, TaskInput, TaskName, TaskOutput } from '#schema/tasks.ts';
 import type { Placement } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import type { Facts } from './facts.ts';
@@ -75,8 +75,11 @@ export interface TaskRow<
    * be (`invalid`, `not-found`, `stale`). The volume stays the operation's meanwhile.
    */
   readonly endless?: true;
-  /** When it fails for good there is no way back: the operation is handed to a person with the reason. */
-  readonly orStuck?: true;
+  /**
+   * When it fails for good there is no way back: the operation is handed to a person with the reason. A function tells which of
+   * the agent's failures these are.
+   */
+  readonly orStuck?: true | ((code: TaskErrorCode) => boolean);
   /** A failure of this row is recorded and the flow goes on; the text says why that is safe. */
   readonly optional?: string;
 }

@@ -1,11 +1,19 @@
 import type { HostName } from '#schema/ids.ts';
 import type { Connection } from '#schema/tasks.ts';
+import type { Tx } from '../transaction.ts';
 import { REVOKE } from './exports.ts';
 import { attachmentOf } from './facts.ts';
-import { flow } from './flow.ts';
+import { flow, type Run } from './flow.ts';
 import { forgetServer, setServer } from './servers.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
 import { removeVolume } from './volume-removal.ts';
+
+/** Deleting it again is how a person clears it. */
+function failed(tx: Tx, run: Run<'server.delete', unknown>): void {
+  setAttachment(tx, run, 'error_detaching');
+  settle(tx, run, 'error');
+  setServer(tx, run, { status: 'ERROR', fault: run.error, task_state: null });
+}
 
 /** An operation of the root volume. The server's other volumes are detached by operations of their own, at the same time. */
 export const serverDelete = flow('server.delete')
@@ -14,6 +22,8 @@ export const serverDelete = flow('server.delete')
     on: 'compute',
     task: 'server.absent',
     waits: true,
+    // The domain may be gone by then.
+    orStuck: true,
     do({ facts }) {
       const root = attachmentOf(facts);
       // A server that could not be made has let go of its volume already.
@@ -22,9 +32,7 @@ export const serverDelete = flow('server.delete')
       const { serverId } = facts.input;
       return { host: root.host as HostName, input: { volumeId: facts.volume.id, serverId, connection } };
     },
-    undo: {
-      none: 'a server that is half gone is deleted again, or started: nothing of its volume has been cut',
-    },
+    undo: { none: 'forward only: a server that is half gone is deleted again' },
   })
   .task(REVOKE)
   .ends({
@@ -38,14 +46,6 @@ export const serverDelete = flow('server.delete')
       else settle(tx, run, status);
       forgetServer(tx, run);
     },
-    undone(tx, run) {
-      setAttachment(tx, run, 'attached');
-      settle(tx, run, 'by-attachments');
-      setServer(tx, run, { status: 'ERROR', fault: run.error, task_state: null });
-    },
-    stuck(tx, run) {
-      setAttachment(tx, run, 'error_detaching');
-      settle(tx, run, 'error');
-      setServer(tx, run, { status: 'ERROR', fault: run.error, task_state: null });
-    },
+    undone: failed,
+    stuck: failed,
   });

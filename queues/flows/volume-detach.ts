@@ -6,17 +6,15 @@ import { flow } from './flow.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
 import { removeVolume } from './volume-removal.ts';
 
-/** The agent's own patience with the guest (Nova's 8 × 20 s by default) and room to put things back. */
-const UNPLUG_WITHIN_S = 240;
-
 /** CVE-2023-2088's order: the guest lets go, the host disconnects, and only then the target forgets the initiator. */
 export const volumeDetach = flow('volume.detach')
   .task({
     name: 'unplug',
     on: 'compute',
     task: 'disk.detach',
-    withinS: UNPLUG_WITHIN_S,
     waits: true,
+    // Only then the disk is known to be the guest's still. After any other failure it may have let go: of that there is no way back.
+    orStuck: (code) => code !== 'guest-busy',
     do({ facts }) {
       const { serverGone } = facts.input;
       // The attach or detach that this one waited behind may have taken it away: all that a server's deletion wants.

@@ -5,7 +5,7 @@ import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
 import { systemClock } from '#queues/system.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { type AttachmentId, asId } from '#schema/ids.ts';
+import { type AttachmentId, asId, type VolumeId } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { engineParts } from '#test/support/engine.ts';
 import { ModelHost } from '#test/support/model-host.ts';
@@ -188,5 +188,108 @@ describe('engine', () => {
     const id = await yard.begin('volume.delete', volume, {});
     await runOperation(hostsOf(host), id, new AbortController().signal);
     assert.deepEqual(await keysLeft(), []);
+  });
+
+  describe('a detach', () => {
+    const detaching = async () => {
+      const host = new ModelHost();
+      const volume = await yard.addVolume('detaching', true);
+      host.volumes.set(volume, SIZE_GIB);
+      const attachment = await yard.addAttachment(volume, 'detaching', 1);
+      host.exports.set(volume, [`iqn.2010-10.org.blockyard:host:comp1 user-${attachment}`]);
+      host.disks.set(`${yard.server} ${volume}`, { device: '/dev/vdb', iotune: {} });
+      return { host, volume, attachment };
+    };
+    const attachmentNow = () => yard.db.selectFrom('attachments').select('status').executeTakeFirst();
+    /** Each attempt to unplug lets go and then fails with the next of these. */
+    const failing = (host: ModelHost, codes: TaskError['code'][]) =>
+      deps(async ({ task, envelope }) => {
+        const output = host.carryOut(task, envelope.input);
+        const code = task === 'disk.detach' ? codes.shift() : undefined;
+        if (code !== undefined) throw new TaskError(code, 'a volume group on the host holds the disk');
+        return output;
+      });
+    const run = async (
+      parts: EngineDeps,
+      volume: VolumeId,
+      attachment: AttachmentId,
+      serverGone: boolean,
+    ) => {
+      const id = await yard.begin('volume.detach', volume, serverGone ? { serverGone } : {}, attachment);
+      await runOperation(parts, id, new AbortController().signal);
+      const { state, error } = await yard.db
+        .selectFrom('operations')
+        .select(['state', 'error'])
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow();
+      return {
+        state,
+        error,
+        volume: (await volumeNow()).status,
+        attachment: (await attachmentNow())?.status,
+      };
+    };
+
+    for (const [last, serverGone] of [
+      ['failed', false],
+      ['not-found', false],
+      ['stale', true],
+    ] as const) {
+      const whose = serverGone ? 'a server that is being deleted' : 'its guest';
+      it(`that ends with "${last}" once ${whose} has let go does not say that it is attached`, async () => {
+        const { host, volume, attachment } = await detaching();
+        const codes = [...Array<'failed'>(7).fill('failed'), last];
+        const end = await run(failing(host, codes), volume, attachment, serverGone);
+        assert.match(end.error ?? '', /holds the disk/);
+        assert.deepEqual([end.state, end.volume, end.attachment], ['stuck', 'error', 'error_detaching']);
+        assert.equal(host.exports.size, 1, 'the host still has its connection');
+        await yard.db.updateTable('attachments').set({ status: 'detaching' }).execute();
+        const again = await run(hostsOf(host), volume, attachment, serverGone);
+        assert.deepEqual([again.state, again.volume, again.attachment], ['done', 'available', undefined]);
+      });
+    }
+
+    it('is tried again where the host could not disconnect at once', async () => {
+      const { host, volume, attachment } = await detaching();
+      const end = await run(failing(host, ['failed', 'failed', 'failed']), volume, attachment, false);
+      assert.deepEqual([end.state, end.volume, end.attachment], ['done', 'available', undefined]);
+    });
+
+    it('says that it is attached where the agent has put everything back', async () => {
+      const { host, volume, attachment } = await detaching();
+      const keeps = deps(async ({ task, envelope }) => {
+        if (task === 'disk.detach') throw new TaskError('guest-busy', 'the guest did not let go');
+        return host.carryOut(task, envelope.input);
+      });
+      const end = await run(keeps, volume, attachment, false);
+      assert.deepEqual([end.state, end.volume, end.attachment], ['undone', 'in-use', 'attached']);
+    });
+  });
+
+  it('a server that could not be deleted does not say that it has its volume', async () => {
+    const host = new ModelHost();
+    const volume = await yard.addVolume('detaching', true);
+    host.volumes.set(volume, SIZE_GIB);
+    const attachment = await yard.addAttachment(volume, 'detaching', 1);
+    await yard.addServer(volume, 'ACTIVE', 'deleting');
+    host.exports.set(volume, [`iqn.2010-10.org.blockyard:host:comp1 user-${attachment}`]);
+    host.disks.set(`${yard.server} ${volume}`, { device: '/dev/vda', iotune: {} });
+    const about = { serverId: yard.server, takesVolume: false };
+    const held = deps(async ({ task, envelope }) => {
+      const output = host.carryOut(task, envelope.input);
+      if (task === 'server.absent')
+        throw new TaskError('failed', 'a volume group on the host holds the disk');
+      return output;
+    });
+    const first = await yard.begin('server.delete', volume, about, attachment);
+    await runOperation(held, first, new AbortController().signal);
+    const [row] = await yard.db.selectFrom('attachments').select('status').execute();
+    const [server] = await yard.db.selectFrom('servers').select(['status', 'fault']).execute();
+    assert.deepEqual([(await volumeNow()).status, row?.status], ['error', 'error_detaching']);
+    assert.equal(server?.status, 'ERROR');
+    assert.match(server?.fault ?? '', /holds the disk/);
+    const again = await yard.begin('server.delete', volume, about, attachment);
+    await runOperation(hostsOf(host), again, new AbortController().signal);
+    assert.deepEqual([(await volumeNow()).status, host.exports.size], ['available', 0]);
   });
 });
