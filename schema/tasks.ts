@@ -195,8 +195,8 @@ export const TASKS = {
   /** Remove what has been made beside the volume; missing is success. */
   'volume.unstage': { agent: 'storage', input: z.strictObject(stored), output: z.strictObject({}) },
   /**
-   * Let what has been made beside the volume take its place, and wipe what was there. Where nothing lies beside it, that has been
-   * done: only ask once it is known to be whole.
+   * Let what has been made beside the volume take its place; what was there may stay as `deleting`, for `storage.remove`. Where nothing
+   * lies beside it, that has been done: only ask once it is known to be whole.
    */
   'volume.replace': { agent: 'storage', input: z.strictObject(stored), output: z.strictObject({}) },
   /**

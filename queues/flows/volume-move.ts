@@ -135,6 +135,21 @@ function moving(kind: Kind): Flow {
       // Which key opens it nobody knows then: both are kept.
       orStuck: true,
       do: ({ facts, out }) => beside(facts, out.place),
+      undo: { none: 'forward only: the key of what was there goes' },
+    })
+    .task({
+      name: 'wipe',
+      on: 'storage',
+      task: 'storage.remove',
+      waits: true,
+      // A disk that cannot be wiped keeps nobody from the new data: what is left is told by drift.
+      orStuck: true,
+      do({ facts, out }) {
+        const here = recodedIn(facts, out.place);
+        if (here === null) return null;
+        const { agent, backend } = here;
+        return { host: agent, input: { backend, kind: 'deleting', id: facts.volume.id } };
+      },
       undo: { none: 'forward only: what has been wiped does not come back' },
     })
     .task({

@@ -83,8 +83,8 @@ export interface Backend {
   /** Removes what lies beside the volume for it, whole or not; missing is success. */
   unstage(volumeId: string): Promise<void>;
   /**
-   * Gives what was staged the volume's name, and wipes what had it; a run that was cut short goes on. With nothing staged it has been
-   * done. @throws TaskError `not-found` when there is neither.
+   * Gives what was staged the volume's name; what had it stays as `deleting`, where the backend does not replace it by the same rename. A
+   * run that was cut short goes on. With nothing staged it has been done. @throws TaskError `not-found` when there is neither.
    */
   replace(volumeId: string): Promise<void>;
   /**

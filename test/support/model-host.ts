@@ -147,7 +147,7 @@ export class ModelHost {
       const secret = this.staged.get(volumeId);
       if (secret === null) this.encrypted.delete(volumeId);
       else if (secret !== undefined) this.encrypted.set(volumeId, secret);
-      this.staged.delete(volumeId);
+      if (this.staged.delete(volumeId)) this.leftovers.add(`deleting-${volumeId}`);
       return {};
     },
     'volume.rewrite': ({ volumeId, source }) => {

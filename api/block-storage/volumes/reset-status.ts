@@ -114,6 +114,13 @@ async function refuseHalfway(trx: Transaction<Tables>, id: VolumeId): Promise<vo
     .where('operations.kind', '=', 'volume.retype')
     .where('operations.state', '=', 'stuck')
     .where('operation_steps.name', '=', 'replace')
+    .groupBy('operations.id')
+    // One that has replaced them, and could not wipe what was there, is past that.
+    .having(
+      (eb) => eb.fn.sum(eb.case().when('operation_steps.state', '=', 'done').then(1).else(0).end()),
+      '=',
+      0,
+    )
     .executeTakeFirst();
   if (stuck === undefined) return;
   throw badRequest(

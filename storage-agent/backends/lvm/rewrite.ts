@@ -85,11 +85,13 @@ export function createRewrite({
     async stage(volumeId, sizeBytes, image) {
       const [name, filling] = [volumeName(volumeId), nameOf('filling', volumeId)];
       const ready = nameOf('replacing', volumeId);
-      const { named, snapshots } = await shelf.find(name, filling, ready);
+      const leaving = nameOf('deleting', volumeId);
+      const { named, snapshots } = await shelf.find(name, filling, ready, leaving);
       if (!named.has(name)) throw missing();
       if (!thin && snapshots.some(({ origin }) => origin === name))
         throw new TaskError('refused', 'the volume has snapshots, which need its data');
-      for (const left of [filling, ready]) {
+      // What an earlier removal has left would be in the way later, when there is no way back any more.
+      for (const left of [filling, ready, leaving]) {
         const lv = named.get(left);
         if (lv !== undefined) await shelf.wipe(lv);
       }
@@ -107,7 +109,6 @@ export function createRewrite({
         if (left !== undefined) await shelf.wipe(left);
         await swap(name, leaving, ready);
       } else if (named.has(ready)) await shelf.rename(ready, name);
-      await wiped(leaving);
     },
   };
 }

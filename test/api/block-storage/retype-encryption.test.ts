@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
@@ -116,6 +116,37 @@ describe('retype to another encryption, on real files', function () {
     );
     return readAt(join(dir, 'clear'));
   }
+
+  it('gives the volume its new data also where the former cannot be wiped, and resets none between two keys', async () => {
+    const id = await create('clear');
+    const data = await write(hosts.path('here', `volume-${id}`));
+    const left = hosts.path('here', `deleting-${id}`);
+    await mkdir(left);
+    const reset = (status: string) =>
+      api.call('POST', `/volumes/${id}/action`, { as: 'admin', body: { 'os-reset_status': { status } } });
+    assert.equal((await retype(id, 'sealed', 'on-demand')).status, 202);
+    const { state, error } = await ended(id);
+    assert.equal(state, 'stuck');
+    assert.match(error ?? '', /EISDIR|EPERM/);
+    const { status, migration_status, volume_type, encryption_key_id } = await show(id);
+    assert.deepEqual([status, migration_status, volume_type], ['available', 'success', 'sealed']);
+    assert.deepEqual(
+      (await keys()).map((key) => key.id),
+      [encryption_key_id],
+    );
+    assert.ok((await inside('here', id)).equals(data));
+    for (const to of ['error', 'available']) assert.equal((await reset(to)).status, 202, to);
+    const steps = api.db.updateTable('operation_steps').where('name', '=', 'replace');
+    await steps.set({ state: 'failed' }).execute();
+    const { status: refused, body } = await reset('available');
+    assert.equal(refused, 400);
+    assert.match(body.badRequest.message, /between two encryptions/);
+    await steps.set({ state: 'done' }).execute();
+    await rm(left, { recursive: true });
+    assert.equal((await api.call('DELETE', `/volumes/${id}`)).status, 202);
+    await eventually(async () => assert.equal((await api.call('GET', `/volumes/${id}`)).status, 404));
+    assert.deepEqual(await keys(), []);
+  });
 
   it('encrypts where it lies, and encrypts otherwise on its way to another agent', async () => {
     const id = await create('clear');

@@ -4,7 +4,7 @@ import type { Rig } from '../rig.ts';
 import type { Ready, Subject } from './subject.ts';
 
 /** Both back ends are one host's, so nothing is exported; and nothing is encrypted. */
-const ONE_HOST = ['export', 'unexport', 'stage', 'replace'];
+const ONE_HOST = ['export', 'unexport', 'stage', 'replace', 'wipe'];
 
 /** The volume has its data wherever it lies, and when the operation was done it lies where it was to. */
 function moving(rig: Rig, volume: string, to: string | null, call: () => Promise<unknown>): Ready {

@@ -694,6 +694,10 @@ async function assertClean(
         assert.equal(state, 'stuck', label);
         assert.notEqual(volume?.pool, yard.pool, label);
         assert.deepEqual([room('here'), room('there')], [[[0, 0]], [[SIZE_GIB, 1]]], label);
+      } else if (row === 'wipe') {
+        // The new data are in place all the same.
+        assert.deepEqual([state, volume?.pool], ['stuck', yard.pool], label);
+        assert.deepEqual([room('here'), room('there')], [[[SIZE_GIB, 1]], [[0, 0]]], label);
       } else if (row === 'replace') {
         // Which of the two opens it nobody can tell from here.
         assert.deepEqual([state, volume?.status, volume?.pool], ['stuck', 'error', yard.pool], label);
@@ -712,11 +716,12 @@ async function assertClean(
         assert.deepEqual([copies, homes, exports, staged], [{}, {}, {}, {}], label);
         assert.deepEqual([room('here'), room('there')], [[[SIZE_GIB, 1]], [[0, 0]]], label);
       }
-      const own = row === 'remove' ? keysOf(input).to : keysOf(input).from;
+      const moved = row === 'remove' || row === 'wipe';
+      const own = moved ? keysOf(input).to : keysOf(input).from;
       assert.equal(volume?.encryption_key_id, own, `${label}: the key of the data that there are`);
       assert.deepEqual((rows as { keys: object }).keys, own === null ? [] : [{ id: own }], label);
       assert.equal(volume?.status, 'available', label);
-      assert.equal(volume?.migration_status, row === 'remove' ? 'success' : 'error', label);
+      assert.equal(volume?.migration_status, moved ? 'success' : 'error', label);
       return;
     }
     case 'snapshot.manage':

@@ -172,10 +172,10 @@ describe('lvm backend, on real metadata', () => {
         digest: null,
         open: (_atMost, work) => work({ sizeBytes: MIB, dataBytes: MIB, writeTo: async () => undefined }),
       };
-      const [mine, beside] = [`volume-${volume}`, `replacing-${volume}`];
+      const [mine, beside, was] = [`volume-${volume}`, `replacing-${volume}`, `deleting-${volume}`];
       await assert.rejects(backend.stage(volume, 64 * MIB, image), { code: 'not-found' });
       await backend.ensure(volume, 64 * MIB);
-      for (let at = 1, done = 0; done < 3; at += 1) {
+      for (let at = 1, done = 0; done < 4; at += 1) {
         assert.ok(at < 20, 'never got through');
         const staged = await through((await dying(at, when)).stage(volume, 64 * MIB, image));
         assert.ok((await names()).includes(mine), 'the volume stays as it is');
@@ -189,17 +189,48 @@ describe('lvm backend, on real metadata', () => {
         const left = await names();
         assert.ok(left.includes(mine) || left.includes(beside), left.join(' '));
         await backend.replace(volume);
+        assert.deepEqual((await names()).toSorted(), [was, mine]);
+        const removed = await through((await dying(at, when)).remove('deleting', volume));
+        await backend.remove('deleting', volume);
         assert.deepEqual(await names(), [mine]);
-        done = Number(staged) + Number(unstaged) + Number(replaced);
+        done = Number(staged) + Number(unstaged) + Number(replaced) + Number(removed);
       }
       const wipes = group.wiped.length;
       await backend.stage(volume, 64 * MIB, image);
       await assert.rejects(backend.release(volume, 'mine'), { code: 'refused', message: /beside/ });
       await backend.replace(volume);
       await backend.replace(volume);
+      for (let time = 0; time < 2; time += 1) await backend.remove('deleting', volume);
       assert.equal(group.wiped.length, wipes + 1, 'what was there is wiped, and what is there is not');
       await backend.absent(volume);
     }).timeout(180_000);
+
+  it('puts new data in place of what cannot be wiped, and begins nothing over what is left of it', async () => {
+    const volume = randomUUID();
+    const image: ImageContent = {
+      id: volume,
+      digest: null,
+      open: (_atMost, work) => work({ sizeBytes: MIB, dataBytes: MIB, writeTo: async () => undefined }),
+    };
+    const [mine, was] = [`volume-${volume}`, `deleting-${volume}`];
+    const worn = await over({
+      async run(program, args, options) {
+        if (program === 'blkdiscard' && args.at(-1)?.endsWith(was))
+          throw new Error('BLKZEROOUT ioctl failed: Input/output error');
+        return group.runner.run(program, args, options);
+      },
+    });
+    await worn.ensure(volume, 64 * MIB);
+    await worn.stage(volume, 64 * MIB, image);
+    await worn.replace(volume);
+    assert.deepEqual((await names()).toSorted(), [was, mine]);
+    await assert.rejects(worn.remove('deleting', volume), /Input\/output error/);
+    // Before anything has been done that cannot be turned back.
+    await assert.rejects(worn.stage(volume, 64 * MIB, image), /Input\/output error/);
+    assert.deepEqual((await names()).toSorted(), [was, mine]);
+    await backend.absent(volume);
+    assert.deepEqual(await names(), []);
+  }).timeout(60_000);
 
   it('adopts nothing that is no plain volume, and takes no name for an option', async () => {
     await group.lvm('lvcreate', '-y', '-Wn', '-Zn', '-an', '-p', 'r', '-L', '64m', '-n', 'still', group.name);
