@@ -118,6 +118,8 @@ export const apiRoots: readonly ApiRoot[] = [
   },
   {
     prefix: '/identity/v3',
+    vary: 'X-Auth-Token',
+    words: 'keystone',
     router: new Router(identityRoutes),
     decisions: decisions.identity,
     projectOptionalSince: 0,

@@ -11,7 +11,7 @@ import { LIST_QUERY } from './pagination.ts';
 import { BYTES, type Method, type Reply, type Route } from './route.ts';
 import type { Endpoint, Router } from './router.ts';
 import { schemeOf } from './scheme.ts';
-import { parseInput } from './validation.ts';
+import { parseInput, type Words } from './validation.ts';
 
 /** One API under one prefix: Cinder's `/v3`, Nova's `/compute/v2.1`, or Glance's `/image/v2`. */
 export interface ApiRoot {
@@ -24,6 +24,10 @@ export interface ApiRoot {
   readonly decisions: Decisions;
   /** From this minor on the path may leave out the project. */
   readonly projectOptionalSince: number;
+  /** What of a request its replies depend on. */
+  readonly vary?: string;
+  /** How wrong bodies are complained of. Default: as Cinder does. */
+  readonly words?: Words;
   /** What a path is to a method that it does not have: Cinder does not know it then. Default: 405. */
   readonly wrongMethod?: 404;
   /** A path may end in `.json`, as Cinder's may. */
@@ -91,7 +95,8 @@ export class Dispatcher {
    */
   async dispatch(root: ApiRoot, exchange: Exchange, path: string, rawQuery: string): Promise<Reply> {
     const { request, response, requestId } = exchange;
-    const { login } = root;
+    const { login, vary } = root;
+    if (vary !== undefined) response.setHeader('Vary', vary);
     if (login !== undefined && request.method === 'POST' && path === `${root.prefix}${login.path}`) {
       return this.#logIn(root, login, exchange, rawQuery);
     }
@@ -133,7 +138,7 @@ export class Dispatcher {
     return route.handle(context, {
       params: parseInput(route.params, decodeParams(match.endpoint.paramNames, match.values)),
       query: parseInput(route.query, rawQuery === '' ? {} : decodeQuery(rawQuery)),
-      body: route.body === undefined ? undefined : parseInput(route.body, requireBody(body)),
+      body: route.body === undefined ? undefined : parseInput(route.body, requireBody(body), root.words),
     });
   }
 

@@ -14,17 +14,24 @@ const SECRET: ReadonlySet<PropertyKey> = new Set([
   'secret',
 ]);
 
+/** Whose way it is to say where in a body something is wrong. */
+export type Words = 'cinder' | 'keystone';
+
 /**
  * Parses with a route's schema.
  * @throws ApiError 400 in the words of Cinder's validator (jsonschema's), for the first thing that is wrong.
  */
-export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+export function parseInput<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  words: Words = 'cinder',
+): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw describe(result.error, schema, value);
+  throw describe(result.error, schema, value, words);
 }
 
-function describe(error: z.ZodError, schema: z.ZodType, value: unknown): ApiError {
+function describe(error: z.ZodError, schema: z.ZodType, value: unknown, words: Words): ApiError {
   const issues = error.issues.map((issue) => wording(issue, schema, value));
   // Cinder looks at the properties that are there, then for those that are missing, then for those that should not be.
   const { path, message } = issues.toSorted((a, b) => a.rank - b.rank)[0] ?? {
@@ -33,6 +40,11 @@ function describe(error: z.ZodError, schema: z.ZodType, value: unknown): ApiErro
   };
   const field = path.at(-1);
   if (field === undefined || WHOLE.test(message)) return badRequest(message);
+  if (words === 'keystone') {
+    // It looks at what is below the noun.
+    const place = path.slice(1).join('/');
+    return badRequest(place === '' ? message : `Invalid input for field '${place}': ${message}`);
+  }
   return badRequest(
     `Invalid input for field/attribute ${String(field)}. Value: ${shown(path, value, plain)}. ${message}`,
   );

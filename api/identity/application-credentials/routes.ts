@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { anyQuery, idParams, time } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { password } from '../builtin/wire.ts';
-import { description, enabled, listLinks, name255, options, selfLink, someId } from '../fields.ts';
+import { description, enabled, listLinks, name255, selfLink, someId } from '../fields.ts';
+import { resourceOptionsView } from '../options.ts';
 import { createCredential, deleteCredential, listCredentials, showCredential } from './handlers.ts';
 
 const text = z.string();
@@ -19,7 +20,7 @@ const credential = z.strictObject({
       name: text,
       domain_id: z.null(),
       description: text.nullable(),
-      options,
+      options: resourceOptionsView,
     }),
   ),
   unrestricted: z.boolean(),

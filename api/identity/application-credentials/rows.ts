@@ -1,6 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { isoTime } from '#api/http/fields.ts';
 import type { UserId } from '#schema/ids.ts';
+import { optionsOf } from '../options.ts';
 
 /** A user's, by name; each with its roles. */
 export async function credentialRows(
@@ -21,7 +22,7 @@ export async function credentialRows(
   const roles = await app.db
     .selectFrom('identity_application_credential_roles as given')
     .innerJoin('identity_roles as role', 'role.id', 'given.role_id')
-    .select(['given.credential_id', 'role.id', 'role.name', 'role.description'])
+    .select(['given.credential_id', 'role.id', 'role.name', 'role.description', 'role.immutable'])
     .where('given.credential_id', 'in', ids)
     .orderBy('role.name')
     .execute();
@@ -38,12 +39,12 @@ export const viewOf = ({ selfUrl }: RequestContext, row: Row) => ({
   user_id: row.user_id,
   project_id: row.project_id,
   system: null,
-  roles: row.roles.map(({ id, name, description }) => ({
-    id,
-    name,
+  roles: row.roles.map((role) => ({
+    id: role.id,
+    name: role.name,
     domain_id: null,
-    description,
-    options: {},
+    description: role.description,
+    options: optionsOf(role),
   })),
   unrestricted: row.unrestricted === 1,
   expires_at: row.expires_at === null ? null : isoTime(row.expires_at),

@@ -17,7 +17,7 @@ export async function showToken(context: RequestContext): Promise<Reply> {
   const { session, token } = await subject(context, 'validate_token');
   return {
     status: 200,
-    headers: { 'X-Subject-Token': token, Vary: 'X-Auth-Token' },
+    headers: { 'X-Subject-Token': token },
     body: { token: tokenView(context, session) },
   };
 }

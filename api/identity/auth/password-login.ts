@@ -17,7 +17,7 @@ export async function passwordLogin(
   identity: BuiltinIdentity,
   sent: unknown,
 ): Promise<Reply> {
-  const { auth } = parseInput(loginBody, sent);
+  const { auth } = parseInput(loginBody, sent, 'keystone');
   const credentials = credentialsOf({ auth });
   if (credentials === 'unsupported')
     throw new ApiError(401, 'Attempted to authenticate with an unsupported method.');
@@ -31,7 +31,7 @@ export async function passwordLogin(
   const { token, session } = await logIn({ db, clock, identity }, credentials, auth.scope);
   return {
     status: 201,
-    headers: { 'X-Subject-Token': token, Vary: 'X-Auth-Token' },
+    headers: { 'X-Subject-Token': token },
     body: { token: tokenView(context, session) },
   };
 }

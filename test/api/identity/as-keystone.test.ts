@@ -145,10 +145,34 @@ describe('the built-in identity service, as Keystone', function () {
       ['domain', `/domains/${domain}`],
     ] as const)
       assert.equal((await ask('PATCH', path, { [noun]: {} })).status, 400, path);
-    const long = { project: { name: 'x'.repeat(65) } };
-    assert.equal((await ask('POST', '/projects', long)).status, 400);
-    const word = { project: { name: 'x', enabled: 'false' } };
-    assert.equal((await ask('POST', '/projects', word)).status, 400);
+    // Keystone adds the schema that it went by.
+    const long = 'x'.repeat(65);
+    await refused(
+      ask('POST', '/projects', { project: { name: long } }),
+      400,
+      `Invalid input for field 'name': '${long}' is too long`,
+    );
+    await refused(
+      ask('POST', '/projects', { project: { name: 'x', enabled: 'false' } }),
+      400,
+      "Invalid input for field 'enabled': 'false' is not of type 'boolean'",
+    );
+    await refused(ask('POST', '/projects', { project: {} }), 400, "'name' is a required property");
+    await refused(
+      identity.identity('POST', '/auth/tokens', undefined, {
+        auth: { identity: { methods: ['password'], password: { user: { id: bob, password: 3 } } } },
+      }),
+      400,
+      "Invalid input for field 'identity/password/user/password': *** is not of type 'string'",
+    );
+  });
+
+  it('says with every answer that it depends on the token', async () => {
+    for (const path of ['/users', '/nonsense', '/auth/tokens'])
+      assert.equal((await ask('GET', path)).headers.get('vary'), 'X-Auth-Token', path);
+    const login = await identity.logIn(BOB);
+    assert.equal(login.headers.get('vary'), 'X-Auth-Token');
+    assert.equal((await ask('GET', '/users', undefined, 'wrong')).headers.get('vary'), 'X-Auth-Token');
   });
 
   it('lists disabled projects, and makes none in disabled domains', async () => {
