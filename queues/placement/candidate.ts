@@ -1,19 +1,10 @@
 import type { HostName, PoolName } from '#schema/ids.ts';
+import type { Described } from './capabilities.ts';
 
 /** A pool as placement sees it: what its agent reported, and the state of its service. */
-export interface Candidate {
+export interface Candidate extends Described {
   readonly name: PoolName;
   readonly agent: HostName;
-  readonly backendName: string;
-  readonly availabilityZone: string;
-  readonly capabilities: Readonly<Record<string, string | boolean | number>>;
-  readonly totalGib: number;
-  readonly freeGib: number;
-  readonly reservedPercentage: number;
-  readonly maxOverSubscriptionRatio: number;
-  readonly thin: boolean;
-  readonly allocatedGib: number;
-  readonly volumeCount: number;
   /** False when the agent's newest report no longer has this pool. */
   readonly reported: boolean;
   readonly disabledReason: string | null;

@@ -1,9 +1,4 @@
-import type { Candidate } from './candidate.ts';
-
-/** Extra specs that steer something else than placement. */
-const NOT_CAPABILITIES = new Set(['multiattach', 'replication_enabled', 'RESKEY:availability_zones']);
-/** What a pool says of itself that a type may ask for. */
-type Reported = Pick<Candidate, 'backendName' | 'thin' | 'totalGib' | 'freeGib' | 'capabilities'>;
+import { capabilitiesOf, type Described } from './capabilities.ts';
 
 const SCOPE = 'capabilities:';
 
@@ -18,35 +13,17 @@ export function readSpecs(text: string): Record<string, string> {
  * are compared; other scopes are meant for somebody else. The operators are those of Cinder's CapabilitiesFilter
  * ("Configure volume type extra specs" in its admin guide).
  */
-export function unmetSpec(pool: Reported, specs: Readonly<Record<string, string>>): string | null {
+export function unmetSpec(pool: Described, specs: Readonly<Record<string, string>>): string | null {
+  const has = new Map(Object.entries(capabilitiesOf(pool)));
   for (const [key, wanted] of Object.entries(specs)) {
-    if (NOT_CAPABILITIES.has(key) || (key.includes(':') && !key.startsWith(SCOPE))) continue;
+    if (key.includes(':') && !key.startsWith(SCOPE)) continue;
     const name = key.startsWith(SCOPE) ? key.slice(SCOPE.length) : key;
-    const actual = capability(pool, name);
+    const actual = has.get(name);
     if (actual === undefined) return `it does not report ${name}`;
     if (!matches(String(actual), wanted))
       return `its ${name} is ${String(actual)}, the type asks for ${wanted}`;
   }
   return null;
-}
-
-function capability(pool: Reported, name: string): string | number | boolean | undefined {
-  switch (name) {
-    case 'volume_backend_name':
-      return pool.backendName;
-    case 'pool_name':
-      return pool.backendName;
-    case 'thin_provisioning_support':
-      return pool.thin;
-    case 'thick_provisioning_support':
-      return !pool.thin;
-    case 'total_capacity_gb':
-      return pool.totalGib;
-    case 'free_capacity_gb':
-      return pool.freeGib;
-    default:
-      return Object.hasOwn(pool.capabilities, name) ? pool.capabilities[name] : undefined;
-  }
 }
 
 const NUMERIC: Readonly<Record<string, (actual: number, wanted: number) => boolean>> = {

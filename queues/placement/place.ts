@@ -3,6 +3,7 @@ import { type Clock, sqlTimeToMs } from '#schema/clock.ts';
 import type { PoolName } from '#schema/ids.ts';
 import type { Tx } from '../transaction.ts';
 import type { Candidate, Wanted } from './candidate.ts';
+import { describe } from './capabilities.ts';
 import { refusal, unsuited } from './filters.ts';
 import { byWeight, type Weights } from './weighers.ts';
 
@@ -129,18 +130,9 @@ async function candidates(tx: Tx): Promise<Candidate[]> {
     if (reported_at > (newest.get(agent) ?? '')) newest.set(agent, reported_at);
   }
   return rows.map((row) => ({
+    ...describe(row),
     name: row.name,
     agent: row.agent,
-    backendName: row.backend_name,
-    availabilityZone: row.availability_zone,
-    capabilities: JSON.parse(row.capabilities) as Candidate['capabilities'],
-    totalGib: row.total_gib,
-    freeGib: row.free_gib,
-    reservedPercentage: row.reserved_percentage,
-    maxOverSubscriptionRatio: row.max_over_subscription_ratio,
-    thin: row.thin === 1,
-    allocatedGib: row.allocated_gib,
-    volumeCount: row.volume_count,
     reported: row.reported_at === newest.get(row.agent),
     disabledReason: row.disabled === 1 ? (row.disabled_reason ?? '') : null,
     lastSeen: sqlTimeToMs(row.last_seen_at),

@@ -17,10 +17,10 @@ const RESERVED_TYPE = 'default_cgsnapshot_type';
 
 /** An empty group: nothing on a host is needed for one, so it is available at once. */
 export async function createGroup(context: RequestContext, wanted: NewGroup): Promise<Reply> {
+  const types = await volumeTypes(context, wanted.volume_types);
   const type = await findGroupTypeNamed(context, wanted.group_type);
   checkReserved(type);
   checkSpecs(type);
-  const types = await volumeTypes(context, wanted.volume_types);
   const row: GroupRow = {
     ...newGroup(context, wanted),
     status: 'available',
@@ -77,12 +77,20 @@ function checkReserved({ id, name }: GroupTypeRow): void {
   );
 }
 
-/** Every snapshot is taken by itself: a type that promises one moment for all would be told a lie. */
+/** What a group type may promise, and no back end keeps: every snapshot is taken by itself, and nothing is replicated. */
+const BEYOND = {
+  consistent_group_snapshot_enabled: 'takes the snapshots of several volumes at one moment',
+  group_replication_enabled: 'replicates',
+  consistent_group_replication_enabled: 'replicates',
+} as const;
+
+/** @throws ApiError 400 rather than that somebody is told a lie */
 function checkSpecs(type: GroupTypeRow): void {
-  if (specsOf(type)['consistent_group_snapshot_enabled'] !== '<is> True') return;
-  throw badRequest(
-    `Invalid group type: no back end takes the snapshots of several volumes at one moment, as ${type.name} asks (consistent_group_snapshot_enabled).`,
-  );
+  const specs = specsOf(type);
+  for (const [key, what] of Object.entries(BEYOND)) {
+    if (specs[key] !== '<is> True') continue;
+    throw badRequest(`Invalid group type: no back end ${what}, as ${type.name} asks (${key}).`);
+  }
 }
 
 /** By names or ids. @throws ApiError 404 */

@@ -5,8 +5,8 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { anyQuery, isoTime, isTrue, noParams, strictFlag } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
+import { capabilitiesOf, describe } from '#queues/placement/capabilities.ts';
 import { readSpecs, unmetSpec } from '#queues/placement/extra-specs.ts';
-import { VERSION } from '#queues/system.ts';
 import type { PoolsTable } from '#schema/tables.ts';
 import { namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
 
@@ -28,7 +28,7 @@ export const poolRoutes: readonly Route[] = [
       const rows = await context.app.db.selectFrom('pools').selectAll().orderBy('name').execute();
       const pools = rows
         .filter((row) => name === undefined || row.name === name)
-        .filter((row) => unmetSpec(asCandidate(row), specs) === null)
+        .filter((row) => unmetSpec(describe(row), specs) === null)
         .map((row) => ({ name: row.name, capabilities: capabilities(row) }))
         .filter((pool) =>
           Object.entries(others).every(([key, value]) => reports(pool.capabilities, key, value)),
@@ -74,45 +74,12 @@ async function specsOf(
   return readSpecs(type.extra_specs);
 }
 
-function asCandidate(row: Selectable<PoolsTable>): Parameters<typeof unmetSpec>[0] {
-  return {
-    backendName: row.backend_name,
-    thin: row.thin === 1,
-    totalGib: row.total_gib,
-    freeGib: row.free_gib,
-    capabilities: JSON.parse(row.capabilities) as Record<string, string | number | boolean>,
-  };
-}
-
 /** Before 3.31 any capability may be asked for, by its text; flags by any word for them. */
 function reports(has: Readonly<Record<string, unknown>>, key: string, value: string): boolean {
   const actual = has[key];
   return typeof actual === 'boolean' ? actual === isTrue(value) : String(actual) === value;
 }
 
-/** In Cinder's words; the agent's own come first, so that they can't stand in for ours. */
 function capabilities(row: Selectable<PoolsTable>) {
-  return {
-    ...(JSON.parse(row.capabilities) as Record<string, unknown>),
-    volume_backend_name: row.backend_name,
-    pool_name: row.backend_name,
-    vendor_name: 'Blockyard',
-    storage_protocol: 'iSCSI',
-    QoS_support: true,
-    total_capacity_gb: row.total_gib,
-    free_capacity_gb: row.free_gib,
-    allocated_capacity_gb: row.allocated_gib,
-    provisioned_capacity_gb: row.allocated_gib,
-    total_volumes: row.volume_count,
-    reserved_percentage: row.reserved_percentage,
-    max_over_subscription_ratio: row.max_over_subscription_ratio,
-    thin_provisioning_support: row.thin === 1,
-    thick_provisioning_support: row.thin === 0,
-    availability_zone: row.availability_zone,
-    driver_version: VERSION,
-    backend_state: 'up',
-    replication_enabled: false,
-    multiattach: true,
-    timestamp: isoTime(row.reported_at),
-  };
+  return { ...capabilitiesOf(describe(row)), timestamp: isoTime(row.reported_at) };
 }

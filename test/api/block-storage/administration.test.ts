@@ -163,6 +163,14 @@ describe('administration', () => {
     assert.deepEqual(await fitting({ volume_backend_name: 'files', free_capacity_gb: '>= 1' }), [pool]);
     assert.deepEqual(await fitting({ volume_backend_name: 'files', total_capacity_gb: '<= 0' }), []);
     assert.deepEqual(await fitting({ no_such_capability: 'x' }), []);
+    assert.deepEqual(await fitting({ replication_enabled: '<is> False' }), [pool]);
+    assert.deepEqual(await fitting({ replication_enabled: '<is> True' }), []);
+    const { capabilities } = (await get('/scheduler-stats/get_pools?detail=true')).body.pools[0];
+    for (const [key, value] of Object.entries(capabilities as Record<string, string | number | boolean>)) {
+      if (['timestamp', 'volume_backend_name', 'replication_enabled'].includes(key)) continue;
+      const wanted = typeof value === 'boolean' ? `<is> ${value ? 'True' : 'False'}` : `${value}`;
+      assert.deepEqual(await fitting({ [key]: wanted }), [pool], `what is shown is there: ${key}`);
+    }
     assert.deepEqual(await fitting({ no_such: 'x' }, 34), [pool], 'no such filter before 3.35');
     assert.equal((await get('/scheduler-stats/get_pools?volume_type=nothing')).status, 404);
     const byName = await get(

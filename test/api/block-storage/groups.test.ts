@@ -173,10 +173,15 @@ describe('groups', () => {
       (await create({ availability_zone: 'nowhere' })).body.badRequest.message,
       "Invalid input received: Availability zone 'nowhere' is invalid.",
     );
-    const consistent = await makeGroupType({
-      group_specs: { consistent_group_snapshot_enabled: '<is> True' },
-    });
-    assert.equal((await create({ group_type: consistent })).status, 400, 'no promise that is not kept');
+    for (const promise of [
+      'consistent_group_snapshot_enabled',
+      'group_replication_enabled',
+      'consistent_group_replication_enabled',
+    ]) {
+      const group_type = await makeGroupType({ group_specs: { [promise]: '<is> True' } });
+      const refused = await create({ group_type });
+      assert.match(refused.body.badRequest?.message, new RegExp(`^Invalid group type: .*${promise}`));
+    }
   });
 
   it('take volumes of their types, and give them back', async () => {

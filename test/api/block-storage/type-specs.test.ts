@@ -62,6 +62,16 @@ describe('what a type asks of its volumes', function () {
     assert.equal(await act(other, retype), `400: Invalid input received: ${small}`);
   });
 
+  it('nothing that no back end does: replication is refused in words, what is listed of pools is there', async () => {
+    const of = async (specs: Readonly<Record<string, string>>) =>
+      settled(await create({ size: 1, volume_type: await makeType(specs) }));
+    assert.equal((await of({ QoS_support: '<is> True', storage_protocol: 'iSCSI' })).status, 'available');
+    const { id, status } = await of({ replication_enabled: '<is> True' });
+    assert.equal(status, 'error');
+    const { messages } = (await api.call('GET', `/messages?resource_uuid=${id}`)).body;
+    assert.match(messages[0].user_message, /its replication_enabled is false, the type asks for <is> True/);
+  });
+
   it('never to be encrypted and for several servers at once', async () => {
     const type = await makeType({ multiattach: '<is> True' });
     const encryption = { provider: 'luks', control_location: 'front-end' };
