@@ -4,13 +4,14 @@ import { type Clock, sqlTime } from '#schema/clock.ts';
 import type { HostName, OperationId, ProjectId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
+import { NEEDED, UNSEEN } from '../operations/stuck.ts';
 
 /** A conductor that has not said so for this long counts as dead, and its operations are anybody's; it says so every two seconds. */
 export const CONDUCTOR_DEAD_MS = 8_000;
 /** Younger ones have just been submitted. */
 const GRACE_MS = 1_000;
 const AT_MOST = 1_000;
-/** History is kept this long; what is stuck stays until somebody has seen to it. */
+/** History is kept this long; what is stuck, until somebody has seen to it. */
 const KEPT_MS = 90 * 24 * 3_600_000;
 
 export interface SweeperDeps {
@@ -157,12 +158,28 @@ export async function endedByOthers(
   return rows.map(({ id }) => id);
 }
 
-/** Forgets operations that ended well long ago, and with them their steps. */
-export async function purge({ db, clock }: SweeperDeps): Promise<void> {
+/** Forgets operations that ended long ago, and with them their steps; not those that somebody must still see to. */
+export async function purge({ db, clock }: Pick<SweeperDeps, 'db' | 'clock'>): Promise<void> {
+  const since = sqlTime(clock.now() - KEPT_MS);
+  const stuck = await db
+    .selectFrom('operations')
+    .select('id')
+    .where('state', '=', 'stuck')
+    .where('created_at', '<', since)
+    .where(sql<boolean>`NOT (${UNSEEN})`)
+    .where(sql<boolean>`NOT (${NEEDED})`)
+    .limit(AT_MOST)
+    .execute();
+  if (stuck.length > 0) {
+    const ids = stuck.map(({ id }) => id);
+    await db.deleteFrom('operations').where('id', 'in', ids).execute();
+  }
+  // That they came later is what tells that somebody has seen to the others.
+  if (stuck.length === AT_MOST) return;
   await db
     .deleteFrom('operations')
     .where('state', 'in', ['done', 'undone'])
-    .where('created_at', '<', sqlTime(clock.now() - KEPT_MS))
+    .where('created_at', '<', since)
     .limit(AT_MOST)
     .execute();
 }

@@ -5,6 +5,7 @@ import type { App } from '#api/http/context.ts';
 import { anyQuery, isoTime, noParams, time } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { agentQueue, OPERATIONS_QUEUE } from '#queues/names.ts';
+import { countStuck } from '#queues/operations/stuck.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, type OperationState } from '#schema/states.ts';
 import { isUp } from '../services/handlers.ts';
@@ -88,16 +89,16 @@ async function operationCounts({ db, clock }: App): Promise<z.input<typeof opera
       fn.countAll<number>().as('count'),
       sql<number>`CAST(SUM(created_at < ${late}) AS SIGNED)`.as('late'),
     ])
-    .where('state', 'in', [...OPEN_OPERATION_STATES, 'stuck'])
+    .where('state', 'in', OPEN_OPERATION_STATES)
     .groupBy('state')
     .execute();
   const count = (state: OperationState): number => rows.find((row) => row.state === state)?.count ?? 0;
-  const overdue = rows.filter(({ state }) => state !== 'stuck').reduce((sum, row) => sum + row.late, 0);
+  const overdue = rows.reduce((sum, row) => sum + row.late, 0);
   return {
     queued: count('queued'),
     running: count('running'),
     undoing: count('undoing'),
-    stuck: count('stuck'),
+    stuck: await countStuck(db),
     overdue,
   };
 }
