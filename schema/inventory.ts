@@ -35,6 +35,8 @@ const stored = z.strictObject({
   open: z.boolean().nullable(),
   /** Why it can be none of our volumes, in words; null when nothing speaks against it. */
   unfit: z.string().nullable(),
+  /** Of a volume: it begins with a LUKS header of version 1. Null when nobody could look; agents before this field leave it out. */
+  luks: z.boolean().nullable().optional(),
 });
 export type StoredItem = z.infer<typeof stored>;
 

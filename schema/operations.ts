@@ -6,6 +6,7 @@ import type {
   GroupId,
   GroupSnapshotId,
   HostName,
+  OperationId,
   PoolName,
   SnapshotId,
   VolumeId,
@@ -13,6 +14,7 @@ import type {
 } from './ids.ts';
 import type { RemovableKind } from './inventory.ts';
 import type { Iotune } from './iotune.ts';
+import type { OperationState, VolumeStatus } from './states.ts';
 import type { DiskFormat, ImageSource, VolumeSource } from './tasks.ts';
 
 export interface OperationInputs {
@@ -107,7 +109,15 @@ export type RepairInput =
   | { what: 'plug' | 'tune' }
   | { what: 'unplug'; host: string; serverId: string }
   | { what: 'disconnect'; host: string }
-  | { what: 'remove'; host: string; backend: string; kind: RemovableKind; id: string };
+  | { what: 'remove'; host: string; backend: string; kind: RemovableKind; id: string }
+  /** Not carried out: stuck, it keeps the volume from everybody until `restored` is run again (queues/restored/hold.ts). */
+  | { what: 'hold'; status: VolumeStatus; holder: OperationId | null; ended: readonly HeldOperation[] };
+
+/** An operation that was under way in the backup of MySQL, as it was there. */
+export interface HeldOperation {
+  readonly id: OperationId;
+  readonly state: OperationState;
+}
 
 /** Where a backup's data are: in which store, under which names. */
 export interface BackupData {

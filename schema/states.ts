@@ -48,8 +48,8 @@ export const VOLUME_TRANSITIONS = {
   reverting: ['available', 'error'],
   // `error`: which of two keys opens it nobody knows.
   retyping: ['available', 'in-use', 'reserved', 'attaching', 'error'],
-  // Under way to another pool: nothing else may be asked for.
-  maintenance: ['available'],
+  // Under way to another pool: nothing else may be asked for. `error`: where its data are nobody knows.
+  maintenance: ['available', 'error'],
   downloading: ['available', 'reserved', 'attaching', 'error'],
   error: ['deleting', 'unmanaging', 'available', 'downloading'],
   error_deleting: ['deleting', 'available'],

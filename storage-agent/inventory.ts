@@ -1,5 +1,7 @@
-import type { BackendInventory, StorageInventory } from '#schema/inventory.ts';
+import type { BackendInventory, StorageInventory, StoredItem } from '#schema/inventory.ts';
+import type { Backend } from './backends/backend.ts';
 import type { OpenBackend } from './backends/open.ts';
+import { beginsWithLuks } from './images/luks-header.ts';
 import type { Target } from './targets/target.ts';
 
 interface Deps {
@@ -33,7 +35,10 @@ export function storageLister({ backends, target, bootId }: Deps): () => Promise
 }
 
 async function readBackend({ config, backend }: OpenBackend): Promise<BackendInventory> {
-  const { value: items, error } = await attempt(() => backend.items());
+  const { value: items, error } = await attempt(async () => {
+    const found = await backend.items();
+    return found === null ? null : await lookInto(backend, found);
+  });
   return {
     name: config.name,
     backendName: config.backend_name ?? config.name,
@@ -41,6 +46,24 @@ async function readBackend({ config, backend }: OpenBackend): Promise<BackendInv
     items,
     error,
   };
+}
+
+/** Devices looked into together. */
+const AT_ONCE = 16;
+
+/** What is suspended, or lacks a disk, might never answer: it is not looked into. */
+async function lookInto(backend: Backend, items: readonly StoredItem[]): Promise<StoredItem[]> {
+  const all: StoredItem[] = [];
+  for (let from = 0; from < items.length; from += AT_ONCE)
+    all.push(
+      ...(await Promise.all(
+        items.slice(from, from + AT_ONCE).map(async (item) => {
+          if (item.kind !== 'volume' || item.id === null || item.unfit !== null) return item;
+          return { ...item, luks: await beginsWithLuks(backend.devicePath(item.id)) };
+        }),
+      )),
+    );
+  return all;
 }
 
 async function attempt<T>(

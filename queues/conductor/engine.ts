@@ -102,6 +102,7 @@ class Operation {
       placement: deps.placement,
       evicts: this.#flow.rows.some((row) => isEviction(claimed.timeline.done(row.name, 'undo'))),
       error: null,
+      outrun: false,
     };
     for (const row of this.#flow.rows) {
       const record = claimed.timeline.done(row.name, 'do');
@@ -151,12 +152,46 @@ class Operation {
           this.#out[row.name] = null;
           continue;
         }
+        if (isStale(error)) return this.#outrun(messageOf(error));
         if (row.on !== 'conductor' && isFinal(row, error)) return this.#end('stuck', messageOf(error));
+        const past = await this.#whoIsPast(index);
+        if (past !== null) return this.#outrun(`${messageOf(error)}; and before turning back: ${past}`);
         this.failed(error, index);
         return this.#turnBack();
       }
     }
     return this.#end('done', null);
+  }
+
+  /**
+   * A host has carried out more for the volume than MySQL knows of, which so is older than the hosts (restored, or a replica that was
+   * behind). The numbers of undos are newer than all of this operation's steps: they would be accepted, and must not be tried.
+   */
+  #outrun(reason: string): Promise<void> {
+    this.#run = { ...this.#run, outrun: true };
+    return this.#end('stuck', reason);
+  }
+
+  /**
+   * Whoever takes an operation up has it from a MySQL that may be older than the hosts. Before anything is undone the hosts whose exports
+   * are known to be made for it are asked for the same again, by the same numbers: one that is past it, or has the volume no longer,
+   * says so. The undo of such a row would wait for its host as well.
+   * @returns what it said; null when nobody is past it.
+   */
+  async #whoIsPast(index: number): Promise<string | null> {
+    if (this.#claim.epoch === 1) return null;
+    for (const [at, row] of this.#flow.rows.slice(0, index).entries()) {
+      if (row.on === 'conductor' || row.task !== 'export.ensure' || !(row.name in this.#out)) continue;
+      const call = row.do(this.#run);
+      if (call === null) continue;
+      try {
+        await this.#perform(row.name, 'do', row.on, row.task, call, at, undefined, 'wait', row.lane);
+      } catch (error) {
+        if (isNotFailure(error)) throw error;
+        if (isStale(error) || isNotFound(error)) return messageOf(error);
+      }
+    }
+    return null;
   }
 
   async #turnBack(): Promise<void> {
@@ -179,10 +214,8 @@ class Operation {
         else await this.#undoTask(row, index);
       } catch (error) {
         if (isNotFailure(error)) throw error;
-        return this.#end(
-          'stuck',
-          `${this.#failure?.error}; and undoing step "${row.name}" failed: ${messageOf(error)}`,
-        );
+        const reason = `${this.#failure?.error}; and undoing step "${row.name}" failed: ${messageOf(error)}`;
+        return isStale(error) ? this.#outrun(reason) : this.#end('stuck', reason);
       }
     }
     return this.#end('undone', this.#failure?.error ?? null);
@@ -427,6 +460,14 @@ function withinMs({ withinS = WITHIN_S }: Exclude<AnyRow, LocalRow>, facts: Clai
 /** There is no way back from this failure of the row. */
 function isFinal({ orStuck }: Exclude<AnyRow, LocalRow>, error: unknown): boolean {
   return typeof orStuck === 'function' ? error instanceof TaskError && orStuck(error.code) : orStuck === true;
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof TaskError && error.code === 'stale';
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof TaskError && error.code === 'not-found';
 }
 
 /** The work has neither been done nor gone wrong: somebody else has it, or a server is away. */

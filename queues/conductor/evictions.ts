@@ -1,6 +1,5 @@
-import { type Kysely, type Selectable, sql } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import type { HostName } from '#schema/ids.ts';
-import { SEQ_PER_OPERATION } from '#schema/operations.ts';
 import type { EvictionsTable, Tables } from '#schema/tables.ts';
 import { type Connection, TaskError } from '#schema/tasks.ts';
 import { agentQueue } from '../names.ts';
@@ -19,6 +18,10 @@ type Eviction = Selectable<EvictionsTable>;
 /** A guest that keeps the disk is switched off after seconds; a slow host gets more time at its next report. */
 const WITHIN_MS = 300_000;
 
+/** With a newer number it might take from a guest what that has been given since: only `restored`, which asks the host first, gives one. */
+const OUTRUN =
+  'the host has carried out newer tasks of this volume than MySQL knows of, and may have been given it again: nothing is taken from it until "blockyard restored" has been run';
+
 /**
  * Has hosts that are back cleared of the disks that were taken from them while they were away. To be called at each report
  * of a hypervisor; what is under way is not begun again, and what failed is tried again at the next report.
@@ -34,8 +37,9 @@ export class Evictions {
   /** @returns what the host has yet to be rid of; the tasks for it have been sent. */
   async carryOut(host: HostName): Promise<readonly Pick<Eviction, 'volume_id' | 'server_id'>[]> {
     const rows = await this.#deps.db.selectFrom('evictions').selectAll().where('host', '=', host).execute();
+    const held = await this.#held(rows);
     for (const row of rows) {
-      if (this.#underWay.has(row.id)) continue;
+      if (this.#underWay.has(row.id) || held.has(row.volume_id)) continue;
       this.#underWay.add(row.id);
       this.#evict(row)
         .catch((error: Error) =>
@@ -44,6 +48,23 @@ export class Evictions {
         .finally(() => this.#underWay.delete(row.id));
     }
     return rows;
+  }
+
+  /** Volumes that `blockyard restored` keeps from everybody until it has been run again: which host has them nobody knows. */
+  async #held(rows: readonly Eviction[]): Promise<ReadonlySet<string>> {
+    if (rows.length === 0) return new Set();
+    const volumes = await this.#deps.db
+      .selectFrom('volumes')
+      .innerJoin('operations', 'operations.id', 'volumes.operation_id')
+      .select('volumes.id')
+      .where(
+        'volumes.id',
+        'in',
+        rows.map((row) => row.volume_id),
+      )
+      .where('operations.state', '=', 'stuck')
+      .execute();
+    return new Set(volumes.map(({ id }) => id));
   }
 
   async #evict(row: Eviction): Promise<void> {
@@ -68,10 +89,10 @@ export class Evictions {
       );
     } catch (error) {
       if (!(error instanceof TaskError)) throw error;
-      if (error.code === 'stale') return this.#renumber(row);
+      if (error.code === 'stale' && (await this.#isReplaced(row))) return;
       await db
         .updateTable('evictions')
-        .set({ error: inColumn(error.message) })
+        .set({ error: inColumn(error.code === 'stale' ? OUTRUN : error.message) })
         .where('id', '=', id)
         .execute();
       throw error;
@@ -80,12 +101,9 @@ export class Evictions {
     log(`host ${host} is rid of volume ${volumeId}, which had been taken from it while it was away`);
   }
 
-  /**
-   * The host has carried out a newer task of this volume. An attachment that it has by now has replaced whatever was left; else
-   * (MySQL was restored from an older copy) the task gets a new number.
-   */
-  async #renumber({ id, volume_id, host }: Eviction): Promise<void> {
-    await this.#deps.db.transaction().execute(async (trx) => {
+  /** An attachment that the host has by now has replaced whatever was left there. */
+  async #isReplaced({ id, volume_id, host }: Eviction): Promise<boolean> {
+    return this.#deps.db.transaction().execute(async (trx) => {
       await trx.selectFrom('volumes').select('id').where('id', '=', volume_id).forUpdate().execute();
       const newer = await trx
         .selectFrom('attachments')
@@ -93,17 +111,8 @@ export class Evictions {
         .where('volume_id', '=', volume_id)
         .where('host', '=', host)
         .executeTakeFirst();
-      if (newer !== undefined) {
-        await trx.deleteFrom('evictions').where('id', '=', id).execute();
-        return;
-      }
-      await trx
-        .updateTable('volumes')
-        .set({ seq: sql<number>`seq + ${SEQ_PER_OPERATION}` })
-        .where('id', '=', volume_id)
-        .execute();
-      await sql`UPDATE evictions SET seq = GREATEST(seq + ${SEQ_PER_OPERATION},
-        COALESCE((SELECT seq FROM volumes WHERE id = ${volume_id}), 0)) WHERE id = ${id}`.execute(trx);
+      if (newer !== undefined) await trx.deleteFrom('evictions').where('id', '=', id).execute();
+      return newer !== undefined;
     });
   }
 }

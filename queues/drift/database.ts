@@ -83,6 +83,18 @@ function compareMark({ operations }: Rows, { id, operation_id }: VolumeRow): Fin
   if (operation_id === null) return [];
   const operation = operations.get(operation_id);
   if (isOpen(operation?.state)) return [];
+  if (operation?.state === 'stuck' && operation.kind === 'volume.repair')
+    return [
+      {
+        kind: 'volume-held',
+        subject: id,
+        volumeId: id,
+        wanted: 'no operation, or one that is under way',
+        found: operation.error ?? 'left as it is by "blockyard restored"',
+        repair: 'Mend what it names, stop apis and conductors, and run "blockyard restored" again.',
+        care: 'none',
+      },
+    ];
   return [
     {
       kind: 'volume-held',

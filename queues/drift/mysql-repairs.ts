@@ -37,14 +37,16 @@ export async function recount(db: Kysely<Tables>, pool: string): Promise<void> {
   });
 }
 
-/** Takes a volume from an operation that has ended, or never was, and gives it to the next that waits for it. */
+/**
+ * Takes a volume from an operation that has ended, or never was, and gives it to the next that waits for it; not one that `restored`
+ * has left and holds.
+ */
 export async function letGo(db: Kysely<Tables>, id: VolumeId): Promise<void> {
   await sql`UPDATE volumes SET operation_id = (SELECT next.id FROM operations AS next WHERE next.volume_id = ${id} AND next.backup_id IS NULL
       AND next.state IN (${sql.join(OPEN_OPERATION_STATES)}) ORDER BY next.seq_base LIMIT 1)
     WHERE id = ${id} AND operation_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM operations AS mine
-      WHERE mine.id = volumes.operation_id AND mine.state IN (${sql.join(OPEN_OPERATION_STATES)}))`.execute(
-    db,
-  );
+      WHERE mine.id = volumes.operation_id AND (mine.state IN (${sql.join(OPEN_OPERATION_STATES)})
+        OR (mine.state = 'stuck' AND mine.kind = 'volume.repair')))`.execute(db);
 }
 
 /** Gives a volume that no operation holds the status that its attachments make of it. */

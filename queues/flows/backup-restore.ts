@@ -9,7 +9,7 @@ import { settle } from './settle.ts';
 
 /** Restored again it gets a key that fits whatever of the data is there. */
 function failed(tx: Tx, run: Run<'backup.restore', unknown>): void {
-  dropKey(tx, { encryption_key_id: run.facts.input.keyId ?? null });
+  if (!run.outrun) dropKey(tx, { encryption_key_id: run.facts.input.keyId ?? null });
   settle(tx, run, 'error_restoring');
   endRestore(tx, run, run.facts.input.backupId);
 }

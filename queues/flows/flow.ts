@@ -16,6 +16,8 @@ export interface Run<K extends OperationKind, Out> {
   readonly evicts: boolean;
   /** At the end: why it was undone or is stuck. */
   readonly error: string | null;
+  /** At a stuck end: a host is past this operation, so what it asked for may be in use by now: no key and no data of it are dropped. */
+  readonly outrun: boolean;
 }
 
 /** One task for one host; null skips the row because there is nothing to do. */

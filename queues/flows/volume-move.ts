@@ -182,6 +182,8 @@ function moving(kind: Kind): Flow {
       },
       stuck(tx, run) {
         const { facts, out } = run;
+        // Where it lies, and which key opens it, nobody knows here: both keys stay.
+        if (run.outrun) return settle(tx, run, 'error', { migration_status: 'error' });
         // What could not be turned back has not moved.
         if (out.commit === undefined) {
           dropNewKey(tx, run);

@@ -8,9 +8,11 @@ import { settle } from './settle.ts';
 
 /** The image is taken away, its data and its key with it; one that a Glance has, the api takes away there. */
 function failed(tx: Tx, run: Run<'volume.upload', unknown>): void {
+  // The image may be whole, and in use.
+  if (run.outrun) return settle(tx, run, 'by-attachments');
   tx.later(tx.q.deleteFrom('images').where('id', '=', asId<ImageId>(run.facts.input.imageId)));
   dropKey(tx, { encryption_key_id: run.facts.input.keyId ?? null });
-  settle(tx, run, 'by-attachments');
+  return settle(tx, run, 'by-attachments');
 }
 
 export const volumeUpload = flow('volume.upload')

@@ -7,19 +7,14 @@ import type { Tx } from '../transaction.ts';
 
 /**
  * Keys that operations under way will give to their volumes, or have taken from them already, and which volumes: no other row names
- * them now. A retype that is stuck between two keys keeps both.
+ * them now. One that is stuck between two keys keeps both.
  */
 export async function readKeysToBe(db: Kysely<Tables>): Promise<ReadonlyMap<string, VolumeId>> {
   const operations = await db
     .selectFrom('operations')
     .select(['kind', 'input', 'volume_id'])
     .where('kind', 'in', ['backup.restore', 'volume.retype'])
-    .where((eb) =>
-      eb.or([
-        eb('state', 'in', OPEN_OPERATION_STATES),
-        eb.and([eb('kind', '=', 'volume.retype'), eb('state', '=', 'stuck')]),
-      ]),
-    )
+    .where((eb) => eb.or([eb('state', 'in', OPEN_OPERATION_STATES), eb('state', '=', 'stuck')]))
     .execute();
   return new Map(
     operations.flatMap(({ kind, input, volume_id }) =>

@@ -19,12 +19,12 @@ const USAGE = `Usage:
   blockyard restored
 
 After MySQL was restored from a backup, and before any conductor or api is started: asks every host what it has, lets
-MySQL follow where hosts have moved on since the backup, and gives operations numbers that agents accept. Changes nothing on
-hosts. The agents must be up; Redis may be empty. May be run again, when hosts that were silent are back.
+MySQL follow where hosts have moved on since the backup, and gives operations numbers that agents accept. What was under way
+and might remove data, or write over them, ends. What cannot be told is in error. Changes nothing on hosts. The agents must be up; Redis may be empty. May be run again, when hosts that were silent are back.
 
   DATABASE_URL, REDIS_URL, BLOCKYARD_SECRET_KEY, BLOCKYARD_QUEUE_PREFIX   as the conductor's
 
-Exit code: 0 all volumes are settled; 1 failed; 2 wrong usage; 3 some were left as they are (see the list).
+Exit code: 0 all volumes are settled; 1 failed; 2 wrong usage; 3 some are in error, or were left as they are (see the list).
 `;
 
 const LEFT = 3;
@@ -65,7 +65,7 @@ export async function restoredCommand(
         ids: systemIds,
       });
       streams.stdout.write(report(plans));
-      return plans.some(({ what }) => what === 'leave') ? LEFT : 0;
+      return plans.some(({ what }) => what === 'leave' || what === 'doubt') ? LEFT : 0;
     } finally {
       questions.close();
       await gateway.close();
@@ -75,9 +75,16 @@ export async function restoredCommand(
 
 function report(plans: readonly VolumePlan[]): string {
   const lines = plans.flatMap((plan): string[] => {
-    if (plan.what === 'resume') return [];
+    if (plan.what === 'doubt')
+      return [`in error, look at it: volume ${plan.volumeId}: ${oneLine(plan.reason)}`];
     if (plan.what === 'leave') return [`left as it is: volume ${plan.volumeId}: ${oneLine(plan.reason)}`];
+    const moved = plan.pool === null ? [] : [`in another pool: volume ${plan.volumeId} is in ${plan.pool}`];
+    if (plan.what === 'resume')
+      return plan.ends
+        ? [...moved, `ended, ask for it again: what was under way for volume ${plan.volumeId}`]
+        : moved;
     return [
+      ...moved,
       ...plan.found.map(
         ({ host, serverId, mountpoint }) =>
           `attached: volume ${plan.volumeId} to server ${serverId} on ${host} as ${mountpoint ?? 'a disk'}, as found there`,
@@ -87,7 +94,7 @@ function report(plans: readonly VolumePlan[]): string {
   });
   const count = (what: VolumePlan['what']): number => plans.filter((plan) => plan.what === what).length;
   lines.push(
-    `${plans.length} volumes: ${count('resume')} as in the backup, ${count('follow')} follow their hosts, ${count('leave')} left as they are`,
+    `${plans.length} volumes: ${count('resume')} as in the backup, ${count('follow')} follow their hosts, ${count('doubt')} in error, ${count('leave')} left as they are`,
     'Start conductors and apis now; then "blockyard drift" shows volumes made or deleted since the backup.',
   );
   return `${lines.join('\n')}\n`;
