@@ -20,9 +20,15 @@ import type { DiskFormat, ImageSource, VolumeSource } from './tasks.ts';
 export interface OperationInputs {
   /**
    * `pool`: where the source lies, and so the new volume must; without it placement chooses. `awaited`: an attachment waits
-   * for it. `groupId`: the group that it is made in.
+   * for it. `groupId`: the group that it is made in. `zones`: any of them will do; without it the row's.
    */
-  'volume.create': { source?: VolumeSource; pool?: PoolName; awaited?: true; groupId?: GroupId };
+  'volume.create': {
+    source?: VolumeSource;
+    pool?: PoolName;
+    awaited?: true;
+    groupId?: GroupId;
+    zones?: readonly string[];
+  };
   /** `groupId`: its group goes with the last of its volumes. */
   'volume.delete': { groupId?: GroupId };
   /** Plug an attachment into a guest that one of our compute agents runs. */

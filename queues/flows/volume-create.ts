@@ -1,6 +1,6 @@
 import type { OperationInputs } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
-import { release } from '../placement/place.ts';
+import { inPool, release } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import { endRestore } from './backups.ts';
 import { fillWithinS } from './fill.ts';
@@ -23,12 +23,13 @@ export const volumeCreate = flow('volume.create')
     async do(tx, { facts: { volume, extraSpecs, input }, placement }) {
       const wanted = {
         sizeGib: volume.size_gib,
-        availabilityZone: volume.availability_zone,
+        zones: input.zones ?? [volume.availability_zone],
         extraSpecs: { ...extraSpecs, ...neededFor(input) },
         pool: input.pool,
       };
       const name = await placement.place(tx, wanted);
-      tx.later(tx.q.updateTable('volumes').set({ pool: name }).where('id', '=', volume.id));
+      const changes = input.zones === undefined ? { pool: name } : inPool(tx, name);
+      tx.later(tx.q.updateTable('volumes').set(changes).where('id', '=', volume.id));
       return { pool: name };
     },
     undo(tx, { facts: { volume }, out }) {

@@ -4,8 +4,8 @@ import type { MoveInput } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import { dropKey } from '../key-manager/drop-key.ts';
-import { readSpecs } from '../placement/extra-specs.ts';
-import { NoValidPool, release } from '../placement/place.ts';
+import { readSpecs, zonesOf } from '../placement/extra-specs.ts';
+import { inPool, NoValidPool, release } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
 import { type Facts, placed, type VolumeRow } from './facts.ts';
 import { fillWithinS } from './fill.ts';
@@ -115,7 +115,7 @@ function moving(kind: Kind): Flow {
           tx.q
             .updateTable('volumes')
             .set({
-              pool: to,
+              ...inPool(tx, to),
               migration_status: 'completing',
               ...(input.keys !== undefined && { encryption_key_id: input.keys.to }),
             })
@@ -205,7 +205,9 @@ async function place(
   const { volume, input } = facts;
   const from = placed(volume);
   const extraSpecs = input.type === undefined ? facts.extraSpecs : await specsOf(tx, input.type.id);
-  const wanted = { sizeGib: volume.size_gib, availabilityZone: volume.availability_zone, extraSpecs };
+  // Its new type may be for other zones than the one that it is in; else it stays in that.
+  const zones = (input.type && zonesOf(extraSpecs)) ?? [volume.availability_zone];
+  const wanted = { sizeGib: volume.size_gib, zones, extraSpecs };
   if (input.type !== undefined && input.pool === undefined) {
     const unmet = await placement.unmet(tx, from, wanted);
     if (unmet === null && input.keys === undefined) return { from, to: from };

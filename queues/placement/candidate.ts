@@ -15,7 +15,8 @@ export interface Candidate extends Described {
 /** What the volume asks for. */
 export interface Wanted {
   readonly sizeGib: number;
-  readonly availabilityZone: string;
+  /** Any of them will do. */
+  readonly zones: readonly string[];
   readonly extraSpecs: Readonly<Record<string, string>>;
   /** The only one that will do: where the volume's source lies. */
   readonly pool?: PoolName | undefined;

@@ -1,11 +1,24 @@
 import { capabilitiesOf, type Described } from './capabilities.ts';
 
+/** Reserved by Cinder since 3.52. */
+const ZONES_KEY = 'RESKEY:availability_zones';
 const SCOPE = 'capabilities:';
 
 /** What a type's column says: a null asks for an empty value. */
 export function readSpecs(text: string): Record<string, string> {
   const specs = Object.entries(JSON.parse(text) as Record<string, string | null>);
   return Object.fromEntries(specs.map(([key, value]) => [key, value ?? '']));
+}
+
+/** The zones that a type is for; null when it is for all. */
+export function zonesOf(specs: Readonly<Record<string, string>>): string[] | null {
+  const zones = specs[ZONES_KEY];
+  return zones === undefined
+    ? null
+    : zones
+        .split(',')
+        .filter((zone) => zone !== '')
+        .map((zone) => zone.trim());
 }
 
 /**

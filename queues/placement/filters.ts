@@ -18,9 +18,9 @@ const serviceEnabled: Filter = ({ disabledReason }) =>
 const reported: Filter = (pool) => (pool.reported ? null : 'its agent no longer reports it');
 
 const zone: Filter = (pool, wanted) =>
-  pool.availabilityZone === wanted.availabilityZone
+  wanted.zones.includes(pool.availabilityZone)
     ? null
-    : `it is in availability zone ${pool.availabilityZone}, not ${wanted.availabilityZone}`;
+    : `it is in availability zone ${pool.availabilityZone}, not ${wanted.zones.join(' or ')}`;
 
 const capabilities: Filter = (pool, wanted) => unmetSpec(pool, wanted.extraSpecs);
 

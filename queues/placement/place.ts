@@ -178,6 +178,12 @@ function reservation(tx: Tx, name: PoolName, sizeGib: number, volumes: 0 | 1): C
     );
 }
 
+/** What a volume's row says once it lies there: another pool may be in another zone. */
+export function inPool(tx: Tx, name: PoolName) {
+  const zone = tx.q.selectFrom('pools').select('availability_zone').where('name', '=', name);
+  return { pool: name, availability_zone: sql<string>`COALESCE(${zone}, availability_zone)` };
+}
+
 /** Gives room back. */
 export function release(tx: Tx, name: PoolName, sizeGib: number, volumes: 0 | 1): void {
   tx.later(

@@ -8,7 +8,7 @@ import { findGroupTypeNamed, type GroupTypeRow, specsOf } from '../group-types/r
 import { charged } from '../quotas/charge.ts';
 import type { Charge } from '../quotas/charges.ts';
 import { namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
-import { checkZone } from '../volumes/create.ts';
+import { existingZone } from '../volumes/zones.ts';
 import type { GroupRow } from './rows.ts';
 import type { NewGroup } from './schema.ts';
 import { summaryView } from './view.ts';
@@ -44,7 +44,7 @@ export async function createGroup(context: RequestContext, wanted: NewGroup): Pr
 
 /** @throws ApiError 400 in the words that Cinder has for groups. */
 async function readZone({ app }: RequestContext, zone: string | null | undefined): Promise<string> {
-  return checkZone(app, zone, undefined).catch((error: unknown) => {
+  return existingZone(app, zone ?? app.defaultAvailabilityZone).catch((error: unknown) => {
     throw error instanceof ApiError ? invalidInput(error.message) : error;
   });
 }

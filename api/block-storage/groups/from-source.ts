@@ -37,7 +37,12 @@ export async function createGroupFromSource(
     source_group_id: wanted.source_group_id === undefined ? null : origin.id,
   };
   // It is made by the same transaction, so there is nothing to hold.
-  const membership: Membership = { id: row.id, hold: () => undefined, lost: () => invalidGroup('') };
+  const membership: Membership = {
+    id: row.id,
+    availabilityZone: row.availability_zone,
+    hold: () => undefined,
+    lost: () => invalidGroup(''),
+  };
   const volumes: PreparedVolume[] = [];
   for (const each of parts) volumes.push(await prepareVolume(context, { ...each }, membership));
   const types = new Set([

@@ -8,6 +8,8 @@ import { findGroup, invalidGroup, typesOf } from './rows.ts';
 /** The group that a new volume is made in. */
 export interface Membership {
   readonly id: GroupId;
+  /** Where all its volumes lie, as in Cinder. */
+  readonly availabilityZone: string;
   /** Sees to it, in the transaction that makes the volume, that the group is not being deleted. */
   hold(tx: Tx): void;
   /** What a client is told when `hold` found that it is. */
@@ -25,7 +27,7 @@ export async function joinGroup(
   type: string | null | undefined,
 ): Promise<Membership | undefined> {
   if (group === null || group === undefined || group === '') return undefined;
-  const { id } = await findGroup(context, group);
+  const { id, availability_zone: availabilityZone } = await findGroup(context, group);
   const wanted = type ? await readTypeByNameOrId(context.app.db, type) : undefined;
   if (wanted === undefined) {
     throw invalidInput('volume_type must be provided when creating a volume in a group.');
@@ -38,6 +40,7 @@ export async function joinGroup(
   }
   return {
     id,
+    availabilityZone,
     hold: (tx) =>
       tx.must(
         tx.q

@@ -26,6 +26,7 @@ import type { VolumeRow } from './rows.ts';
 import type { NewVolume } from './schema.ts';
 import { findSource, type Source } from './source.ts';
 import { detailView } from './view.ts';
+import { chooseZones } from './zones.ts';
 
 /** Writes the volume and its operation in one transaction; a 202 means that both are committed. */
 export async function createVolume(context: RequestContext, body: { volume: NewVolume }): Promise<Reply> {
@@ -81,6 +82,13 @@ export async function prepareVolume(
   const type = await findType(context, volume.volume_type || source?.type, source?.origin);
   if (type !== undefined) checkSizeFor(type.name, type.specs, size);
   if (source?.origin !== undefined) await checkType(app, type, source.origin);
+  const zones = await chooseZones(app, {
+    zone: volume.availability_zone,
+    groupZone: group?.availabilityZone,
+    origin: source?.origin,
+    copied: source?.columns.snapshot_id == null ? 'source volume' : 'snapshot',
+    specs: type?.specs ?? {},
+  });
   const id = asId<VolumeId>(app.ids.uuid());
   const key = await keyFor(context, id, type?.encryption ?? null, source);
   if (key !== null && type?.multiattach)
@@ -93,12 +101,7 @@ export async function prepareVolume(
     description: (volume.description === undefined ? volume.display_description : volume.description) ?? null,
     size_gib: size,
     status: 'creating',
-    availability_zone: await checkZone(
-      app,
-      volume.availability_zone,
-      source?.origin,
-      source?.columns.snapshot_id == null ? 'source volume' : 'snapshot',
-    ),
+    availability_zone: zones[0],
     pool: null,
     volume_type_id: type?.id ?? null,
     type_name: type?.name ?? null,
@@ -137,6 +140,7 @@ export async function prepareVolume(
           ...source?.input,
           ...(awaited && { awaited }),
           ...(group !== undefined && { groupId: group.id }),
+          ...(zones.length > 1 && { zones }),
         },
       });
     },
@@ -242,34 +246,4 @@ async function checkType(app: App, type: ChosenType | undefined, origin: VolumeR
   throw invalidInput(
     'Invalid volume_type provided (requested type is not compatible; either match source volume, or omit type argument).',
   );
-}
-
-/** A zone exists when it is the default one or some service is in it; that of the source is the only one for its copy. */
-export async function checkZone(
-  app: App,
-  zone: string | null | undefined,
-  origin: VolumeRow | undefined,
-  what: 'snapshot' | 'source volume' = 'source volume',
-): Promise<string> {
-  if (origin !== undefined) {
-    if (zone === undefined || zone === null || zone === origin.availability_zone) {
-      return origin.availability_zone;
-    }
-    await zoneOf(app, zone);
-    throw invalidInput(`Volume must be in the same availability zone as the ${what}`);
-  }
-  return zoneOf(app, zone ?? app.defaultAvailabilityZone);
-}
-
-/** @throws ApiError 400 when there is none of that name */
-async function zoneOf(app: App, zone: string): Promise<string> {
-  if (zone === app.defaultAvailabilityZone) return zone;
-  const service = await app.db
-    .selectFrom('services')
-    .select('id')
-    .where('availability_zone', '=', zone)
-    .limit(1)
-    .executeTakeFirst();
-  if (service === undefined) throw badRequest(`Availability zone '${zone}' is invalid.`);
-  return zone;
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { asId, type HostName, type PoolName } from '#schema/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { type Hosts, startHosts } from '../support/hosts.ts';
 
@@ -14,6 +15,34 @@ describe('what a type asks of its volumes', function () {
     await hosts[Symbol.asyncDispose]();
     await api[Symbol.asyncDispose]();
   });
+
+  /** A second back end of the same agent, in a zone of its own. */
+  async function addZone(zone: string): Promise<void> {
+    const [service] = await api.db
+      .selectFrom('services')
+      .selectAll()
+      .where('binary', '=', 'blockyard-storage')
+      .execute();
+    const [pool] = await api.db.selectFrom('pools').selectAll().execute();
+    assert.ok(service && pool);
+    const { id: _, ...row } = service;
+    const place = { agent: asId<HostName>('stor2'), availability_zone: zone };
+    const host = `stor1@${zone}`;
+    await api.db
+      .insertInto('services')
+      .values({ ...row, ...place, host, last_seen_at: '2100-01-01 00:00:00' })
+      .execute();
+    await api.db
+      .insertInto('pools')
+      .values({
+        ...pool,
+        ...place,
+        name: asId<PoolName>(`${host}#${zone}`),
+        service_host: host,
+        allocated_gib: 0,
+      })
+      .execute();
+  }
 
   let types = 0;
   async function makeType(extra_specs: Readonly<Record<string, string>>): Promise<string> {
@@ -70,6 +99,67 @@ describe('what a type asks of its volumes', function () {
     assert.equal(status, 'error');
     const { messages } = (await api.call('GET', `/messages?resource_uuid=${id}`)).body;
     assert.match(messages[0].user_message, /its replication_enabled is false, the type asks for <is> True/);
+  });
+
+  it('zones: a type’s, a group’s, those of a retype', async () => {
+    await addZone('far');
+    const made = async (volume: object): Promise<string> => {
+      const answer = await create({ size: 1, ...volume });
+      if (answer.startsWith('400: ')) return answer;
+      const { status, availability_zone: zone } = await settled(answer);
+      return `${status} in ${zone}`;
+    };
+    const zones = (value: string) => makeType({ 'RESKEY:availability_zones': value });
+    const nowhere = await zones('zone8,zone9');
+    assert.equal(
+      await made({ volume_type: nowhere }),
+      "400: Volume type is only supported in these availability zones: ['zone8', 'zone9']",
+    );
+    const far = await zones('zone9,far');
+    assert.equal(await made({ volume_type: far }), 'available in far');
+    assert.equal(await made({ volume_type: far, availability_zone: 'far' }), 'available in far');
+    assert.equal(
+      await made({ volume_type: far, availability_zone: 'nova' }),
+      "400: Availability zone 'nova' is invalid.",
+    );
+    const near = await create({ size: 1, volume_type: await makeType({}) });
+    assert.equal((await settled(near)).availability_zone, 'nova');
+    assert.equal(
+      await made({ source_volid: near, volume_type: far }),
+      "400: Availability zone 'nova' is invalid.",
+    );
+    // Of two zones that would do, placement takes one in which there is a pool that does.
+    const either = await makeType({
+      'RESKEY:availability_zones': ' nova, far',
+      pool_name: 'far',
+      volume_backend_name: '<or> far <or> files',
+    });
+    await api.db
+      .updateTable('pools')
+      .set({ backend_name: 'far' })
+      .where('availability_zone', '=', 'far')
+      .execute();
+    assert.equal(await made({ volume_type: either }), 'available in far');
+
+    const group_type = (
+      await api.call('POST', '/group_types', { as: 'admin', body: { group_type: { name: 'zoned' } } })
+    ).body.group_type.id;
+    const plain = await makeType({});
+    const group = await api.call('POST', '/groups', {
+      body: { group: { group_type, volume_types: [plain, nowhere], availability_zone: 'far' } },
+    });
+    const inGroup = { group_id: group.body.group.id, volume_type: plain, availability_zone: 'nova' };
+    assert.equal(await made(inGroup), 'available in far', 'whatever is asked');
+
+    for (const [migration_policy, zone] of [
+      ['never', 'nova'],
+      ['on-demand', 'far'],
+    ]) {
+      const asked = { 'os-retype': { new_type: far, migration_policy } };
+      assert.equal(await act(near, asked), '202: undefined');
+      const { status, availability_zone } = await settled(near);
+      assert.deepEqual([status, availability_zone], ['available', zone], migration_policy);
+    }
   });
 
   it('never to be encrypted and for several servers at once', async () => {

@@ -11,7 +11,7 @@ import { createYard, type Yard } from '#test/support/yard.ts';
 
 const wanted = (sizeGib: number, extraSpecs: Record<string, string> = {}) => ({
   sizeGib,
-  availabilityZone: 'nova',
+  zones: ['nova'],
   extraSpecs,
 });
 
