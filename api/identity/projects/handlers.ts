@@ -179,7 +179,19 @@ export async function updateProject(
   };
   await stored('project', row, () =>
     identityOf(context).change((trx) =>
-      trx.updateTable('identity_projects').set(row).where('id', '=', old.id).execute(),
+      trx
+        .updateTable('identity_projects')
+        .set({
+          name,
+          description: row.description,
+          enabled: row.enabled,
+          immutable: row.immutable,
+          // Nothing but what was said: somebody may be tagging it at this moment.
+          ...(sent.tags !== undefined && { tags: row.tags }),
+          ...(row.extra !== old.extra && { extra: row.extra }),
+        })
+        .where('id', '=', old.id)
+        .execute(),
     ),
   );
   return { status: 200, body: { project: projectView(context, row) } };
