@@ -140,13 +140,14 @@ export class Rig extends Stage {
   async clear(name: string, keep: number): Promise<void> {
     await this.release(name, keep);
     const free = (await this.volumes(name)).filter(({ status }) =>
-      ['available', 'error', 'error_restoring'].includes(status),
+      ['available', 'error', 'error_managing', 'error_restoring'].includes(status),
     );
-    for (const { id } of free.slice(keep)) await this.delete(id);
-    await this.until(
-      `volumes ${name} are deleted`,
-      async () => (await this.volumes(name)).length <= free.length + keep && (await this.isResting(name)),
-    );
+    const going = free.slice(keep);
+    for (const { id } of going) await this.delete(id);
+    await this.until(`volumes ${name} are deleted`, async () => {
+      const left = await this.volumes(name);
+      return left.every(({ id }) => going.every((each) => each.id !== id)) && (await this.isResting(name));
+    });
   }
 
   /** Detaches all volumes of this name but so many: a guest has room for some 25 disks. */
