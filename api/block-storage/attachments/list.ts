@@ -58,13 +58,13 @@ export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
 export async function listAttachments(context: RequestContext, query: Query): Promise<AttachmentRow[]> {
   const { caller } = context;
   const page = readPage(query);
-  const sort = readSort<Column>(query, SORT_COLUMNS);
   // Whatever it says: that it is there is enough for Cinder.
   const all = caller.isAdmin && 'all_tenants' in query;
   const conditions: Condition[] = [
     ...(all ? [] : [{ sql: 'attachments.project_id = ?', values: [caller.projectId] }]),
     ...readListFilters(context, query, FILTERS),
   ];
+  const sort = readSort<Column>(query, SORT_COLUMNS);
   if (page.marker !== undefined) {
     conditions.push(after('attachments', await findAttachment(context, page.marker), sort));
   }

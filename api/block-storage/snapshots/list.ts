@@ -36,6 +36,8 @@ const SORT_COLUMNS = {
 /** From here on `name` is a sort key. */
 const NAME_SINCE = 30;
 
+const ALL: Condition = { sql: 'TRUE', values: [] };
+
 /** From here on filters that are not known are errors. */
 const STRICT_SINCE = 31;
 
@@ -48,15 +50,16 @@ const FILTERS: FilterTable = {
     status: equalsAscii('s.status'),
     volume_id: equalsAscii('s.volume_id'),
     metadata: holdsPairs('s.metadata'),
-    availability_zone: (value) => ({
-      sql: 'EXISTS (SELECT 1 FROM volumes v WHERE v.id = s.volume_id AND v.availability_zone = ?)',
-      values: [value],
-    }),
+    availability_zone: (value) =>
+      value === ''
+        ? ALL
+        : {
+            sql: 'EXISTS (SELECT 1 FROM volumes v WHERE v.id = s.volume_id AND v.availability_zone = ?)',
+            values: [value],
+          },
     // Before volumes' lists can be asked for it, others than administrators are not refused it here.
     consumes_quota: (value, context) =>
-      context.microversion < STRICT_SINCE && !context.caller.isAdmin
-        ? { sql: 'TRUE', values: [] }
-        : consumesQuota(value, context),
+      context.microversion < STRICT_SINCE && !context.caller.isAdmin ? ALL : consumesQuota(value, context),
   },
   admin: {
     id: equalsAscii('s.id'),

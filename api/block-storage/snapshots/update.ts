@@ -14,7 +14,6 @@ interface Changes {
 }
 
 export async function updateSnapshot(context: RequestContext, id: string, changes: Changes): Promise<Reply> {
-  const snapshot = await findSnapshot(context, id);
   const name = changes.name === undefined ? changes.display_name : changes.name;
   const description = changes.description === undefined ? changes.display_description : changes.description;
   if (name === undefined && description === undefined) {
@@ -22,6 +21,7 @@ export async function updateSnapshot(context: RequestContext, id: string, change
       'Invalid input for field/attribute snapshot. Value: {}. {} is not valid under any of the given schemas',
     );
   }
+  const snapshot = await findSnapshot(context, id);
   const values = { ...(name !== undefined && { name }), ...(description !== undefined && { description }) };
   await context.app.db
     .updateTable('snapshots')

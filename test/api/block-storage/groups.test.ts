@@ -421,6 +421,11 @@ describe('groups', () => {
     assert.notEqual((await get(`/groups?${other}`, 'admin')).groups.length, 0);
     assert.notEqual((await get(`/groups?${other}`, 'member', 30)).groups.length, 0);
     assert.equal((await get(`/groups?${other}&all_tenants=1`, 'admin')).groups.length, 0);
+    const typeless = { group: { name: 'n', group_type: 'nothing', volume_types: ['none'] } };
+    assert.equal(
+      (await api.call('POST', '/groups', { body: typeless })).body.itemNotFound.message,
+      'Volume type with name none could not be found.',
+    );
     const said = (await get(`/groups/${id}?list_volume=perhaps`)).badRequest.message;
     assert.equal(said, "Value 'perhaps' for 'list_volume' is not a boolean.");
     const project_id = asId<ProjectId>(OTHER_PROJECT);

@@ -196,6 +196,7 @@ describe('filters of lists, as Cinder judges them', () => {
       ['metadata=x', []],
       ['availability_zone=nova&name=s1', [1]],
       ['availability_zone=mars', []],
+      ['availability_zone=', [3, 2, 1, 0]],
       ['consumes_quota=true&limit=1', [3]],
       ['consumes_quota=false', []],
       ['consumes_quota=true&limit=1', [3], { version: 31 }],
@@ -252,6 +253,8 @@ describe('filters of lists, as Cinder judges them', () => {
     await refused('attachments', 'with_count=true');
     for (const key of ['status', 'instance_id']) await refused('attachments', `sort=${key}`);
     await refused('attachments', 'sort=colour');
+    const { message } = (await refused('attachments', 'sort=colour&colour=blue')).body.badRequest;
+    assert.equal(message, 'Invalid filters colour are found in query options.');
     const marker = await api.call('GET', `/attachments?marker=${randomUUID()}`);
     assert.equal(marker.status, 404);
   });

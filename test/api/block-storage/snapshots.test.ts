@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { asId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { type Answer, startApi, type TestApi, type Who } from '../support/api.ts';
@@ -121,6 +122,8 @@ describe('snapshots', () => {
     assert.match(body.badRequest.message, /not valid under any of the given schemas$/);
     await api.call('POST', `/snapshots/${id}/metadata`, { body: { metadata: { a: 'b' } } });
     assert.deepEqual((await api.call('GET', `/snapshots/${id}/metadata/a`)).body, { meta: { a: 'b' } });
+    const nothing = await api.call('PUT', `/snapshots/${randomUUID()}`, { body: { snapshot: {} } });
+    assert.match(nothing.body.badRequest.message, /is not valid under any of the given schemas$/);
     const missing = await api.call('GET', `/snapshots/${id}/metadata/b`);
     assert.equal(missing.body.itemNotFound.message, `Snapshot ${id} has no metadata with key b.`);
   });
