@@ -135,11 +135,12 @@ export class Dispatcher {
       ...headersOf(request),
       ...urls(root, request, project),
     };
-    return route.handle(context, {
+    const reply = await route.handle(context, {
       params: parseInput(route.params, decodeParams(match.endpoint.paramNames, match.values)),
       query: parseInput(route.query, rawQuery === '' ? {} : decodeQuery(rawQuery)),
       body: route.body === undefined ? undefined : parseInput(route.body, requireBody(body), root.words),
     });
+    return request.method === 'HEAD' && route.head !== undefined ? { status: route.head } : reply;
   }
 
   /** Once read, the token is shown as any other request shows it. */

@@ -56,6 +56,8 @@ export interface Route<
   readonly produces?: string;
   /** Status → schema of the reply; null for an empty body. Parsed in tests, documented in OpenAPI. */
   readonly replies: Readonly<Record<number, R | null>>;
+  /** What HEAD is answered with where it is not what GET is. */
+  readonly head?: 204;
   handle(
     context: RequestContext,
     input: Input<z.output<P>, z.output<Q>, z.output<B>>,

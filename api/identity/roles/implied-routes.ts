@@ -40,6 +40,7 @@ export const impliedRoleRoutes: readonly Route[] = [
     ...ofBoth,
     method: 'GET',
     summary: 'Say whether a role implies another',
+    head: 204,
     replies: { 200: one },
     handle: showImplied,
   }),

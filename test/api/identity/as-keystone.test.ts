@@ -233,6 +233,7 @@ describe('the built-in identity service, as Keystone', function () {
     ];
     await done('PUT', `/roles/${prior}/implies/${implied}`, 201);
     await done('PUT', `/roles/${implied}/implies/${reader}`, 201);
+    await done('HEAD', `/roles/${implied}/implies/${reader}`);
     // Around in a circle.
     await done('PUT', `/roles/${implied}/implies/${prior}`, 201);
     await refused(
