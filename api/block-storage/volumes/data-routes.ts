@@ -26,8 +26,8 @@ const retypeBody = z.strictObject({
   'os-retype': z.strictObject({
     new_type: z.string(),
     migration_policy: z
-      .enum(['on-demand', 'never'], { error: "is not one of 'on-demand', 'never'" })
-      .nullish(),
+      .enum(['on-demand', 'never'], { error: "is not one of ['on-demand', 'never']" })
+      .optional(),
   }),
 });
 const migrateBody = z.strictObject({

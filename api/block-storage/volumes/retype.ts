@@ -19,7 +19,7 @@ import { findVolume, type VolumeRow } from './rows.ts';
 
 interface Asked {
   readonly new_type: string;
-  readonly migration_policy?: 'never' | 'on-demand' | null | undefined;
+  readonly migration_policy?: 'never' | 'on-demand' | undefined;
 }
 
 /** Gives a volume another type; whether it must move for that, and whether it may, its operation finds out. */

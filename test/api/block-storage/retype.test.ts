@@ -47,6 +47,11 @@ describe('retype of a volume in use', () => {
     const { body } = await api.call('GET', `/volumes/${volume}`);
     assert.deepEqual([body.volume.status, body.volume.volume_type], ['in-use', 'fast']);
 
+    for (const migration_policy of [null, 'always']) {
+      const body = { 'os-retype': { new_type: 'shared', migration_policy } };
+      const refused = await api.call('POST', `/volumes/${volume}/action`, { body });
+      assert.match(refused.body.badRequest.message, /^Invalid input for field\/attribute migration_policy\./);
+    }
     const shared = await retype(volume, 'shared');
     assert.equal(shared.status, 400);
     assert.match(shared.body.badRequest.message, /multiattach are only allowed on available volumes/);
