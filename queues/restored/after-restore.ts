@@ -6,13 +6,13 @@ import {
   type HostName,
   type Ids,
   type OperationId,
-  type PoolName,
   type VolumeId,
 } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES, type VolumeStatus } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { inColumn } from '../conductor/in-column.ts';
 import { askHosts, hostsOf } from '../drift/ask.ts';
+import { recount, StillMoving } from '../drift/mysql-repairs.ts';
 import { readRows } from '../drift/rows.ts';
 import type { OperationGateway } from '../operations/gateway.ts';
 import type { Questions } from '../questions.ts';
@@ -73,12 +73,15 @@ export async function afterRestore(deps: Deps): Promise<VolumePlan[]> {
       if (plan.what === 'leave') return hold(tx, deps.ids, now, owner, held, plan.reason);
       if (held !== undefined) letGo(tx, held);
       newNumbers(tx, plan.volumeId, plan.what === 'doubt' ? [] : heard);
-      if (plan.pool !== null) moveTo(tx, owner, plan.pool);
+      // Its data were found there, and nowhere else.
+      if (plan.pool !== null)
+        tx.later(tx.q.updateTable('volumes').set({ pool: plan.pool }).where('id', '=', plan.volumeId));
       if (plan.what === 'resume') return resume(deps, tx, plan, owner);
       if (plan.what === 'follow') return follow(deps, tx, plan, owner, initiators);
       return doubt(deps, tx, plan, owner);
     });
   }
+  await countAgain(deps.db);
   return plans;
 }
 
@@ -153,22 +156,12 @@ function newNumbers(tx: Tx, volumeId: VolumeId, heard: readonly HostName[]): voi
     );
 }
 
-/** Its data were found there, and nowhere else. */
-function moveTo(tx: Tx, { id, pool, size_gib }: Owner, to: PoolName): void {
-  tx.later(tx.q.updateTable('volumes').set({ pool: to }).where('id', '=', id));
-  const taken = { gib: size_gib, count: 1 };
-  if (pool !== null) count(tx, pool, { gib: -taken.gib, count: -taken.count });
-  count(tx, to, taken);
-}
-
-/** What is free the pool's next report says. */
-function count(tx: Tx, pool: PoolName, { gib, count }: { gib: number; count: number }): void {
-  tx.later(
-    tx.q
-      .updateTable('pools')
-      .set({ allocated_gib: sql`allocated_gib + ${gib}`, volume_count: sql`volume_count + ${count}` })
-      .where('name', '=', pool),
-  );
+/** What operations that ended, and volumes that moved, had reserved; where others go on reserving, drift tells it later. */
+async function countAgain(db: Kysely<Tables>): Promise<void> {
+  for (const { name } of await db.selectFrom('pools').select('name').execute())
+    await recount(db, name).catch((error: unknown) => {
+      if (!(error instanceof StillMoving)) throw error;
+    });
 }
 
 /** Its operations go on where the backup has them, or end where that might do harm. */
