@@ -72,7 +72,7 @@ export function libvirtHypervisor(
     log,
   });
   const turns = new ServerTurns();
-  const losses = watchLosses({ virsh, events, turns, log });
+  const losses = watchLosses({ virsh, events, connector, turns, log });
   const stopping = new AbortController();
   let recovering: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -27,6 +27,11 @@ export interface Connector {
    * comes from. Null: the disk's source is none of ours.
    */
   canLetGo(source: DiskSource | null): Promise<boolean>;
+  /**
+   * False while a running guest must not be given back a disk that is connected here, because opening it would wait for its target. A
+   * target that falls silent just after it was asked is not found out.
+   */
+  canPlug(volumeId: string, source: DiskSource | null): Promise<boolean>;
   /** Lets go of what `connect` made; call it only when no guest holds the disk. Missing is success. */
   disconnect(volumeId: string, connection: Connection | null): Promise<void>;
   /**

@@ -1,6 +1,6 @@
-import { connect } from 'node:net';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { VirshError } from '../libvirt/virsh/virsh-error.ts';
+import { accepts, speaks } from './answers.ts';
 import type { Connector } from './connector.ts';
 import { parsePortal } from './portal.ts';
 import { secretId } from './secret-id.ts';
@@ -35,7 +35,10 @@ export function libiscsiConnector(virsh: Virsh): Connector {
     },
     // A logout whose connection breaks is one that libiscsi (1.19) waits for without end, and all of QEMU with it: the guest
     // stands still until somebody kills it. So no disk is given back to a target that is away.
-    canLetGo: async (source) => source?.type !== 'iscsi' || (await answers(source.host, source.port)),
+    canLetGo: async (source) => source?.type !== 'iscsi' || (await accepts(source)),
+    // Its login holds up all of QEMU, too, for as long as the target says nothing.
+    canPlug: async (_volumeId, source) =>
+      source?.type !== 'iscsi' || (await speaks(source, source.initiator ?? NOBODY)),
     disconnect,
     // What QEMU still has of it ends with the guest's disk.
     abandon: disconnect,
@@ -48,6 +51,9 @@ export function libiscsiConnector(virsh: Virsh): Connector {
   };
 }
 
+/** Who asks where a disk does not say whom its target knows. */
+const NOBODY = 'iqn.2010-10.org.blockyard:host';
+
 const SECRET = /^\s*([0-9a-f-]{36})\s+iscsi\s+blockyard:([0-9a-f-]{36})\s*$/;
 
 /** `secret-list`: a UUID and what it is used for on each line. */
@@ -55,19 +61,6 @@ function secretsIn(text: string): { uuid: string; volumeId: string }[] {
   return text.split('\n').flatMap((line) => {
     const [, uuid, volumeId] = SECRET.exec(line) ?? [];
     return uuid === undefined || volumeId === undefined ? [] : [{ uuid, volumeId }];
-  });
-}
-
-const ANSWER_MS = 3_000;
-
-function answers(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: ANSWER_MS });
-    const end = (answered: boolean) => (): void => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.once('connect', end(true)).once('timeout', end(false)).once('error', end(false));
   });
 }
 

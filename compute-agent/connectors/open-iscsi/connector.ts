@@ -90,6 +90,11 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
     );
   }
 
+  async function isConnected(volumeId: string): Promise<boolean> {
+    const iqns = new Set((await unitsOf(volumeId, null)).map(({ iqn }) => iqn));
+    return (await listSessions(places.sys, (iqn) => iqns.has(iqn))).some(isLive);
+  }
+
   async function letGo(
     volumeId: string,
     connection: Connection | null,
@@ -127,6 +132,8 @@ export function openIscsiConnector(options: OpenIscsiOptions): Connector {
 
     // The kernel's initiator does not hold up the guest.
     canLetGo: async () => true,
+    // Without a session whoever opens the device waits for it.
+    canPlug: async (volumeId, source) => source?.type !== 'block' || (await isConnected(volumeId)),
     disconnect: (volumeId, connection) => letGo(volumeId, connection, {}),
     abandon: (volumeId, connection) => letGo(volumeId, connection, { dead: true }),
 

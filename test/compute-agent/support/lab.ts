@@ -8,6 +8,7 @@ import { type StartCompanion, systemCompanion } from '#agent/companion.ts';
 import type { Handlers } from '#agent/handlers.ts';
 import { KeyedMutex } from '#agent/keyed-mutex.ts';
 import { systemRunner } from '#agent/run.ts';
+import type { Connector } from '#compute-agent/connectors/connector.ts';
 import { libiscsiConnector } from '#compute-agent/connectors/libiscsi.ts';
 import { createComputeHandlers } from '#compute-agent/handlers.ts';
 import { type DomainEvents, watchDomains } from '#compute-agent/libvirt/events.ts';
@@ -40,6 +41,7 @@ export class Lab implements AsyncDisposable {
   readonly tgtd: TgtdServer;
   readonly virsh: Virsh;
   readonly events: DomainEvents;
+  readonly connector: Connector;
   readonly handlers: Handlers<'compute'>;
   /** Arguments of every companion that the agent started. */
   readonly started: string[][];
@@ -56,10 +58,11 @@ export class Lab implements AsyncDisposable {
     };
     this.virsh = openVirsh({ uri: libvirt.uri, dir: join(dir, 'v'), start });
     this.events = watchDomains({ uri: libvirt.uri, start, log: () => undefined });
+    this.connector = libiscsiConnector(this.virsh);
     this.handlers = createComputeHandlers({
       virsh: this.virsh,
       events: this.events,
-      connector: libiscsiConnector(this.virsh),
+      connector: this.connector,
       secrets: SECRETS,
       servers: new KeyedMutex(),
       detachTimeoutMs,
