@@ -17,9 +17,6 @@ export const RESERVING: ReadonlySet<string> = new Set([
   'snapshot.unmanage',
 ]);
 
-/** They take room in a pool that their volume's row does not name yet. */
-const MOVING: ReadonlySet<string> = new Set(['volume.retype', 'volume.migrate']);
-
 /** How long a client may take from `os-reserve` to what it has reserved the volume for. */
 const RESERVED_FOR_MS = 3_600_000;
 
@@ -42,12 +39,13 @@ export function compareDatabase(rows: Rows, now: number): Finding[] {
 
 function comparePools(rows: Rows): Finding[] {
   const open = [...rows.operations.values()].filter(({ state }) => isOpen(state));
-  if (open.some(({ kind }) => MOVING.has(kind))) return [];
-  const moving = new Set(
-    open.flatMap(({ kind, volume_id }) =>
+  const moving = new Set<string>([
+    ...open.flatMap(({ kind, volume_id }) =>
       RESERVING.has(kind) ? (rows.volumes.get(volume_id)?.pool ?? []) : [],
     ),
-  );
+    // One that moves has taken room where its row does not say yet that it lies.
+    ...rows.moves.flatMap(({ volume_id, to }) => (rows.volumes.get(volume_id)?.pool === to ? [] : [to])),
+  ]);
   return rows.pools.flatMap(({ name, allocated_gib, volume_count }): Finding[] => {
     if (moving.has(name)) return [];
     const { gib, count } = poolSums(rows, name);

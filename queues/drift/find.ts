@@ -5,11 +5,12 @@ import type { ComputeInventory, StorageInventory } from '#schema/inventory.ts';
 import type { Tables } from '#schema/tables.ts';
 import type { AgentKind } from '#schema/tasks.ts';
 import type { Questions } from '../questions.ts';
-import { askHosts, hostsOf } from './ask.ts';
+import { type Answer, askHosts, hostsOf } from './ask.ts';
 import { compareCompute } from './compute.ts';
 import { causeOf, compareDatabase } from './database.ts';
 import type { Difference, Finding } from './difference.ts';
 import { compareImages, type ImageFile } from './images.ts';
+import { witnessesOf } from './own-data.ts';
 import { newestOperations, type OperationRow, type Rows, readRows } from './rows.ts';
 import { compareStorage } from './storage.ts';
 
@@ -62,16 +63,20 @@ async function look({ db, questions, images, clock }: Deps, only: string | undef
   const before = await readRows(db);
   const hosts = hostsOf(before, only);
   const asked = await askHosts(questions, hosts);
+  const told = new Map(asked.flatMap((answer) => storageOf(answer)));
+  const witnesses = await askHosts(
+    questions,
+    witnessesOf(before, told).map((host) => ({ kind: 'storage', host })),
+  );
+  const inventories = new Map([...told, ...witnesses.flatMap((answer) => storageOf(answer))]);
   const files = only === undefined || only === 'mysql' ? await images.files?.list() : undefined;
   const after = await readRows(db);
-  const storage = new Map<string, StorageInventory>();
   const compute = new Map<string, ComputeInventory>();
   const unknown: UnknownHost[] = [];
   for (const answer of asked) {
     const { kind, host } = answer;
     if (!('inventory' in answer)) unknown.push({ kind, host, reason: answer.reason });
     else if ('backends' in answer.inventory) {
-      storage.set(host, answer.inventory);
       unknown.push(...partly(host, answer.inventory));
     } else compute.set(host, answer.inventory);
   }
@@ -81,7 +86,9 @@ async function look({ db, questions, images, clock }: Deps, only: string | undef
     const all = [
       ...(only === undefined || only === 'mysql' ? place('mysql', compareDatabase(rows, clock.now())) : []),
       ...place('mysql', files === undefined ? [] : compareImages(rows, files)),
-      ...[...storage].flatMap(([host, inventory]) => place(host, compareStorage(rows, host, inventory))),
+      ...[...told].flatMap(([host, inventory]) =>
+        place(host, compareStorage(rows, host, inventory, inventories)),
+      ),
       ...[...compute.keys()]
         .filter((host) => only === undefined || host === only)
         .flatMap((host) => place(host, compareCompute(rows, host, hypervisors))),
@@ -95,6 +102,10 @@ async function look({ db, questions, images, clock }: Deps, only: string | undef
       'inventory' in answer ? [{ kind: answer.kind, host: answer.host }] : [],
     ),
   };
+}
+
+function storageOf(answer: Answer): [string, StorageInventory][] {
+  return 'inventory' in answer && 'backends' in answer.inventory ? [[answer.host, answer.inventory]] : [];
 }
 
 /** What of a storage host could not be read. */

@@ -25,8 +25,21 @@ export async function recount(db: Kysely<Tables>, pool: string): Promise<void> {
       .where('operations.state', 'in', OPEN_OPERATION_STATES)
       .where('operations.kind', 'in', [...RESERVING])
       .executeTakeFirst();
+    const coming = await trx
+      .selectFrom('operations')
+      .innerJoin('volumes', 'volumes.id', 'operations.volume_id')
+      .innerJoin('operation_steps', 'operation_steps.operation_id', 'operations.id')
+      .select('operations.id')
+      .where('operations.state', 'in', OPEN_OPERATION_STATES)
+      .where('operations.kind', 'in', ['volume.migrate', 'volume.retype'])
+      .where('operation_steps.name', '=', 'place')
+      .where('operation_steps.direction', '=', 'do')
+      .where(sql`JSON_VALUE(operation_steps.output, '$.to')`, '=', name)
+      .where((eb) => eb.or([eb('volumes.pool', 'is', null), eb('volumes.pool', '!=', name)]))
+      .executeTakeFirst();
     // An extension reserves what its volume's size says only when it ends.
-    if (moving !== undefined) throw new StillMoving(`Operation ${moving.id} is at work in the pool.`);
+    const working = moving ?? coming;
+    if (working !== undefined) throw new StillMoving(`Operation ${working.id} is at work in the pool.`);
     await sql`UPDATE pools SET
         allocated_gib = (SELECT COALESCE(SUM(size_gib), 0) FROM volumes WHERE pool = ${name})
           + (SELECT COALESCE(SUM(snapshots.size_gib), 0) FROM snapshots

@@ -25,6 +25,8 @@ export interface Rows {
   readonly evictions: readonly EvictionRow[];
   /** Those that are under way or stuck, by id. */
   readonly operations: ReadonlyMap<string, OperationRow>;
+  /** Volumes that are being moved, and where they have taken room. */
+  readonly moves: readonly MoveRow[];
   /** Ids of the built-in key manager's keys. */
   readonly keys: ReadonlySet<string>;
   /** What is encrypted, and with which. */
@@ -37,6 +39,11 @@ interface KeyedRow {
   readonly what: 'volume' | 'backup' | 'image';
   readonly id: string;
   readonly key: string;
+}
+
+interface MoveRow {
+  readonly volume_id: string;
+  readonly to: string;
 }
 
 export type VolumeRow = Awaited<ReturnType<typeof readVolumes>>[number];
@@ -66,6 +73,7 @@ export function readRows(db: Kysely<Tables>): Promise<Rows> {
         images: byId(await readImages(trx)),
         evictions: await readEvictions(trx),
         operations: byId(await readOperations(trx)),
+        moves: await readMoves(trx),
         ...(await readKeys(trx)),
       };
     });
@@ -154,6 +162,18 @@ async function readKeys(db: Kysely<Tables>): Promise<Pick<Rows, 'keys' | 'keyed'
     db,
   );
   return { keys: new Set(keys.map(({ id }) => id as string)), keyed, keysToBe: await readKeysToBe(db) };
+}
+
+/** Of migrations and retypes under way that have been placed; one that stays where it is has moved to there. */
+async function readMoves(db: Kysely<Tables>): Promise<MoveRow[]> {
+  const { rows } = await sql<MoveRow>`
+    SELECT operations.volume_id, JSON_VALUE(operation_steps.output, '$.to') AS \`to\`
+    FROM operations JOIN operation_steps ON operation_steps.operation_id = operations.id
+    WHERE operations.kind IN ('volume.migrate', 'volume.retype') AND operations.state IN (${sql.join(OPEN_OPERATION_STATES)})
+      AND operation_steps.name = 'place' AND operation_steps.direction = 'do' AND operation_steps.state = 'done'`.execute(
+    db,
+  );
+  return rows;
 }
 
 /** Under way, stuck, or holding a volume although they have ended. */

@@ -4,20 +4,29 @@ import { poolParts } from '#schema/pools.ts';
 import { busyVolumes } from './busy.ts';
 import type { Finding } from './difference.ts';
 import { compareExports } from './exports.ts';
+import { hasOwnData, type Inventories } from './own-data.ts';
 import { placeOf } from './place-of.ts';
 import type { Rows, VolumeRow } from './rows.ts';
 
 const GIB = 1024 ** 3;
 
-/** Compares what MySQL says is on one storage host with what its agent tells. */
-export function compareStorage(rows: Rows, host: string, inventory: StorageInventory): Finding[] {
+/**
+ * Compares what MySQL says is on one storage host with what its agent tells.
+ * @param all what other hosts have told, too.
+ */
+export function compareStorage(
+  rows: Rows,
+  host: string,
+  inventory: StorageInventory,
+  all: Inventories,
+): Finding[] {
   const busy = busyVolumes(rows);
   const here = [...rows.volumes.values()].filter((row) => placeOf(row)?.agent === host);
   return [
     ...inventory.backends.flatMap((backend) => [
       ...compareVolumes(backend, here, busy),
       ...compareSnapshots(rows, backend, here, busy),
-      ...leftovers(rows, host, backend, here, busy),
+      ...leftovers(rows, host, backend, here, busy, all),
     ]),
     ...missingBackends(here, inventory),
     ...compareExports(rows, host, inventory, busy),
@@ -135,6 +144,7 @@ function leftovers(
   { name: backend, items }: BackendInventory,
   here: readonly VolumeRow[],
   busy: ReadonlySet<string>,
+  all: Inventories,
 ): Finding[] {
   const mine = new Set(here.map(({ id }) => id as string));
   return (items ?? []).flatMap((item): Finding[] => {
@@ -159,9 +169,17 @@ function leftovers(
             kind: 'volume-orphan',
             wanted:
               elsewhere === undefined ? 'no such volume' : `volume ${id} in ${elsewhere.pool ?? 'no pool'}`,
-            repair: 'Keep it (manage it as a volume), or remove it with its data.',
-            care: 'data',
-            ...remove(kind, id),
+            ...(elsewhere === undefined || hasOwnData(elsewhere, all) === true
+              ? {
+                  repair: 'Keep it (manage it as a volume), or remove it with its data.',
+                  care: 'data' as const,
+                  ...remove(kind, id),
+                }
+              : {
+                  repair:
+                    'These may be the volume’s only data: nobody has found any where MySQL says that they are. Bring them there under this name; or delete the volume, and look again.',
+                  care: 'none' as const,
+                }),
           },
         ];
       }
@@ -183,6 +201,19 @@ function leftovers(
       case 'deleting': {
         const owner = rows.snapshots.get(id)?.volume_id ?? id;
         if (busy.has(owner)) return [];
+        const volume = kind === 'deleting' ? rows.volumes.get(id) : undefined;
+        if (volume !== undefined && hasOwnData(volume, all) !== true)
+          return [
+            {
+              ...common,
+              kind: 'leftover',
+              volumeId: id,
+              wanted: `volume ${id} in ${volume.pool ?? 'no pool'}`,
+              repair:
+                'These may be the volume’s only data (new ones were to take their place, or its deletion was cut short): give them the volume’s name where MySQL says that it lies; or delete the volume, which removes them there.',
+              care: 'none',
+            },
+          ];
         return [
           {
             ...common,
@@ -232,7 +263,7 @@ const LEFT = {
   },
   copying: { repair: 'Remove it: a copy that was made to be read once.', care: 'named' },
   deleting: {
-    repair: 'Remove it: its deletion was asked for and cut short.',
+    repair: 'Remove it: its deletion was asked for, or other data took its place, and it could not be wiped.',
     care: 'named',
   },
 } as const;

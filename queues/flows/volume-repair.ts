@@ -31,7 +31,7 @@ export const volumeRepair = flow('volume.repair')
     on: 'storage',
     task: 'volume.grow',
     do({ facts }) {
-      if (facts.input.what !== 'grow' || facts.volume.pool === null) return null;
+      if (facts.volume.pool === null || !(facts.input.what === 'grow' || needsProof(facts))) return null;
       const { agent, input } = storedOn(facts);
       return { host: agent, input: { ...input, sizeGib: facts.volume.size_gib } };
     },
@@ -93,6 +93,8 @@ export const volumeRepair = flow('volume.repair')
       const { host, backend, kind, id } = input;
       if (kind === 'volume' && isHere(volume, host, backend))
         throw new TaskError('refused', 'that is the volume itself');
+      if (volume.pool === null && (kind === 'volume' || kind === 'deleting'))
+        throw new TaskError('refused', 'these may be the volume’s only data');
       return { host: host as HostName, input: { backend, kind, id } };
     },
     undo: ENSURES,
@@ -106,6 +108,11 @@ export const volumeRepair = flow('volume.repair')
     undone: (tx, run) => settle(tx, run, null),
     stuck: (tx, run) => settle(tx, run, null),
   });
+
+/** What may be a volume's only data goes only where its own are there, which growing it to its size proves. */
+function needsProof({ input }: Facts<'volume.repair'>): boolean {
+  return input.what === 'remove' && (input.kind === 'volume' || input.kind === 'deleting');
+}
 
 /** Letting go of the disk disconnects the volume, so nobody else on that host may have it. */
 function unplug(
