@@ -77,7 +77,7 @@ describe('drift of volumes whose data lie elsewhere', function () {
     };
     const input = { what: 'remove', host, backend: 'files', kind, id: volume } as const;
     const id = await yard.begin('volume.repair', volume, input);
-    await runOperation(deps as never, id, new AbortController().signal);
+    await runOperation(deps, id, new AbortController().signal);
     const { state } = await yard.db
       .selectFrom('operations')
       .select('state')
