@@ -2,7 +2,7 @@ import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { isTrue, strictFlag } from '#api/http/fields.ts';
-import { after, type Condition, joined, ordered } from '#api/http/keyset.ts';
+import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
 import {
   contains,
   equals,
@@ -86,7 +86,7 @@ export async function readBackups(context: RequestContext, query: Query, collect
   const { where, values } = joined(conditions);
   const { rows } = await app.db.executeQuery<BackupRow>(
     CompiledQuery.raw(
-      `SELECT ${BACKUP_COLUMNS} FROM backups b ${where} ORDER BY ${ordered('b', sort)} LIMIT ? OFFSET ?`,
+      `SELECT ${BACKUP_COLUMNS} FROM backups b ${onPage('backups', 'b', where, ordered('b', sort))}`,
       [...values, page.limit, page.offset],
     ),
   );

@@ -1,13 +1,14 @@
 /** Our own addition: what was asked for, how far it came and, when it failed, why. */
-import type { Selectable } from 'kysely';
+import { CompiledQuery, type Selectable } from 'kysely';
 import { z } from 'zod';
 import type { Caller, RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
 import { anyQuery, idParams, isoTime, isTrue, noParams, time } from '#api/http/fields.ts';
+import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
 import { LIST_QUERY, nextLinks, readPage } from '#api/http/pagination.ts';
 import { asSeenBy } from '#api/http/places.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
-import { isUuid, type OperationId, type VolumeId } from '#schema/ids.ts';
+import { isUuid, type OperationId } from '#schema/ids.ts';
 import { OPERATION_TRANSITIONS, type OperationState } from '#schema/states.ts';
 import type { OperationStepsTable, OperationsTable } from '#schema/tables.ts';
 import { commandsOf } from './commands.ts';
@@ -95,6 +96,12 @@ export const operationRoutes: readonly Route[] = [
   }),
 ];
 
+/** Two of one volume may begin within a millisecond. */
+const NEWEST_FIRST = (['created_at', 'seq_base', 'id'] as const).map((column) => ({
+  column,
+  descending: true,
+}));
+
 async function listOperations(
   context: RequestContext,
   query: Readonly<Record<string, string>>,
@@ -102,37 +109,23 @@ async function listOperations(
   const page = readPage(query);
   const { caller, app } = context;
   const all = caller.isAdmin && isTrue(query['all_tenants']);
-  let select = app.db.selectFrom('operations').selectAll();
-  if (!all) select = select.where('project_id', '=', caller.projectId);
+  const conditions: Condition[] = all ? [] : [{ sql: 'o.project_id = ?', values: [caller.projectId] }];
   const volume = query['volume_id'];
   if (volume !== undefined) {
     if (!isUuid(volume)) throw badRequest('volume_id is not a UUID');
-    select = select.where('volume_id', '=', volume.toLowerCase() as VolumeId);
+    conditions.push({ sql: 'o.volume_id = ?', values: [volume.toLowerCase()] });
   }
   const state = query['state'];
-  if (state !== undefined) select = select.where('state', '=', readState(state));
-  if (page.marker !== undefined) {
-    const marker = await findOperation(context, page.marker);
-    select = select.where((eb) =>
-      eb.or([
-        eb('created_at', '<', marker.created_at),
-        eb.and([eb('created_at', '=', marker.created_at), eb('seq_base', '<', marker.seq_base)]),
-        eb.and([
-          eb('created_at', '=', marker.created_at),
-          eb('seq_base', '=', marker.seq_base),
-          eb('id', '<', marker.id),
-        ]),
-      ]),
-    );
-  }
-  const rows = await select
-    .orderBy('created_at', 'desc')
-    // Two of one volume may begin within a millisecond.
-    .orderBy('seq_base', 'desc')
-    .orderBy('id', 'desc')
-    .limit(page.limit)
-    .offset(page.offset)
-    .execute();
+  if (state !== undefined) conditions.push({ sql: 'o.state = ?', values: [readState(state)] });
+  if (page.marker !== undefined)
+    conditions.push(after('o', await findOperation(context, page.marker), NEWEST_FIRST));
+  const { where, values } = joined(conditions);
+  const { rows } = await app.db.executeQuery<Selectable<OperationsTable>>(
+    CompiledQuery.raw(
+      `SELECT o.* FROM operations o ${onPage('operations', 'o', where, ordered('o', NEWEST_FIRST))}`,
+      [...values, page.limit, page.offset],
+    ),
+  );
   const waits = await waitingFor(app, rows);
   const next = nextLinks(context, 'operations', page, rows.at(-1)?.id, rows.length);
   return {
