@@ -17,7 +17,7 @@ export const BLOCK_STORAGE_POLICY: Policy = {
   'volume_extension:volume_encryption_metadata': [
     'reader',
     'GET /volumes/{id}/encryption',
-    'GET /volumes/{id}/encryption/{key}',
+    'GET /volumes/{id}/encryption/{item}',
   ],
   'volume:create_volume_metadata': ['member', 'POST /volumes/{id}/metadata'],
   'volume:update_volume_metadata': [

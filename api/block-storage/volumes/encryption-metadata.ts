@@ -42,20 +42,20 @@ export const encryptionMetadataRoutes: readonly Route[] = [
   }),
   route({
     method: 'GET',
-    path: '/volumes/{id}/encryption/{key}',
+    path: '/volumes/{id}/encryption/{item}',
     summary: "Show one item of a volume's encryption",
-    params: z.strictObject({ id: z.string(), key: z.string() }),
+    params: z.strictObject({ id: z.string(), item: z.string() }),
     query: anyQuery,
     produces: 'text/plain',
     replies: { 200: z.string().optional() },
     // Bare, as Cinder has it; empty when it has no value.
-    async handle(context, { params: { id, key } }) {
+    async handle(context, { params: { id, item } }) {
       const found = await encryptionOfVolume(context, id);
-      if (!Object.hasOwn(found, key)) {
-        throw new ApiError(404, `Volume ${id} has no encryption metadata with key ${key.slice(0, 255)}.`);
+      if (!Object.hasOwn(found, item)) {
+        throw new ApiError(404, `Volume ${id} has no encryption metadata with key ${item.slice(0, 255)}.`);
       }
       const headers = { 'Content-Type': 'text/plain; charset=utf-8' };
-      return { status: 200, json: `${found[key as keyof Encryption] ?? ''}`, headers };
+      return { status: 200, json: `${found[item as keyof Encryption] ?? ''}`, headers };
     },
   }),
 ];

@@ -158,28 +158,3 @@ export class Hosts {
     };
   }
 }
-
-/** MySQL as it was at some moment: what tables say of volumes and what is done to them. */
-export async function dump({ db }: Yard): Promise<() => Promise<void>> {
-  const tables = [
-    'volumes',
-    'operations',
-    'operation_steps',
-    'attachments',
-    'encryption_keys',
-    'evictions',
-  ] as const;
-  const kept = await Promise.all(
-    tables.map(async (table) => [table, await db.selectFrom(table).selectAll().execute()] as const),
-  );
-  return async () => {
-    for (const [table, rows] of kept) {
-      await db.deleteFrom(table).execute();
-      if (rows.length > 0)
-        await db
-          .insertInto(table)
-          .values(rows as never)
-          .execute();
-    }
-  };
-}

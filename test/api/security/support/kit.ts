@@ -73,6 +73,7 @@ const NOUN_OF: Readonly<Record<string, Noun>> = {
 const WITHIN: Readonly<Record<string, string>> = {
   key: 'key',
   tag: 'tag',
+  item: 'encryption_key_id',
   request_id: 'req-none',
   // Administrators' only, and of no project.
   host: 'nowhere',
