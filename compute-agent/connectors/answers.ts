@@ -20,11 +20,16 @@ function answers({ host, port }: Portal, question: Buffer | null): Promise<boole
       socket.destroy();
       resolve(answered);
     };
-    socket.once('timeout', end(false)).once('error', end(false));
+    let connected = false;
+    socket.once('timeout', end(false));
+    // Hanging up, by a reset too, is an answer: a login would fail as quickly.
+    socket.once('error', () => end(connected)());
     if (question === null) socket.once('connect', end(true));
     else {
-      socket.once('connect', () => socket.write(question));
-      // Hanging up is an answer, too: a login would fail as quickly.
+      socket.once('connect', () => {
+        connected = true;
+        socket.write(question);
+      });
       socket.once('data', end(true)).once('end', end(true));
     }
   });
