@@ -1,9 +1,9 @@
 import { createBuiltInKeyManager } from '#queues/key-manager/built-in.ts';
+import { limited } from '#queues/limited.ts';
 import { NO_LIMITS } from './block-storage/quotas/resources.ts';
 import { DefaultTypes } from './block-storage/types/default-types.ts';
 import { createVolumeLoader } from './block-storage/volumes/rows.ts';
 import type { App } from './http/context.ts';
-import { Turnstile } from './http/turnstile.ts';
 
 /** One waits for MySQL while another is turned into text; the third hides what is uneven. */
 const LISTS_AT_ONCE = 3;
@@ -22,6 +22,6 @@ export function createApp(parts: Omit<App, Made | Optional> & Partial<Pick<App, 
     keys: createBuiltInKeyManager(parts),
     volumes: createVolumeLoader(parts.db),
     defaultTypes: new DefaultTypes(parts.db, parts.clock),
-    lists: new Turnstile(LISTS_AT_ONCE),
+    lists: limited(LISTS_AT_ONCE),
   };
 }

@@ -1,3 +1,4 @@
+import { limited } from '#queues/limited.ts';
 import type { BackendInventory, StorageInventory, StoredItem } from '#schema/inventory.ts';
 import type { Backend } from './backends/backend.ts';
 import type { OpenBackend } from './backends/open.ts';
@@ -48,22 +49,19 @@ async function readBackend({ config, backend }: OpenBackend): Promise<BackendInv
   };
 }
 
-/** Devices looked into together. */
-const AT_ONCE = 16;
+/** Devices looked into together; each keeps one of the four threads that Node reads files with. */
+const AT_ONCE = 3;
 
 /** What is suspended, or lacks a disk, might never answer: it is not looked into. */
 async function lookInto(backend: Backend, items: readonly StoredItem[]): Promise<StoredItem[]> {
-  const all: StoredItem[] = [];
-  for (let from = 0; from < items.length; from += AT_ONCE)
-    all.push(
-      ...(await Promise.all(
-        items.slice(from, from + AT_ONCE).map(async (item) => {
-          if (item.kind !== 'volume' || item.id === null || item.unfit !== null) return item;
-          return { ...item, luks: await beginsWithLuks(backend.devicePath(item.id)) };
-        }),
-      )),
-    );
-  return all;
+  const inTurn = limited(AT_ONCE);
+  return Promise.all(
+    items.map(async (item) => {
+      const { kind, id, unfit } = item;
+      if (kind !== 'volume' || id === null || unfit !== null) return item;
+      return { ...item, luks: await inTurn(() => beginsWithLuks(backend.devicePath(id))) };
+    }),
+  );
 }
 
 async function attempt<T>(

@@ -6,13 +6,13 @@ import type { BuiltinIdentity } from '#api/identity/builtin/service.ts';
 import type { Images } from '#api/image/service.ts';
 import type { DirectTasks } from '#queues/drift/direct-tasks.ts';
 import type { KeyManager } from '#queues/key-manager/key-manager.ts';
+import type { Limited } from '#queues/limited.ts';
 import type { OperationGateway } from '#queues/operations/gateway.ts';
 import type { Questions } from '#queues/questions.ts';
 import type { Secrets } from '#queues/secrets.ts';
 import type { Clock } from '#schema/clock.ts';
 import type { Ids, ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
-import type { Turnstile } from './turnstile.ts';
 
 /** What a token is good for; without a project there is nothing to store for anybody. */
 export type CallerScope = 'project' | 'domain' | 'system' | 'none';
@@ -53,8 +53,11 @@ export interface App {
   /** Reads of one volume, joined where they come together. */
   readonly volumes: VolumeLoader;
   readonly defaultTypes: DefaultTypes;
-  /** Where large lists wait for one another. */
-  readonly lists: Turnstile;
+  /**
+   * Where large lists wait for one another: more of them side by side would not be quicker on one thread, and would only hold
+   * all their rows in memory together.
+   */
+  readonly lists: Limited;
 }
 
 export interface RequestContext {

@@ -139,3 +139,17 @@ export const printable255 = text255.regex(/^[^\p{C}\p{Zl}\p{Zp}\u{10000}-\u{10FF
 });
 /** One of which surrounding white space does not count. */
 export const description255 = printable255.trim().nullish();
+
+/**
+ * What a body has under the name that all else is within, where Cinder looks for it by hand.
+ * @throws ApiError 400 when it is not there, or no object
+ */
+export function requiredElement(body: unknown, name: string): Record<string, unknown> {
+  const content = isRecord(body) && Object.hasOwn(body, name) ? body[name] : undefined;
+  if (!isRecord(content)) throw badRequest(`Missing required element '${name}' in request body.`);
+  return content;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { limited } from '#queues/limited.ts';
 import { isUuid } from '#schema/ids.ts';
 import type { Connector } from '../connectors/connector.ts';
 import type { DiskSource } from '../libvirt/domain-xml/disk-spec.ts';
@@ -10,7 +11,6 @@ import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { isVirshFailure } from '../libvirt/virsh/virsh-error.ts';
 import { countReplugged } from '../metrics.ts';
 import type { ServerTurns } from '../recovery/server-turns.ts';
-import { atOnce } from './at-once.ts';
 import { type DomainView, diskOf, findDomain } from './domain-view.ts';
 
 interface Deps {
@@ -47,7 +47,7 @@ export function watchLosses({ virsh, events, connector, turns, log }: Deps): Los
   /** What is being looked at, by name, and whether it is to be looked at once more. */
   const looking = new Map<string, boolean>();
 
-  const few = atOnce(SERVERS_AT_ONCE);
+  const few = limited(SERVERS_AT_ONCE);
   const replug = async (serverId: string): Promise<void> => {
     const view = await findDomain(virsh, serverId);
     if (view === null) return;

@@ -27,11 +27,12 @@ export function zonesOf(specs: Readonly<Record<string, string>>): string[] | nul
  * ("Configure volume type extra specs" in its admin guide).
  */
 export function unmetSpec(pool: Described, specs: Readonly<Record<string, string>>): string | null {
-  const has = new Map(Object.entries(capabilitiesOf(pool)));
-  for (const [key, wanted] of Object.entries(specs)) {
-    if (key.includes(':') && !key.startsWith(SCOPE)) continue;
+  const compared = Object.entries(specs).filter(([key]) => !key.includes(':') || key.startsWith(SCOPE));
+  if (compared.length === 0) return null;
+  const has = capabilitiesOf(pool);
+  for (const [key, wanted] of compared) {
     const name = key.startsWith(SCOPE) ? key.slice(SCOPE.length) : key;
-    const actual = has.get(name);
+    const actual = Object.hasOwn(has, name) ? has[name] : undefined;
     if (actual === undefined) return `it does not report ${name}`;
     if (!matches(String(actual), wanted))
       return `its ${name} is ${String(actual)}, the type asks for ${wanted}`;

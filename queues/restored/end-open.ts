@@ -11,11 +11,8 @@ const SNAPSHOT_AFTER: Partial<Record<SnapshotStatus, SnapshotStatus>> = {
   restoring: 'available',
 };
 
-/**
- * Ends all of a volume's operations where they are: nothing is undone, nothing that they would have dropped (keys, images, copies)
- * is dropped. What else says that something is under way is told that it is not.
- */
-export function endOpen(
+/** Ends all of a volume's operations where they are, and says no more than that: see `endOpen`. */
+export function endOperations(
   tx: Tx,
   volumeId: VolumeId,
   state: Extract<OperationState, 'undone' | 'stuck'>,
@@ -30,6 +27,20 @@ export function endOpen(
       .where('backup_id', 'is', null)
       .where('state', 'in', OPEN_OPERATION_STATES),
   );
+}
+
+/**
+ * Ends all of a volume's operations where they are: nothing is undone, nothing that they would have dropped (keys, images, copies)
+ * is dropped. What else says that something is under way is told that it is not.
+ */
+export function endOpen(
+  tx: Tx,
+  volumeId: VolumeId,
+  state: Extract<OperationState, 'undone' | 'stuck'>,
+  error: string,
+  now: string,
+): void {
+  endOperations(tx, volumeId, state, error, now);
   for (const [before, after] of Object.entries(SNAPSHOT_AFTER) as [SnapshotStatus, SnapshotStatus][])
     tx.later(
       tx.q

@@ -1,10 +1,11 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { Ids, OperationId, VolumeId } from '#schema/ids.ts';
 import type { OperationInputs } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { inColumn } from '../conductor/in-column.ts';
 import { type Tx, transaction } from '../transaction.ts';
+import { endOperations } from './end-open.ts';
 import type { Owner } from './owner.ts';
 
 /**
@@ -96,14 +97,7 @@ export async function hold(
         .where('id', '=', id),
     );
   // Their snapshots, servers and attachments stay as they are: those may be taken up again.
-  tx.later(
-    tx.q
-      .updateTable('operations')
-      .set({ state: 'stuck', error: HELD_OPERATION, owner: null, ended_at: now, epoch: sql`epoch + 1` })
-      .where('volume_id', '=', volumeId)
-      .where('backup_id', 'is', null)
-      .where('state', 'in', OPEN_OPERATION_STATES),
-  );
+  endOperations(tx, volumeId, 'stuck', HELD_OPERATION, now);
   tx.later(
     tx.q
       .updateTable('volumes')

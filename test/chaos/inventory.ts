@@ -8,7 +8,7 @@ import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
 import type { PoolName } from '#schema/ids.ts';
 import { poolParts } from '#schema/pools.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
-import { parseTargets } from '#storage-agent/targets/tgt/show.ts';
+import { parseAccounts, parseTargets } from '#storage-agent/targets/tgt/show.ts';
 import { exchange, MODE, OP } from '#storage-agent/targets/tgt/wire.ts';
 import { foldersIn } from './backends.ts';
 import type { Rig } from './rig.ts';
@@ -161,7 +161,7 @@ async function foundOn(rig: Rig): Promise<Inventory> {
         `${uuids(name).join()}: ${initiators.join()} / ${accounts.filter((each) => !guard(each)).join()}`,
     ),
     // Each target has a guard of its own.
-    accounts: accountsIn(await ask(MODE.account)).filter(
+    accounts: parseAccounts(await ask(MODE.account)).filter(
       (each) => !targets.some(({ name }) => each === `guard:${name}`),
     ),
     images: (await readdir(join(stack.runDir, 'state/images'))).flatMap((name) => uuids(name)),
@@ -208,13 +208,6 @@ async function namesIn(folder: string): Promise<string[]> {
 
 function backendOf(pool: PoolName | null | undefined): string {
   return pool == null ? 'no back end' : poolParts(pool).backend;
-}
-
-function accountsIn(text: string): string[] {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && line !== 'Account list:');
 }
 
 function sorted(inventory: Inventory): Inventory {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ApiError } from '#api/http/errors.ts';
-import { Turnstile } from '#api/http/turnstile.ts';
 import { type KeystoneAccount, keystoneTokens } from '#images/keystone.ts';
+import { limited } from '#queues/limited.ts';
 
 const named = z.looseObject({ id: z.string() });
 
@@ -33,7 +33,7 @@ const AT_ONCE = 32;
 /** @param now milliseconds since the epoch */
 export function createKeystoneClient(account: KeystoneAccount, now: () => number): KeystoneClient {
   const own = keystoneTokens(account, now);
-  const turnstile = new Turnstile(AT_ONCE);
+  const inTurn = limited(AT_ONCE);
 
   const ask = async (token: string, allowExpired: boolean): Promise<Response> => {
     const query = allowExpired ? 'nocatalog&allow_expired=1' : 'nocatalog';
@@ -66,7 +66,7 @@ export function createKeystoneClient(account: KeystoneAccount, now: () => number
     throw away();
   };
 
-  return { validate: (token, allowExpired) => turnstile.pass(() => validate(token, allowExpired)) };
+  return { validate: (token, allowExpired) => inTurn(() => validate(token, allowExpired)) };
 }
 
 const away = (): ApiError =>

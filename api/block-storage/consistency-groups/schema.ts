@@ -5,22 +5,18 @@
  */
 import { z } from 'zod';
 import { badRequest } from '#api/http/errors.ts';
-import { flag, links, text255, time, upTo } from '#api/http/fields.ts';
+import { flag, links, requiredElement, text255, time, upTo } from '#api/http/fields.ts';
 import { TOO_MANY_CHARACTERS } from '#api/http/validation.ts';
 
 /** A body of which one element counts. @throws ApiError 400 when it is not there */
 function element<N extends string, S extends z.ZodType>(name: N, content: S) {
   return z.preprocess(
     (body) => {
-      if (isRecord(body) && isRecord(body[name])) return body;
-      throw badRequest(`Missing required element '${name}' in request body.`);
+      requiredElement(body, name);
+      return body;
     },
     z.object({ [name]: content } as Record<N, S>),
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** As Python sees it: `null`, `{}` and `[]`. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ApiError, badRequest } from '#api/http/errors.ts';
-import { text255, upTo } from '#api/http/fields.ts';
+import { requiredElement, text255, upTo } from '#api/http/fields.ts';
 
 /**
  * What Cinder 2024.2 checks by hand where all else has a schema, so that the words and statuses are others, and keys
@@ -8,15 +8,10 @@ import { text255, upTo } from '#api/http/fields.ts';
  */
 function element<N extends string>(name: N) {
   return (body: unknown) => {
-    const value = isRecord(body) && Object.hasOwn(body, name) ? body[name] : undefined;
-    if (!isRecord(value)) throw badRequest(`Missing required element '${name}' in request body.`);
+    const value = requiredElement(body, name);
     for (const [key, item] of Object.entries(value)) checkItem(key, item);
     return { [name]: value };
   };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const fits = upTo(255);

@@ -49,7 +49,7 @@ export async function listVolumes(context: RequestContext, query: Query): Promis
 }
 
 export function listVolumesDetail(context: RequestContext, query: Query): Promise<Reply> {
-  return context.app.lists.pass(() => readDetail(context, query));
+  return context.app.lists(() => readDetail(context, query));
 }
 
 /** As text, so that nothing but text is kept while it is sent. */

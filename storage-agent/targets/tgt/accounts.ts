@@ -98,11 +98,13 @@ export function createAccounts(client: TgtClient): Accounts {
     }
   };
 
+  const removeUnbound = async (name: string): Promise<void> => {
+    await removeLeftovers();
+    await removeUnboundBut(name, new Map());
+  };
+
   return {
-    async removeUnbound(name) {
-      await removeLeftovers();
-      await removeUnboundBut(name, new Map());
-    },
+    removeUnbound,
     async ensure(target, others, acls) {
       await removeLeftovers();
       const wanted = new Map(acls.map(({ username, secret }) => [username, secret]));
@@ -129,11 +131,8 @@ export function createAccounts(client: TgtClient): Accounts {
       }
     },
     async removeAll(target) {
-      for (const username of target.accounts.toReversed()) {
-        await forget(username);
-      }
-      await removeLeftovers();
-      await removeUnboundBut(target.name, new Map());
+      for (const username of target.accounts.toReversed()) await forget(username);
+      await removeUnbound(target.name);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { recorded } from '#agent/recording.ts';
-import { limited, shared } from './share.ts';
+import { limited } from '#queues/limited.ts';
+import { shared } from './share.ts';
 import { parseAccounts, parseConnections, parseTargets, type TgtConnection, type TgtTarget } from './show.ts';
 import { exchange, MODE, OP, TgtError, type TgtRequest } from './wire.ts';
 

@@ -24,20 +24,3 @@ export function shared<T>(read: () => Promise<T>): () => Promise<T> {
     return next;
   };
 }
-
-/** Lets at most `limit` runs be under way; the others wait their turn. */
-export function limited(limit: number): <T>(run: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let free = limit;
-  return async (run) => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await run();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free += 1;
-      else next();
-    }
-  };
-}

@@ -5,8 +5,8 @@ import { operationRoutes } from '#api/block-storage/operations/routes.ts';
 import { listVolumesDetail, summariseVolumes } from '#api/block-storage/volumes/list.ts';
 import { createVolumeLoader } from '#api/block-storage/volumes/rows.ts';
 import type { RequestContext } from '#api/http/context.ts';
-import { Turnstile } from '#api/http/turnstile.ts';
 import { openDatabase } from '#queues/database.ts';
+import { limited } from '#queues/limited.ts';
 import { migrate } from '#queues/migrate.ts';
 import type { Tables } from '#schema/tables.ts';
 import { createDatabase, type TestDatabase } from '#test/support/database.ts';
@@ -28,7 +28,7 @@ describe('lists of many volumes', function () {
     await migrate(db);
     await fill(db, { volumes: 6_000, projects: 50, largest: LARGEST });
     await backUp(db);
-    const app = { db, volumes: createVolumeLoader(db), lists: new Turnstile(1) };
+    const app = { db, volumes: createVolumeLoader(db), lists: limited(1) };
     const caller = {
       projectId: LARGEST,
       userId: 'u',
