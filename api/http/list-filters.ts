@@ -3,7 +3,8 @@ import { readDictionary } from './dictionary.ts';
 import { type ApiError, badRequest, invalidInput } from './errors.ts';
 import { strictFlag } from './fields.ts';
 import { type Condition, isAscii, NOTHING } from './keyset.ts';
-import { COUNT_SINCE, PAGING_KEYS } from './pagination.ts';
+import { COUNT_SINCE, LIST_QUERY, PAGING_KEYS } from './pagination.ts';
+import type { Route } from './route.ts';
 
 type Query = Readonly<Record<string, string>>;
 export type FilterReader = (value: string, context: RequestContext) => Condition;
@@ -20,6 +21,28 @@ export interface FilterTable {
   readonly like: Readonly<Record<string, FilterReader>>;
   /** Whether `with_count` is known, from 3.45 on; elsewhere and before it is a filter that is not. */
   readonly counted?: true;
+}
+
+/** Names in a query, as a route declares them. */
+export type QueryNames = Required<Pick<Route, 'queryNames' | 'adminQueryNames'>>;
+
+/**
+ * All that a list takes in its query.
+ * @param more what it takes of administrators besides the table's.
+ */
+export function listQuery(
+  { anybody, admin, like, counted }: FilterTable,
+  ...more: readonly string[]
+): QueryNames {
+  return {
+    queryNames: [
+      ...LIST_QUERY,
+      ...(counted === true ? ['with_count'] : []),
+      ...Object.keys(anybody),
+      ...Object.keys(like),
+    ],
+    adminQueryNames: [...more, ...Object.keys(admin)],
+  };
 }
 
 /** From here on a filter that Cinder does not know is an error rather than ignored. */

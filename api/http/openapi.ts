@@ -117,7 +117,14 @@ function parameters(api: Described, route: Route): Json[] {
   const query = (jsonSchema(route.query, 'input')['properties'] ?? {}) as Record<string, Json>;
   const known = [...Object.keys(query), ...(route.queryNames ?? [])];
   const inQuery = known.map((name) => ({ name, in: 'query', schema: query[name] ?? { type: 'string' } }));
-  return [...inPath, ...inQuery, ...(api.versions === undefined ? [] : [versionHeader(api.versions)])];
+  const ofAdmins = (route.adminQueryNames ?? []).map((name) => ({
+    name,
+    in: 'query',
+    description: 'For administrators.',
+    schema: { type: 'string' },
+  }));
+  const inHeader = api.versions === undefined ? [] : [versionHeader(api.versions)];
+  return [...inPath, ...inQuery, ...ofAdmins, ...inHeader];
 }
 
 function versionHeader({ service, major, min, max }: MicroversionRange): Json {

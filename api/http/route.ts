@@ -45,6 +45,8 @@ export interface Route<
   readonly query: Q;
   /** Further names that the handler reads from the query, for the document. */
   readonly queryNames?: readonly string[];
+  /** Those that it reads for administrators alone. */
+  readonly adminQueryNames?: readonly string[];
   /** Absent: the route takes no body. */
   readonly body?: B;
   /**

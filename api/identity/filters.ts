@@ -8,17 +8,25 @@ const LIKE = {
   endswith: (text: string) => `%${text}`,
 } as const;
 
+/** What a list can be filtered by. */
+export interface Filters {
+  /** Filter → column. */
+  readonly texts: Readonly<Record<string, string>>;
+  /** `enabled`, `enabled=` and `enabled=1` say yes. */
+  readonly flags?: readonly string[];
+}
+
+/** The names in a query that mean something to such a list. */
+export function namesOf({ texts, flags = [] }: Filters): string[] {
+  const kinds = Object.keys(LIKE).flatMap((kind) => [`__${kind}`, `__i${kind}`]);
+  return [...Object.keys(texts).flatMap((name) => ['', ...kinds].map((kind) => `${name}${kind}`)), ...flags];
+}
+
 /**
  * What Keystone's lists are filtered by: `name=…`; `name__contains=…`, `__startswith` and `__endswith`, with an `i` before them
  * in whichever case; flags. What else a query has does not matter.
- * @param texts filter → column.
- * @param flags `enabled`, `enabled=` and `enabled=1` say yes.
  */
-export function matching(
-  query: Query,
-  texts: Readonly<Record<string, string>>,
-  flags: readonly string[] = [],
-): RawBuilder<SqlBool> {
+export function matching(query: Query, { texts, flags = [] }: Filters): RawBuilder<SqlBool> {
   const conditions = [
     ...Object.entries(texts).flatMap(([filter, column]) => textConditions(query, filter, sql.ref(column))),
     ...flags.flatMap((name) =>

@@ -6,6 +6,7 @@ import {
   equals,
   equalsAscii,
   type FilterTable,
+  listQuery,
   readListFilters,
 } from '#api/http/list-filters.ts';
 import { readPage, readSort, sameForAll } from '#api/http/pagination.ts';
@@ -52,7 +53,8 @@ const FILTERS: FilterTable = {
   },
 };
 
-export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
+/** What the lists take in a query. */
+export const ATTACHMENT_LIST_QUERY = listQuery(FILTERS, 'all_tenants');
 
 /** One page of attachments, found and put in order by MySQL. @throws ApiError 400 or, for the marker, 404 */
 export async function listAttachments(context: RequestContext, query: Query): Promise<AttachmentRow[]> {

@@ -1,9 +1,8 @@
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { createAttachment } from './create.ts';
 import { deleteAttachment } from './delete.ts';
-import { FILTER_NAMES, listAttachments } from './list.ts';
+import { ATTACHMENT_LIST_QUERY, listAttachments } from './list.ts';
 import { findAttachment } from './rows.ts';
 import * as schema from './schema.ts';
 import { completeAttachment, updateAttachment } from './update.ts';
@@ -21,7 +20,7 @@ export const attachmentRoutes: readonly Route[] = [
     since: SINCE,
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTER_NAMES],
+    ...ATTACHMENT_LIST_QUERY,
     replies: { 200: schema.attachmentsReply },
     handle: async (context, { query }) => {
       const rows = await listAttachments(context, query);
@@ -46,7 +45,7 @@ export const attachmentRoutes: readonly Route[] = [
     since: SINCE,
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, 'all_tenants', ...FILTER_NAMES],
+    ...ATTACHMENT_LIST_QUERY,
     replies: { 200: schema.attachmentsDetailReply },
     handle: async (context, { query }) => {
       const rows = await listAttachments(context, query);

@@ -9,6 +9,7 @@ import {
   equalsAscii,
   equalsNumber,
   type FilterTable,
+  listQuery,
   readListFilters,
 } from '#api/http/list-filters.ts';
 import { COUNT_SINCE, nextLinks, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
@@ -68,7 +69,8 @@ const FILTERS: FilterTable = {
   like: { 'name~': contains('b.name') },
   counted: true,
 };
-export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
+/** What the lists take in a query. */
+export const BACKUP_LIST_QUERY = listQuery(FILTERS, 'all_tenants');
 
 /** @returns the page's rows, and what stands beside them in the reply. */
 export async function readBackups(context: RequestContext, query: Query, collection: string) {

@@ -1,17 +1,15 @@
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { createBackup } from './create.ts';
 import { deleteBackup } from './delete.ts';
 import { exportRecord, importRecord } from './import.ts';
-import { FILTER_NAMES, readBackups } from './list.ts';
+import { BACKUP_LIST_QUERY, readBackups } from './list.ts';
 import { restoreBackup } from './restore.ts';
 import { findBackup } from './rows.ts';
 import * as schema from './schema.ts';
 import { resetStatus, updateBackup } from './update.ts';
 import { detailView, summaryView } from './view.ts';
 
-const BACKUP_LIST_QUERY = [...LIST_QUERY, 'all_tenants', 'with_count', ...FILTER_NAMES];
 const UPDATE_SINCE = 9;
 
 export const backupRoutes: readonly Route[] = [
@@ -21,7 +19,7 @@ export const backupRoutes: readonly Route[] = [
     summary: 'List backups',
     params: noParams,
     query: anyQuery,
-    queryNames: BACKUP_LIST_QUERY,
+    ...BACKUP_LIST_QUERY,
     replies: { 200: schema.backupsReply },
     handle: async (context, { query }) => {
       const { rows, beside } = await readBackups(context, query, 'backups');
@@ -44,7 +42,7 @@ export const backupRoutes: readonly Route[] = [
     summary: 'List backups with details',
     params: noParams,
     query: anyQuery,
-    queryNames: BACKUP_LIST_QUERY,
+    ...BACKUP_LIST_QUERY,
     replies: { 200: schema.backupsDetailReply },
     handle: async (context, { query }) => {
       const { rows, beside } = await readBackups(context, query, 'backups/detail');

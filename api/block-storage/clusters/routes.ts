@@ -43,7 +43,7 @@ const list = (path: string, summary: string): Route =>
     since,
     params: noParams,
     query: anyQuery,
-    queryNames: FILTERS,
+    queryNames: [...FILTERS, ...REPLICATION_FILTERS],
     replies: { 200: reply },
     handle: ({ microversion }, { query }) => {
       const known: readonly string[] =
@@ -68,8 +68,8 @@ export const clusterRoutes: readonly Route[] = [
     query: anyQuery,
     queryNames: ['binary'],
     replies: { 200: none },
-    handle: (_, { params }) => {
-      throw noCluster(params.name.slice(0, 255));
+    handle: (_, { params, query }) => {
+      throw noCluster(params.name.slice(0, 255), query['binary']);
     },
   }),
   route({

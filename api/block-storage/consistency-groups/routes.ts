@@ -1,16 +1,15 @@
 import { badRequest } from '#api/http/errors.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { createGroupSnapshot } from '../group-snapshots/create.ts';
 import { deleteGroupSnapshot } from '../group-snapshots/delete.ts';
 import { deleteGroup } from '../groups/delete.ts';
+import { CONSISTENCY_GROUP_LIST_QUERY } from '../groups/list.ts';
 import { changeGroup, copyGroup, listGroups, refuseGroup, showGroup } from './groups.ts';
 import * as schema from './schema.ts';
 import { listSnapshots, showSnapshot } from './snapshots.ts';
 
 const query = anyQuery;
-const queryNames = [...LIST_QUERY, 'all_tenants'];
 
 const groupRoutes: readonly Route[] = [
   route({
@@ -19,7 +18,7 @@ const groupRoutes: readonly Route[] = [
     summary: 'List groups, by an older name',
     params: noParams,
     query,
-    queryNames,
+    ...CONSISTENCY_GROUP_LIST_QUERY,
     replies: { 200: schema.groupsReply },
     handle: (context, input) => listGroups(context, input.query, false),
   }),
@@ -29,7 +28,7 @@ const groupRoutes: readonly Route[] = [
     summary: 'List groups with details, by an older name',
     params: noParams,
     query,
-    queryNames,
+    ...CONSISTENCY_GROUP_LIST_QUERY,
     replies: { 200: schema.groupsDetailReply },
     handle: (context, input) => listGroups(context, input.query, true),
   }),

@@ -1,7 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { readListing } from '#api/http/listing.ts';
 import { sameForAll } from '#api/http/pagination.ts';
-import { groupFilters, ofProject } from '../groups/list.ts';
+import { type Filterable, groupFilters, groupQuery, ofProject } from '../groups/list.ts';
 import { findGroupSnapshot, type GroupSnapshotRow } from './rows.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -22,17 +22,20 @@ const SORT_COLUMNS = {
 
 /** Before this a list takes neither filters nor an order. */
 const PAGED_SINCE = 29;
-export const FILTER_NAMES = ['name', 'status', 'group_id'] as const;
+const FILTERS: Filterable = {
+  table: 's',
+  known: ['name', 'status', 'group_id'],
+  columns: new Set(['name', 'description', 'project_id', 'user_id']),
+  asciiColumns: new Set(['id', 'status', 'group_id', 'group_type_id']),
+};
+
+/** What the lists take in a query. */
+export const GROUP_SNAPSHOT_LIST_QUERY = groupQuery(FILTERS);
 
 export function readGroupSnapshots(context: RequestContext, query: Query, collection: string) {
   const paged = context.microversion >= PAGED_SINCE;
   const used = paged ? query : {};
-  const filters = groupFilters(context, used, {
-    table: 's',
-    known: FILTER_NAMES,
-    columns: new Set(['name', 'description', 'project_id', 'user_id']),
-    asciiColumns: new Set(['id', 'status', 'group_id', 'group_type_id']),
-  });
+  const filters = groupFilters(context, used, FILTERS);
   return readListing<(typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS], GroupSnapshotRow>(context, used, {
     select: 'SELECT s.* FROM group_snapshots s',
     table: 's',

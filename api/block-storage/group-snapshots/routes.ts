@@ -1,17 +1,15 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { readStatus } from '../groups/reset-status.ts';
 import { createGroupSnapshot } from './create.ts';
 import { deleteGroupSnapshot } from './delete.ts';
-import { FILTER_NAMES, readGroupSnapshots } from './list.ts';
+import { GROUP_SNAPSHOT_LIST_QUERY, readGroupSnapshots } from './list.ts';
 import { findGroupSnapshot } from './rows.ts';
 import * as schema from './schema.ts';
 import { detailView } from './view.ts';
 
-const queryNames = [...LIST_QUERY, 'all_tenants', ...FILTER_NAMES];
 const common = { since: 14, query: anyQuery } as const;
 
 async function resetStatus(context: RequestContext, id: string, text: string): Promise<Reply> {
@@ -33,7 +31,7 @@ export const groupSnapshotRoutes: readonly Route[] = [
     path: '/group_snapshots',
     summary: 'List group snapshots',
     params: noParams,
-    queryNames,
+    ...GROUP_SNAPSHOT_LIST_QUERY,
     replies: { 200: schema.groupSnapshotsReply },
     handle: async (context, { query }) => {
       const { rows, links } = await readGroupSnapshots(context, query, 'group_snapshots');
@@ -50,7 +48,7 @@ export const groupSnapshotRoutes: readonly Route[] = [
     path: '/group_snapshots/detail',
     summary: 'List group snapshots with details',
     params: noParams,
-    queryNames,
+    ...GROUP_SNAPSHOT_LIST_QUERY,
     replies: { 200: schema.groupSnapshotsDetailReply },
     handle: async (context, { query }) => {
       // Cinder's link leads to the plain list from here, too.

@@ -1,6 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
-import { filtersBeside, invalidFilters } from '#api/http/list-filters.ts';
+import { filtersBeside, invalidFilters, type QueryNames } from '#api/http/list-filters.ts';
 import { readListing } from '#api/http/listing.ts';
 import { LIST_QUERY, sameForAll } from '#api/http/pagination.ts';
 import { findGroup, type GroupRow } from './rows.ts';
@@ -22,34 +22,35 @@ const SORT_COLUMNS = {
 } as const satisfies Record<string, keyof GroupRow>;
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 
+const COLUMNS = {
+  table: 'g',
+  columns: new Set(['name', 'description', 'availability_zone', 'project_id', 'user_id']),
+  asciiColumns: new Set(['id', 'status', 'group_type_id', 'group_snapshot_id', 'source_group_id']),
+} as const;
+const FILTERS: Readonly<Record<'groups' | 'consistencygroups', Filterable>> = {
+  groups: { ...COLUMNS, known: ['name'], passedOver: 'list_volume' },
+  consistencygroups: { ...COLUMNS, known: 'all' },
+};
+
+/** What the lists take in a query, by the newer words and by the older. */
+export const GROUP_LIST_QUERY = groupQuery(FILTERS.groups);
+export const CONSISTENCY_GROUP_LIST_QUERY = groupQuery(FILTERS.consistencygroups);
+
 /** By the older words (`consistencygroups`) everybody may filter by what they like; what is not known matches nothing. */
 export function readGroups(
   context: RequestContext,
   query: Query,
   collection: 'groups' | 'consistencygroups',
 ) {
-  const known = collection === 'groups' ? ['name'] : 'all';
   return readListing<Column, GroupRow>(context, query, {
     select: 'SELECT g.* FROM volume_groups g',
     table: 'g',
     sort: SORT_COLUMNS,
-    conditions: [
-      ...ofProject(context, query, 'g'),
-      ...groupFilters(context, query, {
-        table: 'g',
-        known,
-        columns: COLUMNS,
-        asciiColumns: ASCII,
-        ...(collection === 'groups' && { passedOver: 'list_volume' }),
-      }),
-    ],
+    conditions: [...ofProject(context, query, 'g'), ...groupFilters(context, query, FILTERS[collection])],
     collection,
     marker: (id) => findGroup(context, id),
   });
 }
-
-const COLUMNS = new Set(['name', 'description', 'availability_zone', 'project_id', 'user_id']);
-const ASCII = new Set(['id', 'status', 'group_type_id', 'group_snapshot_id', 'source_group_id']);
 
 /** An administrator may ask for every project's: that `all_tenants` is there is enough for Cinder, whatever it says. */
 export function ofProject({ caller }: RequestContext, query: Query, table: string): Condition[] {
@@ -79,6 +80,25 @@ const ASKED: ReadonlySet<string> = new Set([...LIST_QUERY, 'all_tenants']);
 const STRICT_SINCE = 31;
 /** From here on `name~=part` matches any part of it. */
 const LIKE_SINCE = 34;
+
+/**
+ * All that such a list takes in its query; but for a part of a project's id, which generated clients could not tell from the
+ * path's project.
+ */
+export function groupQuery({ known, columns, asciiColumns, passedOver }: Filterable): QueryNames {
+  const isKnown = (name: string): boolean => known === 'all' || known.includes(name);
+  const withLike = (names: readonly string[]): string[] =>
+    names.flatMap((name) => (name === 'project_id' ? [name] : [name, `${name}~`]));
+  const all = [...columns, ...asciiColumns];
+  return {
+    queryNames: [
+      ...LIST_QUERY,
+      ...(passedOver === undefined ? [] : [passedOver]),
+      ...withLike(all.filter(isKnown)),
+    ],
+    adminQueryNames: ['all_tenants', ...withLike(all.filter((name) => !isKnown(name)))],
+  };
+}
 
 /** @throws ApiError 400 for filters that the caller may not use. */
 export function groupFilters(

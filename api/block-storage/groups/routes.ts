@@ -1,12 +1,11 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { createGroup } from './create.ts';
 import { deleteGroup } from './delete.ts';
 import { createGroupFromSource } from './from-source.ts';
-import { readGroups } from './list.ts';
+import { GROUP_LIST_QUERY, readGroups } from './list.ts';
 import { replicationRoutes } from './replication.ts';
 import { readStatus } from './reset-status.ts';
 import { findGroup } from './rows.ts';
@@ -15,7 +14,6 @@ import { updateGroup } from './update.ts';
 import { detailViews, summaryView } from './view.ts';
 
 const GROUPS_SINCE = 13;
-const queryNames = [...LIST_QUERY, 'all_tenants', 'name', 'list_volume'];
 const common = { since: GROUPS_SINCE, query: anyQuery } as const;
 
 async function resetStatus(context: RequestContext, id: string, text: string): Promise<Reply> {
@@ -37,7 +35,7 @@ export const groupRoutes: readonly Route[] = [
     path: '/groups',
     summary: 'List groups',
     params: noParams,
-    queryNames,
+    ...GROUP_LIST_QUERY,
     replies: { 200: schema.groupsReply },
     handle: async (context, { query }) => {
       const { rows, links } = await readGroups(context, query, 'groups');
@@ -53,7 +51,7 @@ export const groupRoutes: readonly Route[] = [
     path: '/groups/detail',
     summary: 'List groups with details',
     params: noParams,
-    queryNames,
+    ...GROUP_LIST_QUERY,
     replies: { 200: schema.groupsDetailReply },
     handle: async (context, { query }) => {
       // Cinder's link leads to the plain list from here, too.

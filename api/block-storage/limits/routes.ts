@@ -28,7 +28,7 @@ export const limitRoutes: readonly Route[] = [
     summary: 'Show limits and usage',
     params: noParams,
     query: anyQuery,
-    queryNames: ['project_id'],
+    adminQueryNames: ['project_id', 'tenant_id'],
     replies: {
       200: z.strictObject({ limits: z.strictObject({ rate: z.array(z.unknown()).max(0), absolute }) }),
     },

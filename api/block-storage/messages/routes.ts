@@ -4,9 +4,9 @@
  */
 import { z } from 'zod';
 import { anyQuery, idParams, links, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY, nextLinks } from '#api/http/pagination.ts';
+import { nextLinks } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { dismissMessage, FILTER_NAMES, findMessage, listMessages } from './rows.ts';
+import { dismissMessage, findMessage, listMessages, MESSAGE_LIST_QUERY } from './rows.ts';
 import { message, messageView } from './view.ts';
 import { whatFailed } from './what-failed.ts';
 
@@ -21,7 +21,7 @@ export const messageRoutes: readonly Route[] = [
     since: SINCE,
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, ...FILTER_NAMES],
+    ...MESSAGE_LIST_QUERY,
     replies: { 200: z.strictObject({ messages: z.array(message), messages_links: links.optional() }) },
     handle: async (context, { query }) => {
       const { rows, waits, page } = await listMessages(context, query);

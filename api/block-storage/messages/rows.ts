@@ -7,6 +7,7 @@ import {
   equals,
   equalsAscii,
   type FilterTable,
+  listQuery,
   readListFilters,
 } from '#api/http/list-filters.ts';
 import { type Page, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
@@ -87,7 +88,8 @@ const FILTERS: FilterTable = {
   like: { 'request_id~': containsAscii('o.request_id') },
 };
 
-export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
+/** What the list takes in a query. */
+export const MESSAGE_LIST_QUERY = listQuery(FILTERS);
 
 const FAILED: Condition = { sql: "o.state IN ('undone', 'stuck')", values: [] };
 const WAITS: Condition = { sql: "o.state NOT IN ('undone', 'stuck')", values: [] };

@@ -5,7 +5,7 @@ import type { Caller, RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
 import { anyQuery, idParams, isoTime, isTrue, noParams, time } from '#api/http/fields.ts';
 import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
-import { LIST_QUERY, nextLinks, readPage } from '#api/http/pagination.ts';
+import { nextLinks, readPage } from '#api/http/pagination.ts';
 import { asSeenBy } from '#api/http/places.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { isUuid, type OperationId } from '#schema/ids.ts';
@@ -62,7 +62,8 @@ export const operationRoutes: readonly Route[] = [
     summary: 'List operations, newest first',
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, 'all_tenants', 'volume_id', 'state'],
+    queryNames: ['limit', 'offset', 'marker', 'volume_id', 'state'],
+    adminQueryNames: ['all_tenants'],
     replies: {
       200: z.strictObject({ operations: z.array(operation), operations_links: links.optional() }),
     },

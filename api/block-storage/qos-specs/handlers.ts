@@ -2,7 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, conflict } from '#api/http/errors.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
 import { readListing } from '#api/http/listing.ts';
-import { PAGING_KEYS } from '#api/http/pagination.ts';
+import { LIST_QUERY, PAGING_KEYS } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { isDuplicateKey } from '#queues/database.ts';
 import type { QosSpec } from '#queues/qos/resolve.ts';
@@ -52,10 +52,14 @@ export async function listQos(context: RequestContext, query: Query): Promise<Re
   };
 }
 
+const FILTERS = ['id', 'name', 'consumer'];
+/** What the list takes in a query. */
+export const QOS_LIST_QUERY: readonly string[] = [...LIST_QUERY, ...FILTERS];
+
 /** A filter that nobody knows matches nothing. */
 function filter(key: string, value: string): Condition[] {
   if (PAGING_KEYS.has(key)) return [];
-  if (key !== 'id' && key !== 'name' && key !== 'consumer') return [NOTHING];
+  if (!FILTERS.includes(key)) return [NOTHING];
   return [key === 'name' || isAscii(value) ? { sql: `q.${key} = ?`, values: [value] } : NOTHING];
 }
 

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { anyQuery, idParams, noParams, strictFlag } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { associate, disassociate, disassociateAll, listAssociations } from './associations.ts';
-import { createQos, deleteQos, listQos, showQos, unsetKeys, updateQos } from './handlers.ts';
+import { createQos, deleteQos, listQos, QOS_LIST_QUERY, showQos, unsetKeys, updateQos } from './handlers.ts';
 import * as schema from './schema.ts';
 
 const typeQuery = z.looseObject({ vol_type_id: z.string().optional() });
@@ -17,7 +16,7 @@ export const qosRoutes: readonly Route[] = [
     path: '/qos-specs',
     summary: 'List QoS specs',
     params: noParams,
-    queryNames: [...LIST_QUERY, 'id', 'name', 'consumer'],
+    queryNames: QOS_LIST_QUERY,
     replies: { 200: schema.qosListReply },
     handle: (context, { query }) => listQos(context, query),
   }),

@@ -11,6 +11,7 @@ import {
   type FilterTable,
   holdsPairs,
   isBelow,
+  listQuery,
   readListFilters,
   usesQuota,
 } from '#api/http/list-filters.ts';
@@ -83,7 +84,8 @@ const FILTERS: FilterTable = {
   },
   counted: true,
 };
-export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
+/** What the lists take in a query. */
+export const SNAPSHOT_LIST_QUERY = listQuery(FILTERS, 'all_tenants');
 
 /** @returns the page's rows, and what stands beside them in the reply. */
 export async function readSnapshots(context: RequestContext, query: Query, collection: string) {

@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { metadataReply, metaReply } from '../volumes/schema.ts';
 import { createSnapshot } from './create.ts';
 import { deleteSnapshot, forceDeleteSnapshot } from './delete.ts';
-import { FILTER_NAMES, readSnapshots } from './list.ts';
+import { readSnapshots, SNAPSHOT_LIST_QUERY } from './list.ts';
 import { metaBody, metadataBody } from './metadata-body.ts';
 import { findSnapshot } from './rows.ts';
 import * as schema from './schema.ts';
@@ -14,7 +13,6 @@ import { resetStatus, updateStatus } from './status.ts';
 import { changeMetadata, updateSnapshot } from './update.ts';
 import { extendedView, summaryView } from './view.ts';
 
-const SNAPSHOT_LIST_QUERY = [...LIST_QUERY, 'all_tenants', 'with_count', ...FILTER_NAMES];
 const keyParams = z.strictObject({ id: z.string(), key: z.string() });
 
 function missing(id: string, key: string): ApiError {
@@ -28,7 +26,7 @@ export const snapshotRoutes: readonly Route[] = [
     summary: 'List snapshots',
     params: noParams,
     query: anyQuery,
-    queryNames: SNAPSHOT_LIST_QUERY,
+    ...SNAPSHOT_LIST_QUERY,
     replies: { 200: schema.snapshotsReply },
     handle: async (context, { query }) => {
       const { rows, beside } = await readSnapshots(context, query, 'snapshots');
@@ -51,7 +49,7 @@ export const snapshotRoutes: readonly Route[] = [
     summary: 'List snapshots with details',
     params: noParams,
     query: anyQuery,
-    queryNames: SNAPSHOT_LIST_QUERY,
+    ...SNAPSHOT_LIST_QUERY,
     replies: { 200: schema.snapshotsDetailReply },
     handle: async (context, { query }) => {
       const { rows, beside } = await readSnapshots(context, query, 'snapshots/detail');

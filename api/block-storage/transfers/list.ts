@@ -25,7 +25,7 @@ const FILTERS: Readonly<Record<string, string>> = {
   display_name: 't.name',
   source_project_id: 't.source_project_id',
 };
-export const FILTER_NAMES = ['name', 'volume_id', 'source_project_id'];
+export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS);
 
 const SORTED_SINCE = 59;
 

@@ -20,9 +20,10 @@ function transferRoutesAt(path: '/os-volume-transfer' | '/volume-transfers'): Ro
   const newer = path === '/volume-transfers';
   const collection = path.slice(1);
   const words = newer ? '' : ', by the older name';
-  const queryNames = newer
-    ? [...LIST_QUERY, 'all_tenants', ...FILTER_NAMES]
-    : ['limit', 'offset', 'all_tenants'];
+  const names = {
+    queryNames: [...(newer ? LIST_QUERY : ['limit', 'offset']), ...FILTER_NAMES],
+    adminQueryNames: ['all_tenants'],
+  };
 
   async function list(
     context: RequestContext,
@@ -52,7 +53,7 @@ function transferRoutesAt(path: '/os-volume-transfer' | '/volume-transfers'): Ro
       summary: `List transfers${words}`,
       params: noParams,
       query: anyQuery,
-      queryNames,
+      ...names,
       replies: { 200: schema.transfersReply },
       handle: (context, { query }) => list(context, query, false),
     }),
@@ -62,7 +63,7 @@ function transferRoutesAt(path: '/os-volume-transfer' | '/volume-transfers'): Ro
       summary: `List transfers with details${words}`,
       params: noParams,
       query: anyQuery,
-      queryNames,
+      ...names,
       replies: { 200: schema.transfersDetailReply },
       handle: (context, { query }) => list(context, query, true),
     }),

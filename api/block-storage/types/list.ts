@@ -2,7 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { readDictionary } from '#api/http/dictionary.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
-import { filtersBeside, invalidFilters } from '#api/http/list-filters.ts';
+import { filtersBeside, invalidFilters, type QueryNames } from '#api/http/list-filters.ts';
 import { readListing } from '#api/http/listing.ts';
 import { LIST_QUERY, sameForAll } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
@@ -13,6 +13,15 @@ type Query = Readonly<Record<string, string>>;
 /** Types are of no project: for an administrator `all_tenants` is a filter that matches none. */
 const ASKED: ReadonlySet<string> = new Set([...LIST_QUERY, 'is_public']);
 const ASKED_BY_OTHERS: ReadonlySet<string> = new Set([...ASKED, 'all_tenants']);
+/** Administrators' filters; the second kind holds ASCII. */
+const TEXTS = ['name', 'description'];
+const IDS = ['id', 'qos_specs_id'];
+
+/** What the list takes in a query. */
+export const TYPE_LIST_QUERY: QueryNames = {
+  queryNames: [...LIST_QUERY, 'extra_specs'],
+  adminQueryNames: ['is_public', ...TEXTS, ...IDS],
+};
 
 const SORT_COLUMNS = {
   id: 'id',
@@ -70,9 +79,8 @@ function conditions({ caller, microversion, rawQuery }: RequestContext, query: Q
 }
 
 function byColumn(key: string, value: string): Condition {
-  if (key === 'name' || key === 'description') return { sql: `t.${key} = ?`, values: [value] };
-  if (key !== 'id' && key !== 'qos_specs_id') return NOTHING;
-  return isAscii(value) ? { sql: `t.${key} = ?`, values: [value] } : NOTHING;
+  const fits = TEXTS.includes(key) || (IDS.includes(key) && isAscii(value));
+  return fits ? { sql: `t.${key} = ?`, values: [value] } : NOTHING;
 }
 
 function bySpecs(text: string, seesAll: boolean): Condition {

@@ -1,12 +1,11 @@
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { accessRoutes } from './access.ts';
 import { defaultTypeRoutes } from './default-types-routes.ts';
 import { encryptionRoutes } from './encryption-routes.ts';
 import { extraSpecRoutes } from './extra-specs.ts';
 import { createType, deleteType, showType, updateType } from './handlers.ts';
-import { listTypes } from './list.ts';
+import { listTypes, TYPE_LIST_QUERY } from './list.ts';
 import * as schema from './schema.ts';
 
 export const typeRoutes: readonly Route[] = [
@@ -16,7 +15,7 @@ export const typeRoutes: readonly Route[] = [
     summary: 'List volume types',
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, 'is_public', 'extra_specs'],
+    ...TYPE_LIST_QUERY,
     replies: { 200: schema.typesReply },
     handle: (context, { query }) => listTypes(context, query),
   }),

@@ -11,6 +11,7 @@ import {
   type FilterTable,
   holdsPairs,
   isBelow,
+  listQuery,
   readListFilters,
   usesQuota,
 } from '#api/http/list-filters.ts';
@@ -67,8 +68,8 @@ const FILTERS: FilterTable = {
   },
 };
 
-/** Everybody's filters, for the document. */
-export const FILTER_NAMES: readonly string[] = Object.keys(FILTERS.anybody);
+/** What the lists take in a query. */
+export const VOLUME_LIST_QUERY = listQuery(FILTERS, 'all_tenants');
 
 /** The conditions that a list's query asks for, besides its project. */
 export function readFilters(context: RequestContext, query: Readonly<Record<string, string>>): Condition[] {

@@ -1,5 +1,4 @@
 import { anyQuery, idParams, noParams, strictFlag } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { forceDetach } from '../attachments/force-detach.ts';
 import { completeExtend, extendVolume, forceDelete } from './actions.ts';
@@ -7,7 +6,7 @@ import { createVolume } from './create.ts';
 import { dataRoutes } from './data-routes.ts';
 import { deleteVolume } from './delete.ts';
 import { encryptionMetadataRoutes } from './encryption-metadata.ts';
-import { FILTER_NAMES } from './filters.ts';
+import { VOLUME_LIST_QUERY } from './filters.ts';
 import { imageMetadataRoutes } from './image-metadata.ts';
 import { legacyRoutes } from './legacy/routes.ts';
 import { listVolumes, listVolumesDetail, summariseVolumes } from './list.ts';
@@ -21,7 +20,6 @@ import { uploadImageRoute } from './upload-image.ts';
 
 /** From here on a volume can be deleted by force with a query. */
 const FORCE_SINCE = 23;
-const VOLUME_LIST_QUERY = [...LIST_QUERY, 'all_tenants', 'with_count', ...FILTER_NAMES];
 
 export const volumeRoutes: readonly Route[] = [
   route({
@@ -30,7 +28,7 @@ export const volumeRoutes: readonly Route[] = [
     summary: 'List volumes',
     params: noParams,
     query: anyQuery,
-    queryNames: VOLUME_LIST_QUERY,
+    ...VOLUME_LIST_QUERY,
     replies: { 200: schema.volumesReply },
     handle: (context, { query }) => listVolumes(context, query),
   }),
@@ -50,7 +48,7 @@ export const volumeRoutes: readonly Route[] = [
     summary: 'List volumes with details',
     params: noParams,
     query: anyQuery,
-    queryNames: VOLUME_LIST_QUERY,
+    ...VOLUME_LIST_QUERY,
     replies: { 200: schema.volumesDetailReply },
     handle: (context, { query }) => listVolumesDetail(context, query),
   }),
@@ -61,7 +59,7 @@ export const volumeRoutes: readonly Route[] = [
     since: 12,
     params: noParams,
     query: anyQuery,
-    queryNames: ['all_tenants', ...FILTER_NAMES],
+    adminQueryNames: ['all_tenants'],
     replies: { 200: schema.summaryReply },
     handle: (context, { query }) => summariseVolumes(context, query),
   }),

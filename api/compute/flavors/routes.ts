@@ -22,7 +22,10 @@ import {
 } from './schema.ts';
 import { detailView, summaryView } from './view.ts';
 
-const QUERY = [...LIST_QUERY, 'is_public', 'minRam', 'minDisk'];
+const QUERY = {
+  queryNames: [...LIST_QUERY, 'minRam', 'minDisk'],
+  adminQueryNames: ['is_public'],
+} as const;
 
 export const flavorRoutes: readonly Route[] = [
   route({
@@ -31,7 +34,7 @@ export const flavorRoutes: readonly Route[] = [
     summary: 'List flavors',
     params: noParams,
     query: anyQuery,
-    queryNames: QUERY,
+    ...QUERY,
     replies: { 200: flavorsReply },
     handle: async (context, { query }) => {
       const { rows, ending } = await listFlavors(context, query, 'flavors');
@@ -44,7 +47,7 @@ export const flavorRoutes: readonly Route[] = [
     summary: 'List flavors with details',
     params: noParams,
     query: anyQuery,
-    queryNames: QUERY,
+    ...QUERY,
     replies: { 200: flavorsDetailReply },
     handle: async (context, { query }) => {
       const { rows, ending } = await listFlavors(context, query, 'flavors/detail');

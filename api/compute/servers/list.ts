@@ -1,6 +1,8 @@
 import type { Caller, RequestContext } from '#api/http/context.ts';
 import { type Condition, isAscii, NOTHING } from '#api/http/keyset.ts';
+import type { QueryNames } from '#api/http/list-filters.ts';
 import { readListing } from '#api/http/listing.ts';
+import { LIST_QUERY } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { findServer, type ServerRow } from './rows.ts';
 import { detailView, type ServerVolume } from './view.ts';
@@ -17,7 +19,11 @@ const SORT_COLUMNS = {
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 
-export const FILTERS = ['name', 'status', 'host', 'all_tenants'] as const;
+/** What the lists take in a query. */
+export const SERVER_LIST_QUERY: QueryNames = {
+  queryNames: [...LIST_QUERY, 'name', 'status'],
+  adminQueryNames: ['all_tenants', 'all_projects', 'host'],
+};
 
 export async function listServers(
   context: RequestContext,

@@ -1,12 +1,11 @@
 /** Nova's "Servers (servers)": those that are made here, and the libvirt domains that our agents report. */
 import { z } from 'zod';
 import { anyQuery, idParams, links, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { actionRoutes } from './actions.ts';
 import { createServer } from './create.ts';
 import { deleteServer } from './delete.ts';
-import { detailViews, FILTERS, listServers, showServer } from './list.ts';
+import { detailViews, listServers, SERVER_LIST_QUERY, showServer } from './list.ts';
 import { createBody, createReply, detail, summary, updateBody } from './schema.ts';
 import { updateServer } from './update.ts';
 import { summaryView } from './view.ts';
@@ -20,7 +19,7 @@ export const serverRoutes: readonly Route[] = [
     summary: 'List servers',
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, ...FILTERS],
+    ...SERVER_LIST_QUERY,
     replies: { 200: z.strictObject({ servers: z.array(summary), ...ending }) },
     handle: async (context, { query }) => {
       const { rows, ending } = await listServers(context, query, 'servers');
@@ -33,7 +32,7 @@ export const serverRoutes: readonly Route[] = [
     summary: 'List servers with details',
     params: noParams,
     query: anyQuery,
-    queryNames: [...LIST_QUERY, ...FILTERS],
+    ...SERVER_LIST_QUERY,
     replies: { 200: z.strictObject({ servers: z.array(detail), ...ending }) },
     handle: async (context, { query }) => {
       const { rows, ending } = await listServers(context, query, 'servers/detail');

@@ -6,13 +6,15 @@ import type { Input, Reply } from '#api/http/route.ts';
 import type { IdentityDomainsTable } from '#schema/tables.ts';
 import { forbidden, notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
-import { matching } from '../filters.ts';
+import { type Filters, matching } from '../filters.ts';
 import { checkMutable, immutableOf, optionsOf, type resourceOptions } from '../options.ts';
 import { stored } from '../stored.ts';
 import { mayAdminister, sessionOf } from '../who.ts';
 
 type Row = Selectable<IdentityDomainsTable>;
 type Query = Record<string, string>;
+
+export const DOMAIN_FILTERS: Filters = { texts: { name: 'name' }, flags: ['enabled'] };
 
 /** What a client may set. */
 interface Domain {
@@ -44,7 +46,7 @@ export async function listDomains(
   const rows = await context.app.db
     .selectFrom('identity_domains')
     .selectAll()
-    .where(matching(query, { name: 'name' }, ['enabled']))
+    .where(matching(query, DOMAIN_FILTERS))
     .orderBy('name')
     .execute();
   return {

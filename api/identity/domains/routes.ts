@@ -2,8 +2,16 @@ import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { atLeastOne, description, enabled, listLinks, name64, selfLink, someId } from '../fields.ts';
+import { namesOf } from '../filters.ts';
 import { resourceOptions, resourceOptionsView } from '../options.ts';
-import { createDomain, deleteDomain, listDomains, showDomain, updateDomain } from './handlers.ts';
+import {
+  createDomain,
+  DOMAIN_FILTERS,
+  deleteDomain,
+  listDomains,
+  showDomain,
+  updateDomain,
+} from './handlers.ts';
 
 export const domain = z.strictObject({
   id: z.string(),
@@ -28,7 +36,7 @@ export const domainRoutes: readonly Route[] = [
     summary: 'List domains',
     params: noParams,
     query: anyQuery,
-    queryNames: ['name', 'enabled'],
+    queryNames: namesOf(DOMAIN_FILTERS),
     replies: { 200: z.strictObject({ domains: z.array(domain), links: listLinks }) },
     handle: listDomains,
   }),

@@ -5,12 +5,14 @@ import type { IdentityGroupsTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
-import { matching } from '../filters.ts';
+import { type Filters, matching } from '../filters.ts';
 import { stored } from '../stored.ts';
 import { sessionOf } from '../who.ts';
 
 type Row = Selectable<IdentityGroupsTable>;
 type Query = Record<string, string>;
+
+export const GROUP_FILTERS: Filters = { texts: { name: 'name', domain_id: 'domain_id' } };
 type ById = Input<{ id: string }, Query, unknown>;
 
 /** What a client may set. */
@@ -35,7 +37,7 @@ export async function listGroups(
   const rows = await context.app.db
     .selectFrom('identity_groups')
     .selectAll()
-    .where(matching(query, { name: 'name', domain_id: 'domain_id' }))
+    .where(matching(query, GROUP_FILTERS))
     .orderBy('name')
     .execute();
   const groups = rows.map((row) => groupView(context, row));

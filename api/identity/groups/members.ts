@@ -3,11 +3,13 @@ import { ApiError } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { UserId } from '#schema/ids.ts';
 import { identityOf, linksOf } from '../fields.ts';
-import { matching } from '../filters.ts';
+import { type Filters, matching } from '../filters.ts';
 import { findUser, userView } from '../users/handlers.ts';
 import { findGroup } from './handlers.ts';
 
 type Query = Record<string, string>;
+
+export const MEMBER_FILTERS: Filters = { texts: { name: 'user.name' }, flags: ['enabled'] };
 type Member = Input<{ id: string; user_id: string }, Query, unknown>;
 
 export async function listMembers(
@@ -20,7 +22,7 @@ export async function listMembers(
     .innerJoin('identity_group_members as member', 'member.user_id', 'user.id')
     .selectAll('user')
     .where('member.group_id', '=', id)
-    .where(matching(query, { name: 'user.name' }, ['enabled']))
+    .where(matching(query, MEMBER_FILTERS))
     .orderBy('user.name')
     .execute();
   const users = rows.map((row) => userView(context, row));

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { description, listLinks, name255, someId } from '../fields.ts';
+import { namesOf } from '../filters.ts';
 import { user } from '../users/routes.ts';
-import { createGroup, deleteGroup, listGroups, showGroup, updateGroup } from './handlers.ts';
-import { addMember, checkMember, listMembers, removeMember } from './members.ts';
+import { createGroup, deleteGroup, GROUP_FILTERS, listGroups, showGroup, updateGroup } from './handlers.ts';
+import { addMember, checkMember, listMembers, MEMBER_FILTERS, removeMember } from './members.ts';
 import { group } from './schema.ts';
 
 const one = z.strictObject({ group });
@@ -17,7 +18,7 @@ export const groupRoutes: readonly Route[] = [
     summary: 'List groups',
     params: noParams,
     query: anyQuery,
-    queryNames: ['name', 'domain_id'],
+    queryNames: namesOf(GROUP_FILTERS),
     replies: { 200: z.strictObject({ groups: z.array(group), links: listLinks }) },
     handle: listGroups,
   }),
@@ -73,7 +74,7 @@ export const groupRoutes: readonly Route[] = [
     summary: 'List the users of a group',
     params: idParams,
     query: anyQuery,
-    queryNames: ['name'],
+    queryNames: namesOf(MEMBER_FILTERS),
     replies: { 200: z.strictObject({ users: z.array(user), links: listLinks }) },
     handle: listMembers,
   }),

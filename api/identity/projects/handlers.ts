@@ -10,7 +10,7 @@ import { findDomain } from '../domains/handlers.ts';
 import { forbidden, notFound } from '../errors.ts';
 import { extraFields, extraOf } from '../extra.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
-import { isYes, matching } from '../filters.ts';
+import { type Filters, isYes, matching } from '../filters.ts';
 import { grantsOf } from '../grants.ts';
 import { checkMutable, immutableOf, optionsOf, type resourceOptions } from '../options.ts';
 import { stored } from '../stored.ts';
@@ -46,6 +46,11 @@ export const projectView = ({ selfUrl }: RequestContext, row: ProjectRow) => ({
   links: { self: `${selfUrl}/projects/${row.id}` },
 });
 
+export const PROJECT_FILTERS: Filters = {
+  texts: { name: 'name', domain_id: 'domain_id', parent_id: 'domain_id' },
+  flags: ['enabled'],
+};
+
 /**
  * Told that others are none of their business, clients take what they were given for a project's id.
  * @throws ApiError 403 for anybody but administrators.
@@ -59,7 +64,7 @@ export async function listProjects(
   const rows = await context.app.db
     .selectFrom('identity_projects')
     .selectAll()
-    .where(matching(query, { name: 'name', domain_id: 'domain_id', parent_id: 'domain_id' }, ['enabled']))
+    .where(matching(query, PROJECT_FILTERS))
     // Domains are no projects here.
     .$if(isYes(query['is_domain']), (select) => select.limit(0))
     .orderBy('name')

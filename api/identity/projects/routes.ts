@@ -2,9 +2,17 @@ import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { atLeastOne, description, enabled, listLinks, name64, selfLink, someId } from '../fields.ts';
+import { namesOf } from '../filters.ts';
 import { resourceOptions, resourceOptionsView } from '../options.ts';
-import { createProject, deleteProject, listProjects, showProject, updateProject } from './handlers.ts';
-import { tags } from './tags.ts';
+import {
+  createProject,
+  deleteProject,
+  listProjects,
+  PROJECT_FILTERS,
+  showProject,
+  updateProject,
+} from './handlers.ts';
+import { TAG_FILTERS, tags } from './tags.ts';
 
 /** Keystone shows whatever else it was told of a project beside these. */
 export const project = z.looseObject({
@@ -44,17 +52,7 @@ export const projectRoutes: readonly Route[] = [
     summary: 'List projects',
     params: noParams,
     query: anyQuery,
-    queryNames: [
-      'name',
-      'domain_id',
-      'parent_id',
-      'enabled',
-      'is_domain',
-      'tags',
-      'tags-any',
-      'not-tags',
-      'not-tags-any',
-    ],
+    queryNames: [...namesOf(PROJECT_FILTERS), 'is_domain', ...TAG_FILTERS],
     replies: { 200: z.strictObject({ projects: z.array(project), links: listLinks }) },
     handle: listProjects,
   }),

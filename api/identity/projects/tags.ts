@@ -23,11 +23,11 @@ export function tagsText(wanted: readonly string[] | undefined, old: string | nu
   return wanted.length === 0 ? null : JSON.stringify(wanted.toSorted());
 }
 
+export const TAG_FILTERS = ['tags', 'tags-any', 'not-tags', 'not-tags-any'] as const;
+
 /** What `tags` (all of them), `tags-any`, `not-tags` and `not-tags-any` leave of a list. */
 export function taggedAs(query: Readonly<Record<string, string>>): (row: ProjectRow) => boolean {
-  const [all, any, notAll, notAny] = ['tags', 'tags-any', 'not-tags', 'not-tags-any'].map((name) =>
-    query[name]?.split(','),
-  );
+  const [all, any, notAll, notAny] = TAG_FILTERS.map((name) => query[name]?.split(','));
   return (row) => {
     const own = new Set(tagsOf(row));
     const has = (one: string): boolean => own.has(one);

@@ -5,12 +5,14 @@ import type { Input, Reply } from '#api/http/route.ts';
 import type { IdentityRolesTable } from '#schema/tables.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
-import { matching } from '../filters.ts';
+import { type Filters, matching } from '../filters.ts';
 import { checkMutable, immutableOf, optionsOf, type resourceOptions } from '../options.ts';
 import { stored } from '../stored.ts';
 
 export type RoleRow = Selectable<IdentityRolesTable>;
 type Query = Record<string, string>;
+
+export const NAMED: Filters = { texts: { name: 'name' } };
 type ById = Input<{ id: string }, Query, unknown>;
 
 interface Role {
@@ -36,7 +38,7 @@ export async function listRoles(
   const rows = await context.app.db
     .selectFrom('identity_roles')
     .selectAll()
-    .where(matching(query, { name: 'name' }))
+    .where(matching(query, NAMED))
     // All roles are of no domain.
     .$if(Boolean(query['domain_id']), (select) => select.limit(0))
     .orderBy('name')

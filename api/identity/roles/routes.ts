@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { atLeastOne, description, listLinks, name255, selfLink } from '../fields.ts';
+import { namesOf } from '../filters.ts';
 import { resourceOptions, resourceOptionsView } from '../options.ts';
-import { createRole, deleteRole, listRoles, showRole, updateRole } from './handlers.ts';
+import { createRole, deleteRole, listRoles, NAMED, showRole, updateRole } from './handlers.ts';
 
 export const role = z.strictObject({
   id: z.string(),
@@ -23,7 +24,7 @@ export const roleRoutes: readonly Route[] = [
     summary: 'List roles',
     params: noParams,
     query: anyQuery,
-    queryNames: ['name', 'domain_id'],
+    queryNames: [...namesOf(NAMED), 'domain_id'],
     replies: { 200: z.strictObject({ roles: z.array(role), links: listLinks }) },
     handle: listRoles,
   }),

@@ -7,7 +7,7 @@ import type { IdentityUsersTable } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
-import { matching } from '../filters.ts';
+import { type Filters, matching } from '../filters.ts';
 import { grantsOf } from '../grants.ts';
 import { groupView } from '../groups/handlers.ts';
 import { projectView } from '../projects/handlers.ts';
@@ -16,6 +16,10 @@ import { checkOwn, sessionOf } from '../who.ts';
 
 type Row = Selectable<IdentityUsersTable>;
 type Query = Record<string, string>;
+
+/** Of users, and of a user's projects. */
+export const OF_DOMAIN: Filters = { texts: { name: 'name', domain_id: 'domain_id' }, flags: ['enabled'] };
+export const GROUPS_OF_USER: Filters = { texts: { name: 'group.name' } };
 type ById = Input<{ id: string }, Query, unknown>;
 
 /** What a client may set. */
@@ -50,7 +54,7 @@ export async function listUsers(
   const rows = await context.app.db
     .selectFrom('identity_users')
     .selectAll()
-    .where(matching(query, { name: 'name', domain_id: 'domain_id' }, ['enabled']))
+    .where(matching(query, OF_DOMAIN))
     .orderBy('name')
     .execute();
   return {
@@ -154,7 +158,7 @@ export async function projectsOf(context: RequestContext, user: string, path: st
   const rows = await context.app.db
     .selectFrom('identity_projects as project')
     .selectAll('project')
-    .where(matching(query, { name: 'name', domain_id: 'domain_id' }, ['enabled']))
+    .where(matching(query, OF_DOMAIN))
     .where('project.id', 'in', (from) =>
       from
         .selectFrom(grantsOf(context.app.db, user))
@@ -179,7 +183,7 @@ export async function listGroupsOfUser(
     .innerJoin('identity_group_members as member', 'member.group_id', 'group.id')
     .selectAll('group')
     .where('member.user_id', '=', id as UserId)
-    .where(matching(query, { name: 'group.name' }))
+    .where(matching(query, GROUPS_OF_USER))
     .orderBy('group.name')
     .execute();
   const groups = rows.map((row) => ({ ...groupView(context, row), membership_expires_at: null }));

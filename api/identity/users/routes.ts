@@ -12,14 +12,17 @@ import {
   selfLink,
   someId,
 } from '../fields.ts';
+import { namesOf } from '../filters.ts';
 import { group } from '../groups/schema.ts';
 import { project } from '../projects/routes.ts';
 import {
   createUser,
   deleteUser,
+  GROUPS_OF_USER,
   listGroupsOfUser,
   listProjectsOfUser,
   listUsers,
+  OF_DOMAIN,
   showUser,
   updateUser,
 } from './handlers.ts';
@@ -58,7 +61,7 @@ export const userRoutes: readonly Route[] = [
     summary: 'List users',
     params: noParams,
     query: anyQuery,
-    queryNames: ['name', 'domain_id', 'enabled'],
+    queryNames: namesOf(OF_DOMAIN),
     replies: { 200: z.strictObject({ users: z.array(user), links: listLinks }) },
     handle: listUsers,
   }),
@@ -121,7 +124,7 @@ export const userRoutes: readonly Route[] = [
     summary: 'List the projects of a user',
     params: idParams,
     query: anyQuery,
-    queryNames: ['name', 'domain_id', 'enabled'],
+    queryNames: namesOf(OF_DOMAIN),
     replies: { 200: z.strictObject({ projects: z.array(project), links: listLinks }) },
     handle: listProjectsOfUser,
   }),
@@ -131,6 +134,7 @@ export const userRoutes: readonly Route[] = [
     summary: 'List the groups of a user',
     params: idParams,
     query: anyQuery,
+    queryNames: namesOf(GROUPS_OF_USER),
     replies: {
       200: z.strictObject({
         groups: z.array(group.extend({ membership_expires_at: z.null() })),
