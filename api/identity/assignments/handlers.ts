@@ -1,9 +1,9 @@
-import { type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
-import type { IdentityAssignmentsTable } from '#schema/tables.ts';
+import type { IdentityAssignmentsTable, Tables } from '#schema/tables.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { identityOf, linksOf } from '../fields.ts';
 import { findGroup } from '../groups/handlers.ts';
@@ -79,7 +79,7 @@ export async function assign(
   return { status: 204 };
 }
 
-/** A user who loses a role in a project loses the application credentials for it, as in Keystone. */
+/** A user who loses a role in a project, or in all of a domain's, loses the application credentials for it, as in Keystone. */
 export async function unassign(
   context: RequestContext,
   actor: Actor,
@@ -94,14 +94,29 @@ export async function unassign(
     const { numAffectedRows } = await sql`DELETE FROM ${TABLES[actor]}
       WHERE ${where} AND role_id = ${params.role_id}`.execute(trx);
     if (numAffectedRows === 0n) throw noAssignment(params, scope_id);
-    if (actor === 'user' && scope === 'project')
-      await trx
-        .deleteFrom('identity_application_credentials')
-        .where('user_id', '=', actor_id as UserId)
-        .where('project_id', '=', scope_id as ProjectId)
-        .execute();
+    if (actor === 'user') await dropCredentials(trx, actor_id as UserId, scope, scope_id);
   });
   return { status: 204 };
+}
+
+/** Those for the project, or for any that inherits from the domain. */
+async function dropCredentials(
+  trx: Transaction<Tables>,
+  user: UserId,
+  scope: Scope,
+  scope_id: string,
+): Promise<void> {
+  if (scope !== 'project' && scope !== 'inherit') return;
+  await trx
+    .deleteFrom('identity_application_credentials')
+    .where('user_id', '=', user)
+    .where('project_id', 'in', (from) =>
+      from
+        .selectFrom('identity_projects')
+        .select('id')
+        .where(scope === 'project' ? 'id' : 'domain_id', '=', scope_id as ProjectId),
+    )
+    .execute();
 }
 
 /** @throws ApiError 404 when the user, group, project or domain is not there. */

@@ -294,6 +294,28 @@ describe('application credentials', function () {
     assert.deepEqual(await names(), []);
   });
 
+  it('go with a role that all projects of a domain inherited, and no others do', async () => {
+    const inherit = async (method: string): Promise<void> => {
+      const role = `/users/${alice}/roles/${await roleId('reader')}/inherited_to_projects`;
+      const { status } = await here.identity(method, `/OS-INHERIT/domains/${domain}${role}`, admin);
+      assert.equal(status, 204);
+    };
+    const domain = await made('domain', { name: 'heirs' });
+    const heir = await made('project', { name: 'heir', domain_id: domain });
+    await inherit('PUT');
+    const before = await names();
+    const inherited = await ask(await here.token(ALICE, { project: { id: heir } }), { name: 'inherited' });
+    assert.equal(inherited.status, 201);
+    await create('elsewhere');
+    const own = await tokenOf(inherited.body.application_credential);
+    await inherit('DELETE');
+    assert.equal((await volumes(own)).status, 401);
+    assert.deepEqual(await names(), [...before, 'elsewhere'].toSorted());
+    await inherit('PUT');
+    const { id, secret } = inherited.body.application_credential;
+    assert.equal((await logIn({ id, secret })).status, 401);
+  });
+
   it('run out, and their tokens with them', async () => {
     let now = Date.now();
     await using later = await IdentityApi.start(api, { clock: { now: () => now } });
