@@ -268,8 +268,10 @@ export function createStorageHandlers({
         await assertShutOut(volumeId, shutOut);
         return { connection: null };
       }
-      if (!(await backend.activate(volumeId)))
+      if (!(await backend.activate(volumeId))) {
+        await assertShutOut(volumeId, shutOut);
         throw new TaskError('not-found', 'the volume does not exist on this backend');
+      }
       const opened = acls.map((acl) => open(volumeId, acl));
       const connection = await target.ensure(volumeId, deviceOf(backend, volumeId), opened, number);
       await assertShutOut(volumeId, shutOut);

@@ -148,7 +148,7 @@ class Operation {
       } catch (error) {
         if (isNotFailure(error)) throw error;
         if (error instanceof HostDown && !error.begun) this.#untouched.add(row.name);
-        if (row.on !== 'conductor' && row.optional !== undefined) {
+        if (row.on !== 'conductor' && isPassedOver(row, error)) {
           this.#out[row.name] = null;
           continue;
         }
@@ -455,6 +455,11 @@ const WITHIN_S = 60;
 
 function withinMs({ withinS = WITHIN_S }: Exclude<AnyRow, LocalRow>, facts: Claim['facts']): number {
   return (typeof withinS === 'number' ? withinS : withinS(facts)) * 1_000;
+}
+
+/** The flow goes on all the same. */
+function isPassedOver({ optional, orAbsent }: Exclude<AnyRow, LocalRow>, error: unknown): boolean {
+  return optional !== undefined || (orAbsent !== undefined && isNotFound(error));
 }
 
 /** There is no way back from this failure of the row. */

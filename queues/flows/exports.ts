@@ -55,6 +55,9 @@ export const cutOff = ({ facts }: Known): TaskCall<'export.ensure'> => {
     : { ...task, input: { ...task.input, shutOut: [mine] } };
 };
 
+/** Of one whose data are lost nobody else can be let in any more, which the same task would do. */
+export const GONE = 'the host says so after it has proved that whoever is to be shut out is gone';
+
 /** The row that lets the operation's attachment in. */
 export const EXPORT = {
   name: 'export',
@@ -71,6 +74,7 @@ export const REVOKE = {
   task: 'export.ensure',
   waits: true,
   orStuck: true,
+  orAbsent: GONE,
   // Who comes next may write at once: the target must be rid of the former first, and say so.
   do: ({ facts }: Known) => (facts.attachments.length > 1 ? cutOff({ facts }) : withoutMine({ facts })),
   undo: { none: 'forward only: whoever had the volume has let go' },

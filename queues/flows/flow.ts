@@ -84,6 +84,8 @@ export interface TaskRow<
   readonly orStuck?: true | ((code: TaskErrorCode) => boolean);
   /** A failure of this row is recorded and the flow goes on; the text says why that is safe. */
   readonly optional?: string;
+  /** As `optional`, where the agent says `not-found`. */
+  readonly orAbsent?: string;
 }
 
 /** How a flow ends in MySQL; both run in the transaction that closes the operation. */

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
 import { writeEviction } from './evictions.ts';
-import { cutOff } from './exports.ts';
+import { cutOff, GONE } from './exports.ts';
 import { attachmentOf } from './facts.ts';
 import { flow } from './flow.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
@@ -37,6 +37,7 @@ export const volumeForceDetach = flow('volume.force-detach')
     task: 'export.ensure',
     waits: true,
     orStuck: true,
+    orAbsent: GONE,
     do: ({ facts }) => (attachmentOf(facts) === undefined ? null : cutOff({ facts })),
     undo: FORWARD,
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Handlers } from '#agent/handlers.ts';
 import { systemRunner } from '#agent/run.ts';
@@ -101,6 +101,20 @@ describe('storage handlers', () => {
     await held.end();
     await handlers['export.ensure']({ ...place, number: 1, acls: [] }, context);
     await handlers['volume.absent'](place, context);
+  });
+
+  it('say of a volume that is not there that it is not, once who is to be shut out is gone', async () => {
+    const place = { volumeId: randomUUID(), backend: 'files', number: 4 };
+    const [a, b] = [login(), { ...login(), initiator: 'iqn.2010-10.org.blockyard:host:b' }];
+    const only = (who: typeof a) => ({ ...place, acls: [sealed(place.volumeId, who)] });
+    await handlers['volume.ensure']({ ...place, sizeGib: 1 }, context);
+    await handlers['export.ensure'](only(a), context);
+    // By hand: the target has it open, and a may go on logging in.
+    await unlink(fixture.backend.devicePath(place.volumeId));
+    const cut = () => handlers['export.ensure']({ ...only(b), shutOut: [a.initiator] }, context);
+    await assert.rejects(cut(), { name: 'TaskError', code: 'failed', message: /host:a / });
+    await target.absent(place.volumeId, null);
+    await assert.rejects(cut(), { name: 'TaskError', code: 'not-found' });
   });
 
   it('do not take a volume for its own copy where two back ends lie in one place, nor remove the only one', async () => {

@@ -47,6 +47,25 @@ describe('engine', () => {
     }
   });
 
+  it('shuts hosts out of a volume whose data are lost, one after the other', async () => {
+    const host = new ModelHost();
+    const volume = await yard.addVolume('in-use', true);
+    await yard.db.updateTable('volumes').set({ multiattach: 1 }).execute();
+    const attachments = [
+      await yard.addAttachment(volume, 'detaching', 0),
+      await yard.addAttachment(volume, 'detaching', 0),
+      await yard.addAttachment(volume, 'detaching', 0),
+    ] as const;
+    const kinds = ['attachment.revoke', 'volume.force-detach', 'attachment.revoke'] as const;
+    for (const [index, kind] of kinds.entries()) {
+      const id = await yard.begin(kind, volume, {}, attachments[index]);
+      await runOperation(hostsOf(host), id, new AbortController().signal);
+      const left = await yard.db.selectFrom('attachments').select('id').execute();
+      assert.equal(left.length, 2 - index, kind);
+    }
+    assert.equal((await volumeNow()).status, 'available');
+  });
+
   it('leaves the status to an extend that was accepted meanwhile', async () => {
     const host = new ModelHost();
     const volume = await yard.addVolume('in-use', true);
