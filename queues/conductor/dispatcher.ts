@@ -1,4 +1,5 @@
 import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
 import { splitAccount, type TaskAccount, taskResult } from '#schema/accounts.ts';
 import { LONGEST_TIMER_MS } from '#schema/copying.ts';
 import type { OperationId } from '#schema/ids.ts';
@@ -66,6 +67,10 @@ interface Waiter {
   sent: boolean;
   /** When to look next what became of the job. */
   nextLook: number;
+  /** Redis has lost it, or may have: what it shows of the job by now does not tell whether an agent has begun it. */
+  doubtful: boolean;
+  /** It is missing from Redis by our own doing. */
+  takingBack: boolean;
   settle(result: Result): void;
   abandon(reason: Error): void;
   /** Fails it when its host is down and it need not be waited for. */
@@ -108,6 +113,7 @@ export function createDispatcher(
   const waiters = new Map<string, Waiter>();
   const lines = new Map<string, FairLine>();
   let abandoned: Error | undefined;
+  doubtAfterLoss(commands, waiters);
   const results = readResults(redisUrl, prefix, commands, (queue, jobId, result) => {
     const waiter = waiters.get(jobId);
     // Ids can be guessed: an agent ends the jobs of its own queue, and no others.
@@ -130,8 +136,11 @@ export function createDispatcher(
     return line;
   }
 
-  async function add({ queue, jobId, task, envelope }: Dispatch): Promise<void> {
+  async function add(waiter: Waiter): Promise<void> {
+    const { queue, jobId, task, envelope } = waiter.dispatch;
     await results.listen(queue);
+    // Given up meanwhile: nobody would hear of it.
+    if (waiters.get(jobId) !== waiter) return;
     await queueOf(queue).add(task, reseal(queue, envelope), { ...JOB_OPTIONS, jobId });
     await reach('conductor.dispatched', task);
   }
@@ -141,9 +150,15 @@ export function createDispatcher(
     await withdrawJob(commands, prefix, queue, jobId).catch(() => undefined);
   }
 
-  /** Takes it back; true when no agent had ever seen it. */
-  async function withdrawUntouched({ queue, jobId }: Dispatch): Promise<boolean> {
-    return withdrawJob(commands, prefix, queue, jobId, 0);
+  /** Takes it back; true when no agent can ever have seen it. */
+  async function withdrawUntouched(waiter: Waiter): Promise<boolean> {
+    const { queue, jobId } = waiter.dispatch;
+    waiter.takingBack = true;
+    try {
+      return (await withdrawJob(commands, prefix, queue, jobId, 0)) && !waiter.doubtful;
+    } finally {
+      waiter.takingBack = false;
+    }
   }
 
   /** What became of a job whose event did not come. */
@@ -154,8 +169,12 @@ export function createDispatcher(
       queueOf(queue).toKey(jobId),
       ...fields,
     );
-    // Withdrawn while we looked: then it is gone on purpose.
-    if (name == null) return waiters.get(jobId) === waiter ? add(waiter.dispatch) : undefined;
+    if (name == null) {
+      // Withdrawn while we looked: then it is gone on purpose.
+      if (waiters.get(jobId) !== waiter || waiter.takingBack) return undefined;
+      waiter.doubtful = true;
+      return add(waiter);
+    }
     if (finishedOn == null) return undefined;
     if (failedReason) waiter.settle({ ok: false, reason: failedReason });
     else waiter.settle({ ok: true, value: returnvalue ?? 'null' });
@@ -174,10 +193,13 @@ export function createDispatcher(
         since: began,
         sent: false,
         nextLook: began + SETTLED_MS,
+        doubtful: false,
+        takingBack: false,
         abandon: reject,
         async look() {
           if (whenDown === 'wait' || liveness.of(dispatch.queue) !== 'down') return;
-          const begun = waiter.sent && !(await withdrawUntouched(dispatch));
+          if (waiter.doubtful && whenDown === 'fail-unless-begun') return;
+          const begun = waiter.sent && !(await withdrawUntouched(waiter));
           if (begun && whenDown === 'fail-unless-begun') return;
           reject(new HostDown(liveness.words(dispatch.queue), begun));
         },
@@ -198,7 +220,8 @@ export function createDispatcher(
         if (waiters.get(dispatch.jobId) !== waiter) return;
         if (liveness.of(dispatch.queue) === 'unknown') return later();
         // What an agent may have done already, and nobody can undo, ends when the agent says so.
-        if (whenDown === 'fail-unless-begun' && !(await withdrawUntouched(dispatch))) return;
+        if (whenDown === 'fail-unless-begun' && (waiter.doubtful || !(await withdrawUntouched(waiter))))
+          return;
         void withdraw(dispatch);
         reject(
           new TaskError('failed', `${dispatch.queue} did not answer within ${(withinMs ?? 0) / 1_000} s`),
@@ -214,7 +237,7 @@ export function createDispatcher(
           timer = setTimeout(() => void expire().catch(later), ms);
         }
         // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
-        add(dispatch).catch((error: unknown) => {
+        add(waiter).catch((error: unknown) => {
           if (error instanceof TaskError) reject(error);
         });
       });
@@ -257,6 +280,19 @@ export function createDispatcher(
       commands.disconnect();
     },
   };
+}
+
+/**
+ * Redis may come back from an older file, or as a replica that was behind: then a job that an agent had begun may lie there as if
+ * none had. Whoever waited when the connection broke takes it for begun: undoing what was not done does no harm.
+ */
+function doubtAfterLoss(commands: Redis, waiters: ReadonlyMap<string, Waiter>): void {
+  let connected = false;
+  commands.on('ready', () => (connected = true));
+  commands.on('close', () => {
+    if (connected) for (const waiter of waiters.values()) waiter.doubtful ||= waiter.sent;
+    connected = false;
+  });
 }
 
 /** @throws TaskError when the task failed, or its answer is none. */

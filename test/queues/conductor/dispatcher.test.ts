@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'bullmq';
 import { createDispatcher, type Dispatcher } from '#queues/conductor/dispatcher.ts';
+import { HostDown } from '#queues/conductor/host-down.ts';
 import { Liveness } from '#queues/conductor/liveness.ts';
 import { openRedis } from '#queues/redis.ts';
+import { DOWN_AFTER_S } from '#schema/reports.ts';
 import { createRedis } from '#test/support/redis.ts';
 
 const QUEUE = 'storage.host1';
@@ -76,6 +79,101 @@ describe('a task whose time is up', () => {
   it('is waited for once it was begun, where it cannot', async () => {
     work(3 * WITHIN_MS);
     assert.deepEqual(await dispatcher.run(dispatch(), WITHIN_MS, 'fail-unless-begun'), { sizeBytes: 1 });
+  });
+});
+
+describe('a task whose host is down', () => {
+  const JOB = {
+    queue: QUEUE,
+    task: 'volume.grow' as const,
+    envelope: { volumeId: 'v', seq: 1, requestId: 'req-test', input: {} },
+  };
+  let redis: { readonly url: string; readonly prefix: string };
+  let observer: ReturnType<typeof openRedis>;
+  let dispatcher: Dispatcher;
+  let liveness: Liveness;
+  let now: number;
+  let others: ReadonlySet<string>;
+  const clients = async () =>
+    [...String(await observer.client('LIST')).matchAll(/^id=(\d+)/gm)].map(([, id = '']) => id);
+  beforeEach(async () => {
+    redis = await createRedis();
+    observer = openRedis(redis.url);
+    others = new Set(await clients());
+    now = 1_000_000;
+    liveness = new Liveness(() => now);
+    liveness.listening();
+    liveness.heard(QUEUE);
+    dispatcher = createDispatcher(
+      redis.url,
+      redis.prefix,
+      () => now,
+      liveness,
+      (_agent, envelope) => envelope,
+    );
+  });
+  afterEach(async () => {
+    await dispatcher.close();
+    observer.disconnect();
+  });
+
+  /** Sends it, and returns once it lies where an agent would take it from. */
+  const send = async (whenDown: 'fail' | 'fail-unless-begun') => {
+    const dispatch = { ...JOB, jobId: `${randomUUID()}.1.1.1` };
+    const ended = dispatcher.run(dispatch, undefined, whenDown).catch((error: unknown) => error);
+    await queued();
+    return { jobId: dispatch.jobId, ended };
+  };
+  const queued = async () => {
+    while ((await openQueueLength(redis)) === 0) await sleep(10);
+  };
+  const falls = async () => {
+    for (let passed = 0; passed <= DOWN_AFTER_S; passed += 5) {
+      now += 5_000;
+      liveness.listening();
+    }
+    assert.equal(liveness.of(QUEUE), 'down');
+    await dispatcher.check();
+  };
+  const begunOf = async (ended: Promise<unknown>) => {
+    const error = await ended;
+    assert.ok(error instanceof HostDown, String(error));
+    return error.begun;
+  };
+  const isOver = (ended: Promise<unknown>) => Promise.race([ended.then(() => true), sleep(300, false)]);
+
+  it('has not been begun where it lay untouched all the time', async () => {
+    for (const whenDown of ['fail', 'fail-unless-begun'] as const) {
+      liveness.heard(QUEUE);
+      const { ended } = await send(whenDown);
+      await falls();
+      assert.equal(await begunOf(ended), false);
+      assert.equal(await openQueueLength(redis), 0);
+    }
+  });
+
+  it('may have been begun where Redis lost it and got it again', async () => {
+    const lost = [await send('fail'), await send('fail-unless-begun')] as const;
+    // As FLUSHALL does, whatever an agent was at.
+    await observer.del(...(await observer.keys(`${redis.prefix}:*`)));
+    now += 3_000;
+    await dispatcher.check();
+    await queued();
+    await falls();
+    assert.equal(await begunOf(lost[0].ended), true);
+    assert.equal(await isOver(lost[1].ended), false, 'what must be finished is waited for');
+    assert.equal(await openQueueLength(redis), 1);
+  });
+
+  it('may have been begun where Redis was away since, and may have come back older than it was', async () => {
+    const { ended } = await send('fail');
+    for (const id of await clients()) if (!others.has(id)) await observer.client('KILL', 'ID', id);
+    await falls();
+    assert.equal(await begunOf(ended), true);
+    liveness.heard(QUEUE);
+    const later = await send('fail');
+    await falls();
+    assert.equal(await begunOf(later.ended), false, 'what was sent since is not in doubt');
   });
 });
 
