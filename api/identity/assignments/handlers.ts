@@ -112,9 +112,9 @@ async function dropCredentials(
     .where('user_id', '=', user)
     .where('project_id', 'in', (from) =>
       from
-        .selectFrom('identity_projects')
-        .select('id')
-        .where(scope === 'project' ? 'id' : 'domain_id', '=', scope_id as ProjectId),
+        .selectFrom('identity_projects as project')
+        .select('project.id')
+        .where(scope === 'project' ? 'project.id' : 'project.domain_id', '=', scope_id as ProjectId),
     )
     .execute();
 }
