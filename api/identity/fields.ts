@@ -14,7 +14,11 @@ export const atLeastOne = <T extends z.ZodType>(fields: T): T =>
   fields.refine((sent) => Object.keys(sent as object).length > 0, {
     error: 'does not have enough properties',
   });
-export const someId = z.string().min(1).max(64);
+export const someId = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[\x21-\x7e]*$/, { error: 'is not an id' });
 
 export const selfLink = z.strictObject({ self: z.string() });
 export const listLinks = z.strictObject({ self: z.string(), next: z.null(), previous: z.null() });

@@ -1,4 +1,5 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely';
+import { isAscii } from '#api/http/keyset.ts';
 
 type Query = Readonly<Record<string, string>>;
 
@@ -12,23 +13,27 @@ const LIKE = {
 export interface Filters {
   /** Filter → column. */
   readonly texts: Readonly<Record<string, string>>;
+  /** The same, of columns that hold ASCII. */
+  readonly ids?: Readonly<Record<string, string>>;
   /** `enabled`, `enabled=` and `enabled=1` say yes. */
   readonly flags?: readonly string[];
 }
 
 /** The names in a query that mean something to such a list. */
-export function namesOf({ texts, flags = [] }: Filters): string[] {
+export function namesOf({ texts, ids = {}, flags = [] }: Filters): string[] {
   const kinds = Object.keys(LIKE).flatMap((kind) => [`__${kind}`, `__i${kind}`]);
-  return [...Object.keys(texts).flatMap((name) => ['', ...kinds].map((kind) => `${name}${kind}`)), ...flags];
+  const names = Object.keys({ ...texts, ...ids });
+  return [...names.flatMap((name) => ['', ...kinds].map((kind) => `${name}${kind}`)), ...flags];
 }
 
 /**
  * What Keystone's lists are filtered by: `name=…`; `name__contains=…`, `__startswith` and `__endswith`, with an `i` before them
  * in whichever case; flags. What else a query has does not matter.
  */
-export function matching(query: Query, { texts, flags = [] }: Filters): RawBuilder<SqlBool> {
+export function matching(query: Query, { texts, ids = {}, flags = [] }: Filters): RawBuilder<SqlBool> {
   const conditions = [
-    ...Object.entries(texts).flatMap(([filter, column]) => textConditions(query, filter, sql.ref(column))),
+    ...Object.entries(texts).flatMap(([filter, column]) => textConditions(query, filter, column, anyText)),
+    ...Object.entries(ids).flatMap(([filter, column]) => textConditions(query, filter, column, isAscii)),
     ...flags.flatMap((name) =>
       query[name] === undefined ? [] : [sql`${sql.ref(name)} = ${isYes(query[name]) ? 1 : 0}`],
     ),
@@ -36,17 +41,29 @@ export function matching(query: Query, { texts, flags = [] }: Filters): RawBuild
   return conditions.length === 0 ? sql<SqlBool>`TRUE` : sql<SqlBool>`${sql.join(conditions, sql` AND `)}`;
 }
 
-function textConditions(query: Query, filter: string, column: RawBuilder<unknown>): RawBuilder<unknown>[] {
-  const exact = query[filter];
+const anyText = (): boolean => true;
+
+/** @param fits whether the column can be compared with a text; others match nothing. */
+function textConditions(
+  query: Query,
+  filter: string,
+  name: string,
+  fits: (text: string) => boolean,
+): RawBuilder<unknown>[] {
+  const column = sql.ref(name);
+  const given = (key: string, condition: (text: string) => RawBuilder<unknown>): RawBuilder<unknown>[] => {
+    const text = query[key];
+    return text === undefined ? [] : [fits(text) ? condition(text) : sql`FALSE`];
+  };
   return [
-    ...(exact === undefined ? [] : [sql`${column} = ${exact}`]),
-    ...Object.entries(LIKE).flatMap(([kind, pattern]) => {
-      const [same, any] = [query[`${filter}__${kind}`], query[`${filter}__i${kind}`]];
-      return [
-        ...(same === undefined ? [] : [sql`${column} LIKE ${pattern(literally(same))}`]),
-        ...(any === undefined ? [] : [sql`LOWER(${column}) LIKE ${pattern(literally(any.toLowerCase()))}`]),
-      ];
-    }),
+    ...given(filter, (text) => sql`${column} = ${text}`),
+    ...Object.entries(LIKE).flatMap(([kind, pattern]) => [
+      ...given(`${filter}__${kind}`, (text) => sql`${column} LIKE ${pattern(literally(text))}`),
+      ...given(
+        `${filter}__i${kind}`,
+        (text) => sql`LOWER(${column}) LIKE ${pattern(literally(text.toLowerCase()))}`,
+      ),
+    ]),
   ];
 }
 

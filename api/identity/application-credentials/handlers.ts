@@ -9,6 +9,7 @@ import { sqlTime } from '#schema/clock.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 import { loadSession, type Named, type Session } from '../builtin/session.ts';
+import { comparable } from '../comparable.ts';
 import { duplicate, forbidden, notFound, unauthorized } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
 import { findUser } from '../users/handlers.ts';
@@ -127,8 +128,8 @@ export async function deleteCredential(context: RequestContext, { params }: ById
   await identity.change(async (trx) => {
     const { numDeletedRows } = await trx
       .deleteFrom('identity_application_credentials')
-      .where('id', '=', params.credential_id)
-      .where('user_id', '=', params.id as UserId)
+      .where('id', '=', comparable(params.credential_id))
+      .where('user_id', '=', comparable(params.id as UserId))
       .executeTakeFirst();
     if (numDeletedRows === 0n) throw noCredential(params.credential_id);
   });

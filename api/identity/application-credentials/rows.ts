@@ -1,6 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { isoTime } from '#api/http/fields.ts';
 import type { UserId } from '#schema/ids.ts';
+import { comparable } from '../comparable.ts';
 import { optionsOf } from '../options.ts';
 
 /** A user's, by name; each with its roles. */
@@ -12,8 +13,8 @@ export async function credentialRows(
   const credentials = await app.db
     .selectFrom('identity_application_credentials')
     .select(['id', 'user_id', 'project_id', 'name', 'description', 'unrestricted', 'expires_at'])
-    .where('user_id', '=', user as UserId)
-    .$if(id !== undefined, (select) => select.where('id', '=', id ?? ''))
+    .where('user_id', '=', comparable(user as UserId))
+    .$if(id !== undefined, (select) => select.where('id', '=', comparable(id ?? '')))
     .$if(name !== undefined, (select) => select.where('name', '=', name ?? ''))
     .orderBy('name')
     .execute();

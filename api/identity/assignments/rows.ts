@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { IdentityAssignmentsTable, Tables } from '#schema/tables.ts';
+import { comparable } from '../comparable.ts';
 import type { Actor } from './handlers.ts';
 
 type Scope = IdentityAssignmentsTable['scope'];
@@ -49,18 +50,22 @@ export function findAssignments(db: Kysely<Tables>, query: Query, effective: boo
       'domain.name as domain_name',
     ])
     .$if(Boolean(user), (select) =>
-      select.where('assignment.kind', '=', 'user').where('assignment.actor_id', '=', user ?? ''),
+      select.where('assignment.kind', '=', 'user').where('assignment.actor_id', '=', comparable(user ?? '')),
     )
     .$if(Boolean(group), (select) =>
-      select.where('assignment.kind', '=', 'group').where('assignment.actor_id', '=', group ?? ''),
+      select
+        .where('assignment.kind', '=', 'group')
+        .where('assignment.actor_id', '=', comparable(group ?? '')),
     )
     .$if(Boolean(project), (select) =>
-      select.where('assignment.scope', '=', 'project').where('assignment.scope_id', '=', project ?? ''),
+      select
+        .where('assignment.scope', '=', 'project')
+        .where('assignment.scope_id', '=', comparable(project ?? '')),
     )
     .$if(Boolean(domain), (select) =>
       select
         .where('assignment.scope', 'in', ['domain', 'inherit'])
-        .where('assignment.scope_id', '=', domain ?? ''),
+        .where('assignment.scope_id', '=', comparable(domain ?? '')),
     )
     .$if(Boolean(query['scope.system']), (select) => select.where('assignment.scope', '=', 'system'))
     .$if(inherited === 'projects', (select) =>

@@ -1,7 +1,8 @@
 /** What clients send to be given a token: Keystone's "Password / Token authentication with … authorization". */
 import { z } from 'zod';
+import { comparable } from '../comparable.ts';
 
-const id = z.string().min(1).max(64);
+const id = z.string().min(1).max(64).overwrite(comparable);
 const name = z.string().min(1).max(255);
 const domain = z.looseObject({ id: id.optional(), name: name.optional() });
 /** Longer ones would only keep the hash busy. */

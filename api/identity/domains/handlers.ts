@@ -4,6 +4,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { IdentityDomainsTable } from '#schema/tables.ts';
+import { comparable } from '../comparable.ts';
 import { forbidden, notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
 import { type Filters, matching } from '../filters.ts';
@@ -145,7 +146,7 @@ export async function findDomain(context: RequestContext, id: string): Promise<R
   const row = await context.app.db
     .selectFrom('identity_domains')
     .selectAll()
-    .where('id', '=', id)
+    .where('id', '=', comparable(id))
     .executeTakeFirst();
   if (row === undefined) throw notFound('domain', id);
   return row;

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { IdentityGroupsTable } from '#schema/tables.ts';
+import { comparable } from '../comparable.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
@@ -12,7 +13,7 @@ import { sessionOf } from '../who.ts';
 type Row = Selectable<IdentityGroupsTable>;
 type Query = Record<string, string>;
 
-export const GROUP_FILTERS: Filters = { texts: { name: 'name', domain_id: 'domain_id' } };
+export const GROUP_FILTERS: Filters = { texts: { name: 'name' }, ids: { domain_id: 'domain_id' } };
 type ById = Input<{ id: string }, Query, unknown>;
 
 /** What a client may set. */
@@ -95,7 +96,7 @@ export async function findGroup(context: RequestContext, id: string): Promise<Ro
   const row = await context.app.db
     .selectFrom('identity_groups')
     .selectAll()
-    .where('id', '=', id)
+    .where('id', '=', comparable(id))
     .executeTakeFirst();
   if (row === undefined) throw notFound('group', id);
   return row;

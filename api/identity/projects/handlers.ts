@@ -5,6 +5,7 @@ import { ApiError, badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { ProjectId } from '#schema/ids.ts';
 import type { IdentityProjectsTable } from '#schema/tables.ts';
+import { comparable } from '../comparable.ts';
 import { DOMAIN } from '../domain.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { forbidden, notFound } from '../errors.ts';
@@ -47,7 +48,8 @@ export const projectView = ({ selfUrl }: RequestContext, row: ProjectRow) => ({
 });
 
 export const PROJECT_FILTERS: Filters = {
-  texts: { name: 'name', domain_id: 'domain_id', parent_id: 'domain_id' },
+  texts: { name: 'name' },
+  ids: { domain_id: 'domain_id', parent_id: 'domain_id' },
   flags: ['enabled'],
 };
 
@@ -97,7 +99,7 @@ async function hasRole(context: RequestContext, project: string): Promise<boolea
     .selectFrom(grantsOf(context.app.db, user.id))
     .select('role_id')
     .where('scope', '=', 'project')
-    .where('scope_id', '=', project)
+    .where('scope_id', '=', comparable(project))
     .executeTakeFirst();
   return row !== undefined;
 }
@@ -225,7 +227,7 @@ export async function findProject(context: RequestContext, id: string): Promise<
   const row = await context.app.db
     .selectFrom('identity_projects')
     .selectAll()
-    .where('id', '=', id as ProjectId)
+    .where('id', '=', comparable(id as ProjectId))
     .executeTakeFirst();
   if (row === undefined) throw notFound('project', id);
   return row;

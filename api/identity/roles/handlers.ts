@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { IdentityRolesTable } from '#schema/tables.ts';
+import { comparable } from '../comparable.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
 import { type Filters, matching } from '../filters.ts';
@@ -114,7 +115,7 @@ export async function findRole(context: RequestContext, id: string): Promise<Rol
   const row = await context.app.db
     .selectFrom('identity_roles')
     .selectAll()
-    .where('id', '=', id)
+    .where('id', '=', comparable(id))
     .executeTakeFirst();
   if (row === undefined) throw notFound('role', id);
   return row;

@@ -4,6 +4,7 @@ import { badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
 import type { ProjectId, UserId } from '#schema/ids.ts';
 import type { IdentityUsersTable } from '#schema/tables.ts';
+import { comparable } from '../comparable.ts';
 import { findDomain } from '../domains/handlers.ts';
 import { notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
@@ -18,7 +19,11 @@ type Row = Selectable<IdentityUsersTable>;
 type Query = Record<string, string>;
 
 /** Of users, and of a user's projects. */
-export const OF_DOMAIN: Filters = { texts: { name: 'name', domain_id: 'domain_id' }, flags: ['enabled'] };
+export const OF_DOMAIN: Filters = {
+  texts: { name: 'name' },
+  ids: { domain_id: 'domain_id' },
+  flags: ['enabled'],
+};
 export const GROUPS_OF_USER: Filters = { texts: { name: 'group.name' } };
 type ById = Input<{ id: string }, Query, unknown>;
 
@@ -196,7 +201,7 @@ export async function findUser(context: RequestContext, id: string): Promise<Row
   const row = await context.app.db
     .selectFrom('identity_users')
     .selectAll()
-    .where('id', '=', id as UserId)
+    .where('id', '=', comparable(id as UserId))
     .executeTakeFirst();
   if (row === undefined) throw notFound('user', id);
   return row;
