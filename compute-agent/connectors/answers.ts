@@ -3,17 +3,8 @@ import type { Portal } from './portal.ts';
 
 const ANSWER_MS = 3_000;
 
-/** Somebody accepts connections there; a process that is stopped does too, its kernel sees to that. */
-export function accepts(portal: Portal): Promise<boolean> {
-  return answers(portal, null);
-}
-
-/** An iSCSI target there is at work: it says something to a login, be it that it refuses it. */
-export function speaks(portal: Portal, initiator: string): Promise<boolean> {
-  return answers(portal, discoveryLogin(initiator));
-}
-
-function answers({ host, port }: Portal, question: Buffer | null): Promise<boolean> {
+/** An iSCSI target there is at work: it says something to a login, be it that it refuses it; one whose process is stopped accepts connections, too. */
+export function speaks({ host, port }: Portal, initiator: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: ANSWER_MS });
     const end = (answered: boolean) => (): void => {
@@ -24,14 +15,11 @@ function answers({ host, port }: Portal, question: Buffer | null): Promise<boole
     socket.once('timeout', end(false));
     // Hanging up, by a reset too, is an answer: a login would fail as quickly.
     socket.once('error', () => end(connected)());
-    if (question === null) socket.once('connect', end(true));
-    else {
-      socket.once('connect', () => {
-        connected = true;
-        socket.write(question);
-      });
-      socket.once('data', end(true)).once('end', end(true));
-    }
+    socket.once('connect', () => {
+      connected = true;
+      socket.write(discoveryLogin(initiator));
+    });
+    socket.once('data', end(true)).once('end', end(true));
   });
 }
 

@@ -1,6 +1,7 @@
+import type { DiskSource } from '../libvirt/domain-xml/disk-spec.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
 import { VirshError } from '../libvirt/virsh/virsh-error.ts';
-import { accepts, speaks } from './answers.ts';
+import { speaks } from './answers.ts';
 import type { Connector } from './connector.ts';
 import { parsePortal } from './portal.ts';
 import { secretId } from './secret-id.ts';
@@ -34,11 +35,11 @@ export function libiscsiConnector(virsh: Virsh): Connector {
       };
     },
     // A logout whose connection breaks is one that libiscsi (1.19) waits for without end, and all of QEMU with it: the guest
-    // stands still until somebody kills it. So no disk is given back to a target that is away.
-    canLetGo: async (source) => source?.type !== 'iscsi' || (await accepts(source)),
-    // Its login holds up all of QEMU, too, for as long as the target says nothing.
-    canPlug: async (_volumeId, source) =>
-      source?.type !== 'iscsi' || (await speaks(source, source.initiator ?? NOBODY)),
+    // stands still until somebody kills it. So no disk is given back to a target that is away, nor to one that
+    // says nothing (its process is stopped, say): the guest stands still for as long, and without end should the target then go.
+    canLetGo: isAtWork,
+    // A login holds up all of QEMU, too.
+    canPlug: (_volumeId, source) => isAtWork(source),
     disconnect,
     // What QEMU still has of it ends with the guest's disk.
     abandon: disconnect,
@@ -49,6 +50,11 @@ export function libiscsiConnector(virsh: Virsh): Connector {
     tidy: async () => undefined,
     inventory: async () => ({ secrets: secretsIn(await virsh.run(['secret-list'])), connections: [] }),
   };
+}
+
+/** The target that QEMU itself reaches the disk at, if it does, says something. */
+async function isAtWork(source: DiskSource | null): Promise<boolean> {
+  return source?.type !== 'iscsi' || (await speaks(source, source.initiator ?? NOBODY));
 }
 
 /** Who asks where a disk does not say whom its target knows. */

@@ -104,6 +104,8 @@ describe('disks of a real guest', function () {
     const { mark } = console;
     await lab.virsh.run(['detach-device-alias', server, `ua-${volume.id}`, '--live']);
     await console.waitFor(/disk \w+ removed/, { mark });
+    // The guest says so before QEMU has logged out.
+    while ((await disks())[0]?.some(([serial]) => serial === volume.id) === true) await sleep(50);
   };
   /** Lets the host in to the volume's target, or no more. */
   const door = (op: 'bind' | 'unbind', volume: LabVolume) => {
@@ -164,6 +166,69 @@ describe('disks of a real guest', function () {
       await detach(volume);
       await detach(other);
     } finally {
+      losses.stop();
+    }
+  });
+
+  /** A stopped process: its kernel goes on accepting connections, and nobody says anything on them. */
+  const target = (signal: 'SIGSTOP' | 'SIGCONT') => process.kill(lab.tgtd.pid, signal);
+  const attachIdle = async () => {
+    const [volume, { mark }] = [await lab.volume(), console];
+    await attach(volume);
+    // A guest that has yet to read its partition table would wait for that, and keep the disk.
+    await console.waitFor(/disk vda added/, { mark });
+    await console.command('read vda 1 4096');
+    return volume;
+  };
+  const listed = () => Promise.race([console.command('list'), sleep(5_000, ['nothing'])]);
+
+  it('are asked for only while their target is at work: the guest would stand still', async () => {
+    const volume = await attachIdle();
+    try {
+      target('SIGSTOP');
+      let ended = false;
+      const detached = detach(volume).finally(() => (ended = true));
+      await sleep(4_000);
+      assert.match((await listed()).join(), new RegExp(`serial=${volume.id.slice(0, 20)}`));
+      assert.equal(ended, false);
+      target('SIGCONT');
+      assert.deepEqual(await detached, {});
+      assert.deepEqual(await disks(), [[], []]);
+    } finally {
+      target('SIGCONT');
+    }
+  });
+
+  it('come back when a target goes on that was stopped, also while the guest let go and stood still over it', async () => {
+    const volume = await attachIdle();
+    const said: string[] = [];
+    const losses = watched(said);
+    const again = async (times: number) => {
+      while (said.filter((line) => line.endsWith('plugged in again')).length < times) await sleep(50);
+    };
+    try {
+      target('SIGSTOP');
+      await lab.virsh.run(['detach-device-alias', server, `ua-${volume.id}`, '--live']);
+      await sleep(4_000);
+      assert.deepEqual(await listed(), ['nothing']);
+      target('SIGCONT');
+      await again(1);
+      losses.stop();
+
+      await loses(volume);
+      target('SIGSTOP');
+      const later = watched(said);
+      try {
+        later.look();
+        while (!said.join().includes('whose target does not answer')) await sleep(50);
+        target('SIGCONT');
+        await again(2);
+      } finally {
+        later.stop();
+      }
+      await detach(volume);
+    } finally {
+      target('SIGCONT');
       losses.stop();
     }
   });

@@ -16,15 +16,22 @@ describe('a disk that QEMU reaches by itself', () => {
   const source = (port: number) =>
     ({ type: 'iscsi', host: '127.0.0.1', port, iqn: 'iqn.2026-01.org.example:volume', lun: 1 }) as const;
 
-  it('is given back only while its target answers: QEMU would wait for the logout without end', async () => {
-    const target = createServer().listen(0, '127.0.0.1');
-    await once(target, 'listening');
+  it('is given back only while its target answers: QEMU would wait for the logout, without end when the target goes', async () => {
+    let speaks = true;
+    const target = createServer((socket) => {
+      socket.on('error', () => undefined).resume();
+      if (speaks) socket.end('a login response');
+    });
+    await once(target.listen(0, '127.0.0.1'), 'listening');
     const { port } = target.address() as AddressInfo;
     assert.equal(await connector.canLetGo(source(port)), true);
+    // As a process does that is stopped: its kernel goes on.
+    speaks = false;
+    assert.equal(await connector.canLetGo(source(port)), false);
     target.close();
     await once(target, 'close');
     assert.equal(await connector.canLetGo(source(port)), false);
-  });
+  }).timeout(10_000);
 
   it('that the host connects is no matter', async () => {
     assert.equal(await connector.canLetGo({ type: 'block', dev: '/dev/null' }), true);
