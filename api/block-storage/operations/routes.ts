@@ -161,6 +161,7 @@ async function findOperation(context: RequestContext, id: string): Promise<Selec
 }
 
 function view(row: Selectable<OperationsTable>, caller: Caller, waits: ReadonlyMap<string, Waiting>) {
+  const wait = waits.get(row.id);
   return {
     id: row.id,
     kind: row.kind,
@@ -174,7 +175,7 @@ function view(row: Selectable<OperationsTable>, caller: Caller, waits: ReadonlyM
     created_at: isoTime(row.created_at),
     started_at: row.started_at === null ? null : isoTime(row.started_at),
     ended_at: row.ended_at === null ? null : isoTime(row.ended_at),
-    waiting: waits.get(row.id) ?? null,
+    waiting: wait === undefined ? null : { ...wait, reason: asSeenBy(caller, wait.reason) },
   };
 }
 

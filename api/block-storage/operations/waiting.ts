@@ -3,10 +3,11 @@ import { z } from 'zod';
 import type { App } from '#api/http/context.ts';
 import { isoTime, time } from '#api/http/fields.ts';
 import { FLOWS } from '#queues/flows/index.ts';
-import type { HostName } from '#schema/ids.ts';
+import type { HostName, OperationId, PoolName } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
+import { poolParts } from '#schema/pools.ts';
 import { OPEN_OPERATION_STATES, type OperationState } from '#schema/states.ts';
-import type { OperationsTable } from '#schema/tables.ts';
+import type { OperationStepsTable, OperationsTable } from '#schema/tables.ts';
 import type { AgentKind } from '#schema/tasks.ts';
 import { whyDown } from '../services/down.ts';
 
@@ -15,54 +16,132 @@ export const waiting = z.strictObject({
   host: z.string(),
   /** When it began to wait. */
   since: time,
+  /** To be shown as the caller may see it: it may quote a host's words. */
   reason: z.string(),
 });
 export type Waiting = z.infer<typeof waiting>;
 
 type Row = Pick<Selectable<OperationsTable>, 'id' | 'kind' | 'state'>;
 
-/** Which of these operations wait for a host that is down. What has been sent to it is done once it is back. */
+/** A step that failed so often is not only unlucky. */
+const MANY_ATTEMPTS = 3;
+
+/**
+ * Which of these operations wait for a host that is down, or for a step that fails again and again. What has been sent to the one is done
+ * once it is back; the other is tried again.
+ */
 export async function waitingFor(app: App, rows: readonly Row[]): Promise<ReadonlyMap<string, Waiting>> {
-  const kinds = new Map(
-    rows
-      .filter(({ state }) => (OPEN_OPERATION_STATES as readonly OperationState[]).includes(state))
-      .map(({ id, kind }) => [id, kind as OperationKind]),
+  const open = rows.filter(({ state }) =>
+    (OPEN_OPERATION_STATES as readonly OperationState[]).includes(state),
   );
+  const steps = await readSteps(
+    app,
+    open.map(({ id }) => id),
+  );
+  const services = await readServices(app, [...steps.values()].flat());
   const found = new Map<string, Waiting>();
-  if (kinds.size === 0) return found;
-  const steps = await app.db
-    .selectFrom('operation_steps')
-    .select(['operation_id', 'name', 'host', 'started_at'])
-    .where('operation_id', 'in', [...kinds.keys()])
-    .where('state', '=', 'running')
-    .execute();
-  if (steps.length === 0) return found;
-  const services = await app.db
-    .selectFrom('services')
-    .select(['binary', 'agent', 'last_seen_at'])
-    .where(
-      'agent',
-      'in',
-      steps.map(({ host }) => host as HostName),
-    )
-    .orderBy('last_seen_at', 'desc')
-    .execute();
-  for (const step of steps) {
-    const agent = agentOf(kinds.get(step.operation_id), step.name);
-    const service = services.find((each) => each.binary === `blockyard-${agent}` && each.agent === step.host);
-    const down = service === undefined ? null : await whyDown(app, service);
-    if (service === undefined || down === null) continue;
-    const since = service.last_seen_at > step.started_at ? service.last_seen_at : step.started_at;
-    found.set(step.operation_id, {
-      host: step.host,
-      since: isoTime(since),
-      reason: `${agent} host ${step.host} ${down}`,
-    });
+  for (const { id, kind, state } of open) {
+    const direction = state === 'undoing' ? 'undo' : 'do';
+    const all = steps.get(id)?.filter((step) => step.direction === direction) ?? [];
+    const running = all.findLast((step) => step.state === 'running');
+    const waits =
+      (running && (await absence(app, services, kind as OperationKind, running))) ?? persistence(all);
+    if (waits !== undefined) found.set(id, waits);
   }
   return found;
 }
 
-function agentOf(kind: OperationKind | undefined, name: string): AgentKind | undefined {
-  const row = kind === undefined ? undefined : FLOWS[kind].rows.find((each) => each.name === name);
+type Step = Pick<
+  Selectable<OperationStepsTable>,
+  'operation_id' | 'name' | 'direction' | 'host' | 'state' | 'attempt' | 'error' | 'started_at'
+> & {
+  /** Where the volume lies that the operation holds. */
+  readonly pool: PoolName | null;
+};
+
+/** Of each operation, in their order. */
+async function readSteps(app: App, ids: readonly OperationId[]): Promise<ReadonlyMap<OperationId, Step[]>> {
+  if (ids.length === 0) return new Map();
+  const steps = await app.db
+    .selectFrom('operation_steps')
+    .innerJoin('operations', 'operations.id', 'operation_steps.operation_id')
+    .leftJoin('volumes', (join) =>
+      join
+        .onRef('volumes.id', '=', 'operations.volume_id')
+        // One that holds a backup needs no more of the volume than its steps say.
+        .on('operations.backup_id', 'is', null),
+    )
+    .select(['operation_steps.operation_id', 'operation_steps.name', 'direction', 'operation_steps.host'])
+    .select([
+      'volumes.pool',
+      'operation_steps.state',
+      'attempt',
+      'operation_steps.error',
+      'operation_steps.started_at',
+    ])
+    .where('operation_steps.operation_id', 'in', ids)
+    .orderBy('operation_steps.operation_id')
+    .orderBy('position')
+    .execute();
+  return Map.groupBy(steps, ({ operation_id }) => operation_id);
+}
+
+type Services = Awaited<ReturnType<typeof readServices>>;
+
+async function readServices(app: App, steps: readonly Step[]) {
+  const hosts = new Set(
+    steps.flatMap(({ host, pool }) => [host as HostName, ...(pool === null ? [] : [poolParts(pool).agent])]),
+  );
+  if (hosts.size === 0) return [];
+  return app.db
+    .selectFrom('services')
+    .select(['binary', 'agent', 'last_seen_at'])
+    .where('agent', 'in', [...hosts])
+    .orderBy('last_seen_at', 'desc')
+    .execute();
+}
+
+/** The step's own host is down, or the one that has the volume: a hypervisor cannot let go of a disk whose target is away. */
+async function absence(
+  app: App,
+  services: Services,
+  kind: OperationKind,
+  step: Step,
+): Promise<Waiting | undefined> {
+  const agent = agentOf(kind, step.name);
+  const needed = [
+    { agent, host: step.host },
+    ...(agent === 'compute' && step.pool !== null
+      ? [{ agent: 'storage', host: poolParts(step.pool).agent }]
+      : []),
+  ];
+  for (const { agent, host } of needed) {
+    const service = services.find((each) => each.binary === `blockyard-${agent}` && each.agent === host);
+    const down = service === undefined ? null : await whyDown(app, service);
+    if (service === undefined || down === null) continue;
+    const since = service.last_seen_at > step.started_at ? service.last_seen_at : step.started_at;
+    return { host, since: isoTime(since), reason: `${agent} host ${host} ${down}` };
+  }
+  return undefined;
+}
+
+/** The newest step has failed, was begun again, and so on; it has not passed yet. */
+function persistence(steps: readonly Step[]): Waiting | undefined {
+  const newest = steps.at(-1);
+  const same = steps.filter(({ name, state }) => name === newest?.name && state === 'failed');
+  const [first, last] = [same[0], same.at(-1)];
+  if (newest === undefined || newest.state === 'done' || first === undefined || last === undefined)
+    return undefined;
+  const failures = newest.state === 'running' ? newest.attempt - 1 : newest.attempt;
+  if (failures < MANY_ATTEMPTS) return undefined;
+  return {
+    host: last.host,
+    since: isoTime(first.started_at),
+    reason: `step "${last.name}" has failed ${failures} times on host ${last.host}: ${last.error ?? 'no reason is known'}`,
+  };
+}
+
+function agentOf(kind: OperationKind, name: string): AgentKind | undefined {
+  const row = FLOWS[kind].rows.find((each) => each.name === name);
   return row === undefined || row.on === 'conductor' ? undefined : row.on;
 }

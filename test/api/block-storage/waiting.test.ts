@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { sqlTime } from '#schema/clock.ts';
+import { asId, type HostName, type OperationId, type PoolName, type VolumeId } from '#schema/ids.ts';
+import type { OperationKind } from '#schema/operations.ts';
+import { startApi, type TestApi, type Who } from '../support/api.ts';
+
+const LONG_AGO = '2026-01-01 00:00:00.000000';
+const STARTED = '2026-01-01 00:01:00.000000';
+
+/** No conductor runs: what it would have written is written here. */
+describe('what an operation waits for', () => {
+  let api: TestApi;
+  let operation: OperationId;
+  before(async () => {
+    api = await startApi();
+    for (const [binary, agent] of [
+      ['blockyard-conductor', 'cond1'],
+      ['blockyard-storage', 'stor1'],
+      ['blockyard-compute', 'comp1'],
+    ] as const)
+      await api.db
+        .insertInto('services')
+        .values({
+          binary,
+          host: agent,
+          agent: asId<HostName>(agent),
+          availability_zone: 'nova',
+          disabled_reason: null,
+          version: 'test',
+          boot_id: 'boot',
+          details: '{}',
+          last_seen_at: sqlTime(Date.now() + 600_000),
+          updated_at: null,
+        })
+        .execute();
+  });
+  after(() => api[Symbol.asyncDispose]());
+
+  const seen = (agent: string, last_seen_at: string) =>
+    api.db.updateTable('services').set({ last_seen_at }).where('host', '=', agent).execute();
+
+  /** One under way for a volume that lies at `stor1`. */
+  async function under(kind: OperationKind): Promise<void> {
+    const { body } = await api.call('POST', '/volumes', { body: { volume: { size: 1 } } });
+    const id = asId<VolumeId>(body.volume.id);
+    const pool = asId<PoolName>('stor1@files#files');
+    await api.db.updateTable('volumes').set({ pool }).where('id', '=', id).execute();
+    await api.db
+      .updateTable('operations')
+      .set({ kind, state: 'running', created_at: LONG_AGO })
+      .where('volume_id', '=', id)
+      .execute();
+    const row = await api.db
+      .selectFrom('operations')
+      .select('id')
+      .where('volume_id', '=', id)
+      .executeTakeFirstOrThrow();
+    operation = row.id;
+  }
+
+  async function step(
+    host: string,
+    name: string,
+    attempt: number,
+    state: 'running' | 'failed' | 'done',
+    error: string | null = null,
+  ): Promise<void> {
+    await api.db
+      .insertInto('operation_steps')
+      .values({
+        operation_id: operation,
+        position: attempt,
+        name,
+        direction: 'do',
+        host,
+        state,
+        attempt,
+        output: null,
+        error,
+        started_at: STARTED,
+        ended_at: null,
+        wait_ms: null,
+        commands: null,
+      })
+      .execute();
+  }
+  const waiting = async (as: Who = 'member') =>
+    (await api.call('GET', `/operations/${operation}`, { as })).body.operation.waiting;
+  const message = async (): Promise<string | undefined> =>
+    (await api.call('GET', '/messages')).body.messages.find((each: { id: string }) => each.id === operation)
+      ?.user_message;
+
+  it('is the volume’s storage host, where that is down and the step’s own is not', async () => {
+    await under('volume.detach');
+    await step('comp1', 'unplug', 1, 'running');
+    assert.deepEqual([await waiting(), await message()], [null, undefined]);
+    await seen('stor1', LONG_AGO);
+    const { host, since, reason } = await waiting();
+    assert.deepEqual([host, since.slice(0, 19)], ['stor1', STARTED.slice(0, 19).replace(' ', 'T')]);
+    assert.match(reason, /^storage host stor1 is down: its agent last reported \d+ s ago$/);
+    assert.match((await message()) ?? '', /volume\.detach waits since .*: storage host stor1 is down/);
+    await seen('comp1', LONG_AGO);
+    assert.equal((await waiting()).host, 'comp1');
+    for (const agent of ['stor1', 'comp1']) await seen(agent, sqlTime(Date.now() + 600_000));
+  });
+
+  it('is a step that fails again and again; users see why, and not where on the host', async () => {
+    await under('volume.retype');
+    const error = 'rename /srv/secret/replacing-1: input/output error';
+    for (const attempt of [1, 2]) await step('stor1', 'replace', attempt, 'failed', error);
+    assert.equal(await waiting(), null);
+    await step('stor1', 'replace', 3, 'failed', error);
+    await step('stor1', 'replace', 4, 'running');
+    const why = 'step "replace" has failed 3 times on host stor1: rename';
+    assert.equal((await waiting()).reason, `${why} …/replacing-1: input/output error`);
+    assert.equal((await waiting('admin')).reason, `${why} /srv/secret/replacing-1: input/output error`);
+    assert.match(
+      (await message()) ?? '',
+      /volume\.retype waits since 2026-01-01T00:01:00 UTC and goes on by itself: step "replace" has failed 3 times .*…\/replacing-1/,
+    );
+    await api.db
+      .updateTable('operation_steps')
+      .set({ state: 'done' })
+      .where('operation_id', '=', operation)
+      .where('position', '=', 4)
+      .execute();
+    assert.equal(await waiting(), null);
+  });
+});
