@@ -15,6 +15,7 @@ import { askHosts, hostsOf } from '../drift/ask.ts';
 import { recount, StillMoving } from '../drift/mysql-repairs.ts';
 import { readRows } from '../drift/rows.ts';
 import type { OperationGateway } from '../operations/gateway.ts';
+import { inPool } from '../placement/place.ts';
 import type { Questions } from '../questions.ts';
 import type { Secrets } from '../secrets.ts';
 import { type Tx, transaction } from '../transaction.ts';
@@ -75,7 +76,7 @@ export async function afterRestore(deps: Deps): Promise<VolumePlan[]> {
       newNumbers(tx, plan.volumeId, plan.what === 'doubt' ? [] : heard);
       // Its data were found there, and nowhere else.
       if (plan.pool !== null)
-        tx.later(tx.q.updateTable('volumes').set({ pool: plan.pool }).where('id', '=', plan.volumeId));
+        tx.later(tx.q.updateTable('volumes').set(inPool(tx, plan.pool)).where('id', '=', plan.volumeId));
       if (plan.what === 'resume') return resume(deps, tx, plan, owner);
       if (plan.what === 'follow') return follow(deps, tx, plan, owner, initiators);
       return doubt(deps, tx, plan, owner);

@@ -99,6 +99,14 @@ describe('a volume that was on its way in the backup of MySQL', () => {
     assert.equal(hosts.at('stor2/more', volume), 'precious');
   });
 
+  it('is in the zone of the place where its data are', async () => {
+    await movedSince('stor2');
+    await yard.db.updateTable('pools').set({ availability_zone: 'far' }).where('name', '=', pool).execute();
+    await hosts.restored();
+    const now = await volumeNow();
+    assert.deepEqual([now.pool, now.availability_zone], [pool, 'far']);
+  });
+
   it('is kept from everybody while a host is silent that may have it', async () => {
     await movedSince('stor2');
     hosts.silent.add('stor2');
