@@ -22,8 +22,10 @@ describe('operations and a host that is down', () => {
   /** Hosts that are down by now, and whether they had begun with what they were asked. */
   let down: Partial<Record<AgentKind, { begun: boolean }>>;
   let tasks: string[];
+  /** `queue volume` → the newest number. */
+  let carriedOut: Map<string, number>;
   beforeEach(async () => {
-    [yard, host, down, tasks] = [await createYard(), new ModelHost(), {}, []];
+    [yard, host, down, tasks, carriedOut] = [await createYard(), new ModelHost(), {}, [], new Map()];
   });
   afterEach(async () => {
     await yard[Symbol.asyncDispose]();
@@ -35,7 +37,13 @@ describe('operations and a host that is down', () => {
       async run({ task, queue, envelope }, _withinMs, whenDown = 'wait') {
         const state = down[queue.split('.')[0] as AgentKind];
         tasks.push(`${task}${state === undefined ? '' : ` ${whenDown}`}`);
-        if (state === undefined) return host.carryOut(task, envelope.input);
+        if (state === undefined) {
+          // As an agent's journal has it.
+          const newest = carriedOut.get(`${queue} ${envelope.volumeId}`) ?? 0;
+          if (envelope.seq < newest) throw new TaskError('stale', 'it is older');
+          carriedOut.set(`${queue} ${envelope.volumeId}`, envelope.seq);
+          return host.carryOut(task, envelope.input);
+        }
         if (whenDown === 'wait') return new Promise(() => undefined);
         throw new HostDown('its host is down', state.begun);
       },
@@ -130,6 +138,31 @@ describe('operations and a host that is down', () => {
     );
     const [eviction] = await evictions();
     assert.ok((eviction?.seq ?? 0) > done.seq_base && (eviction?.seq ?? 0) < done.seq_base + 64);
+  });
+
+  it('and whoever waited behind that gets numbers newer than its own', async () => {
+    const { volume, attachment } = await attached();
+    const waits = await yard.begin('qos.apply', volume, { before: {} }, attachment);
+    down = { compute: { begun: false } };
+    void run(waits);
+    while (!tasks.includes('disk.tune wait')) await new Promise((resolve) => setTimeout(resolve, 5));
+    await yard.db.updateTable('volumes').set({ status: 'extending' }).execute();
+    const behind = [
+      await yard.begin('volume.extend', volume, { fromGib: SIZE_GIB, toGib: SIZE_GIB + 1 }),
+      await yard.begin('volume.force-detach', volume, {}, attachment),
+      await yard.begin('volume.extend', volume, { fromGib: SIZE_GIB + 1, toGib: SIZE_GIB + 2 }),
+    ] as const;
+    const [first, force, last] = behind;
+    await run(force);
+    for (const id of [first, last]) await run(id);
+    const ended = await Promise.all(behind.map(operation));
+    assert.deepEqual(
+      ended.map(({ state, error }) => [state, error]),
+      behind.map(() => ['done', null]),
+    );
+    const [before = 0, cut = 0, after = 0] = ended.map(({ seq_base }) => seq_base);
+    assert.ok(cut < before && before < after && after <= (await volumeNow()).seq);
+    assert.equal(host.volumes.get(volume), SIZE_GIB + 2);
   });
 
   it('but not from an operation that goes on by itself', async () => {
