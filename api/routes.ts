@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
 import { attachmentRoutes } from './block-storage/attachments/routes.ts';
 import { availabilityZoneRoutes } from './block-storage/availability-zones/routes.ts';
 import { backupRoutes } from './block-storage/backups/routes.ts';
@@ -33,6 +33,7 @@ import { instanceActionRoutes } from './compute/instance-actions/routes.ts';
 import { serverRoutes } from './compute/servers/routes.ts';
 import { volumeAttachmentRoutes } from './compute/volume-attachments/routes.ts';
 import type { ApiRoot } from './http/dispatch.ts';
+import type { Document } from './http/document.ts';
 import { BLOCK_STORAGE_VERSIONS, COMPUTE_VERSIONS } from './http/microversion.ts';
 import { describeApis } from './http/openapi.ts';
 import type { Reply, Route } from './http/route.ts';
@@ -144,40 +145,60 @@ function imageRoot(prefix: string): ApiRoot {
 /** The document is made when it is first asked for, and then kept. */
 let openApi: string | undefined;
 
-function openApiDocument(): Reply {
+function describeAll(): Reply {
   openApi ??= JSON.stringify(
-    describeApis([
-      {
-        prefix: '/v3/{project_id}',
-        tag: 'Block storage',
-        versions: BLOCK_STORAGE_VERSIONS,
-        routes: blockStorageRoutes,
-        decisions: decisions.volume,
-      },
-      {
-        prefix: '/compute/v2.1',
-        tag: 'Compute',
-        versions: COMPUTE_VERSIONS,
-        routes: computeRoutes,
-        decisions: decisions.compute,
-      },
-      { prefix: '/image/v2', tag: 'Image', routes: imageRoutes, decisions: decisions.image },
-      { prefix: '/identity/v3', tag: 'Identity', routes: identityRoutes, decisions: decisions.identity },
-    ]),
+    describeApis(
+      [
+        {
+          prefix: '/v3/{project_id}',
+          tag: 'Block storage',
+          versions: BLOCK_STORAGE_VERSIONS,
+          routes: blockStorageRoutes,
+          decisions: decisions.volume,
+        },
+        {
+          prefix: '/compute/v2.1',
+          tag: 'Compute',
+          versions: COMPUTE_VERSIONS,
+          routes: computeRoutes,
+          decisions: decisions.compute,
+        },
+        { prefix: '/image/v2', tag: 'Image', routes: imageRoutes, decisions: decisions.image },
+        {
+          prefix: '/identity/v3',
+          tag: 'Identity',
+          routes: identityRoutes,
+          decisions: decisions.identity,
+          login,
+        },
+      ],
+      documents,
+    ),
   );
   return { status: 200, json: openApi };
 }
 
+const openApiDocument: Document = {
+  summary: 'Describe all of this',
+  replies: { 200: z.looseObject({ openapi: z.string() }) },
+  answer: describeAll,
+};
+
 /** As oslo's middleware answers: in JSON who asks for that, in one word anybody else. */
-function healthcheck({ headers }: IncomingMessage): Reply {
-  if (headers.accept?.includes('application/json')) {
-    return { status: 200, body: { detailed: false, reasons: ['OK'] } };
-  }
-  return { status: 200, json: 'OK', headers: { 'Content-Type': 'text/plain; charset=UTF-8' } };
-}
+const healthcheck: Document = {
+  summary: 'Say that the api answers',
+  replies: { 200: z.strictObject({ detailed: z.literal(false), reasons: z.array(z.string()) }) },
+  otherwise: 'text/plain',
+  answer({ headers }) {
+    if (headers.accept?.includes('application/json')) {
+      return { status: 200, body: { detailed: false, reasons: ['OK'] } };
+    }
+    return { status: 200, json: 'OK', headers: { 'Content-Type': 'text/plain; charset=UTF-8' } };
+  },
+};
 
 /** What answers on one exact path, without a token. */
-export const documents: ReadonlyMap<string, (request: IncomingMessage) => Reply> = new Map([
+export const documents: ReadonlyMap<string, Document> = new Map([
   ...versionDocuments,
   ['/openapi.json', openApiDocument],
   // For load balancers; `/readyz` beside the metrics also asks MySQL.

@@ -88,7 +88,7 @@ export function createApi(app: App, options: ApiOptions): Server {
     const document = documents.get(path);
     if (document !== undefined) {
       limits?.admit(exchange.request);
-      return document(exchange.request);
+      return document.answer(exchange.request);
     }
     const root = rootOf(path);
     if (root === undefined) throw noSuchRoute();

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { z } from 'zod';
 import type { Authenticator } from '#api/auth/authenticator.ts';
 import type { RateLimits } from '#api/limits/rate-limits.ts';
 import type { Decisions } from '#api/policy/decide.ts';
@@ -49,6 +50,9 @@ export interface ApiRoot {
 export interface Login {
   /** Below the root's prefix. */
   readonly path: string;
+  /** What is asked and answered, for the document. */
+  readonly asks: z.ZodType;
+  readonly answers: z.ZodType;
   /** @throws ApiError 400 when the body is not what it should be, 401 when it proves nobody. */
   readonly answer: (
     context: Omit<RequestContext, 'caller'>,

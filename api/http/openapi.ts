@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Decisions } from '#api/policy/decide.ts';
+import type { Login } from './dispatch.ts';
+import type { Document } from './document.ts';
 import type { MicroversionRange } from './microversion.ts';
 import { BYTES, type Route } from './route.ts';
 
@@ -14,6 +16,7 @@ export interface Described {
   readonly routes: readonly Route[];
   /** Which of them are for administrators. */
   readonly decisions: Decisions;
+  readonly login?: Login;
 }
 
 const ERROR = {
@@ -32,8 +35,19 @@ const ERROR = {
   },
 };
 
-/** The OpenAPI 3.1 document of all routes, from the same schemas that requests are checked with. */
-export function describeApis(apis: readonly Described[]): Json {
+const HEADERS = {
+  RequestId: { description: 'Names the request in our log.', schema: { type: 'string' } },
+  Version: { description: 'The microversion that was answered in.', schema: { type: 'string' } },
+  Token: { description: 'The token that was made.', schema: { type: 'string' } },
+};
+const header = (name: keyof typeof HEADERS): Json => ({ $ref: `#/components/headers/${name}` });
+const NAMED_REQUEST = { 'x-openstack-request-id': header('RequestId') };
+
+/**
+ * The OpenAPI 3.1 document of all routes, from the same schemas that requests are checked with.
+ * @param documents path → what answers there without a token.
+ */
+export function describeApis(apis: readonly Described[], documents: ReadonlyMap<string, Document>): Json {
   const paths: Record<string, Json> = {};
   for (const api of apis) {
     for (const group of groups(api.routes)) {
@@ -41,28 +55,35 @@ export function describeApis(apis: readonly Described[]): Json {
       if (first === undefined) continue;
       const path = `${api.prefix}${first.path}`;
       paths[path] = { ...paths[path], [first.method.toLowerCase()]: operation(api, group) };
+      if (first.head !== undefined) paths[path]['head'] = headOf(api, first, first.head);
+    }
+    if (api.login !== undefined) {
+      const path = `${api.prefix}${api.login.path}`;
+      paths[path] = { ...paths[path], post: loginOf(api, api.login) };
     }
   }
+  for (const [path, document] of documents) paths[path] = { get: documentOf(path, document) };
   return {
     openapi: '3.1.0',
     info: {
       title: 'Blockyard',
       version: '0.1.0',
       description:
-        'Block storage as in OpenStack Cinder v3, servers on volumes as in Nova v2.1, images as in Glance v2. From microversion 3.67 on, block storage paths may leave out the project.',
+        'Block storage as in OpenStack Cinder v3, servers on volumes as in Nova v2.1, images as in Glance v2, users as in Keystone v3. Block storage paths may leave out the project, and those of images the version. HEAD is answered wherever GET is.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
     security: [{ token: [] }],
-    tags: apis.map(({ tag }) => ({ name: tag })),
+    tags: [...apis.map(({ tag }) => tag), DISCOVERY].map((name) => ({ name })),
     paths,
     components: {
       securitySchemes: { token: { type: 'apiKey', in: 'header', name: 'X-Auth-Token' } },
       schemas: { Error: ERROR },
+      headers: HEADERS,
       responses: {
         Error: {
           description: 'The request was refused, or failed.',
-          headers: { 'x-openstack-request-id': { schema: { type: 'string' } } },
+          headers: NAMED_REQUEST,
           content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
         },
       },
@@ -78,9 +99,9 @@ function groups(routes: readonly Route[]): Route[][] {
 function operation(api: Described, group: readonly Route[]): Json {
   const [first] = group;
   if (first === undefined) return {};
-  const bodies = group.flatMap(({ body }) => (body === undefined ? [] : [jsonSchema(body, 'input')]));
+  const bodies = group.flatMap(bodyOf);
   return {
-    operationId: operationId(api, first),
+    operationId: operationId(api.versions?.service ?? api.tag, first.method, first.path),
     tags: [api.tag],
     summary: group.map((route) => summaryOf(api, route)).join('; '),
     parameters: parameters(api, first),
@@ -90,7 +111,57 @@ function operation(api: Described, group: readonly Route[]): Json {
         content: contentOf(first, bodies.length === 1 ? bodies[0] : { oneOf: bodies }),
       },
     }),
-    responses: responses(group),
+    responses: responses(group, api.versions && { 'OpenStack-API-Version': header('Version') }),
+  };
+}
+
+/** Zod takes whatever may be of any kind for optional; the key that says which action it is never is. */
+function bodyOf({ body, action }: Route): Json[] {
+  if (body === undefined) return [];
+  const schema = jsonSchema(body, 'input');
+  return [action === undefined ? schema : { ...schema, required: [action] }];
+}
+
+function headOf(api: Described, route: Route, status: number): Json {
+  return {
+    operationId: operationId(api.tag, 'HEAD', route.path),
+    tags: [api.tag],
+    summary: summaryOf(api, route),
+    parameters: parameters(api, route),
+    responses: responses([{ replies: { [status]: null } }]),
+  };
+}
+
+function loginOf(api: Described, { path, asks, answers }: Login): Json {
+  return {
+    operationId: operationId(api.tag, 'POST', path),
+    tags: [api.tag],
+    summary: 'Make a token',
+    security: [],
+    requestBody: {
+      required: true,
+      content: { 'application/json': { schema: jsonSchema(asks, 'input') } },
+    },
+    responses: responses([{ replies: { 201: answers } }], { 'X-Subject-Token': header('Token') }),
+  };
+}
+
+const DISCOVERY = 'Discovery';
+
+function documentOf(path: string, { summary, replies, otherwise }: Document): Json {
+  const answers = responses([{ replies }]);
+  if (otherwise !== undefined) {
+    for (const { content } of Object.values(answers) as { content?: Json }[]) {
+      if (content !== undefined) content[otherwise] = { schema: { type: 'string' } };
+    }
+  }
+  return {
+    // A path with a slash at its end is another one.
+    operationId: operationId(DISCOVERY, 'GET', path.replace(/\/$/, '/slash')),
+    tags: [DISCOVERY],
+    summary,
+    security: [],
+    responses: answers,
   };
 }
 
@@ -98,8 +169,8 @@ function contentOf({ consumes = ['application/json'] }: Route, schema: Json | un
   return Object.fromEntries(consumes.map((type) => [type, type === BYTES ? {} : { schema }]));
 }
 
-function operationId(api: Described, route: Route): string {
-  const words = `${api.versions?.service ?? api.tag} ${route.method} ${route.path}`.toLowerCase();
+function operationId(api: string, method: string, path: string): string {
+  const words = `${api} ${method} ${path}`.toLowerCase();
   return words.replaceAll(/[^a-z0-9]+/g, '_').replace(/_$/, '');
 }
 
@@ -123,7 +194,10 @@ function parameters(api: Described, route: Route): Json[] {
     description: 'For administrators.',
     schema: { type: 'string' },
   }));
-  const inHeader = api.versions === undefined ? [] : [versionHeader(api.versions)];
+  const inHeader = [
+    ...(route.headers ?? []).map((name) => ({ name, in: 'header', schema: { type: 'string' } })),
+    ...(api.versions === undefined ? [] : [versionHeader(api.versions)]),
+  ];
   return [...inPath, ...inQuery, ...ofAdmins, ...inHeader];
 }
 
@@ -136,14 +210,15 @@ function versionHeader({ service, major, min, max }: MicroversionRange): Json {
   };
 }
 
-function responses(group: readonly Route[]): Json {
+function responses(group: readonly Pick<Route, 'produces' | 'replies'>[], headers: Json = {}): Json {
   const answers: Json = { default: { $ref: '#/components/responses/Error' } };
   for (const { produces = 'application/json', replies } of group) {
     for (const [status, schema] of Object.entries(replies)) {
       answers[status] = {
         description: Number(status) < 400 ? 'Success' : 'Refused',
+        headers: { ...NAMED_REQUEST, ...headers },
         ...(schema !== null && {
-          content: { [produces]: { schema: jsonSchema(schema, 'output') } },
+          content: { [produces]: produces === BYTES ? {} : { schema: jsonSchema(schema, 'output') } },
         }),
       };
     }

@@ -47,6 +47,8 @@ export interface Route<
   readonly queryNames?: readonly string[];
   /** Those that it reads for administrators alone. */
   readonly adminQueryNames?: readonly string[];
+  /** Headers that the handler reads, besides those that every request may have. */
+  readonly headers?: readonly string[];
   /** Absent: the route takes no body. */
   readonly body?: B;
   /**

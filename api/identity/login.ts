@@ -5,7 +5,9 @@ import { ApiError } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { parseInput } from '#api/http/validation.ts';
 import { passwordLogin } from './auth/password-login.ts';
+import { tokenReply } from './auth/schema.ts';
 import { isoTime } from './auth/token-view.ts';
+import { loginBody } from './builtin/wire.ts';
 import { catalogOf } from './catalog.ts';
 import { DOMAIN } from './domain.ts';
 
@@ -30,6 +32,8 @@ const body = z.looseObject({
 /** Keystone's "Token authentication with scoped authorization": says what the token is good for, and where everything is. */
 export const login: Login = {
   path: '/auth/tokens',
+  asks: loginBody,
+  answers: tokenReply,
   answer: async (context, sent, identify) => {
     const { identity } = context.app;
     if (identity !== undefined) return passwordLogin(context, identity, sent);

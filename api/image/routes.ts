@@ -88,9 +88,11 @@ export const imageRoutes: readonly Route[] = [
     method: 'GET',
     path: '/images/{id}/file',
     summary: "Download an image's data",
+    headers: ['Range'],
     params: idParams,
     query: anyQuery,
-    replies: { 200: null, 204: null, 206: null },
+    produces: BYTES,
+    replies: { 200: z.unknown(), 204: null, 206: z.unknown() },
     handle: (context, { params }) => downloadData(context, params.id),
   }),
   route({

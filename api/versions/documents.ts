@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import type { Document } from '#api/http/document.ts';
 import {
   BLOCK_STORAGE_VERSIONS,
   COMPUTE_VERSIONS,
   type MicroversionRange,
   negotiate,
 } from '#api/http/microversion.ts';
-import type { Reply } from '#api/http/route.ts';
 import { schemeOf } from '../http/scheme.ts';
 
 interface VersionedApi {
@@ -33,6 +34,19 @@ const COMPUTE: VersionedApi = {
   mediaType: 'application/vnd.openstack.compute+json;version=2.1',
 };
 
+const text = z.string();
+const links = z.array(z.strictObject({ rel: text, type: text.optional(), href: text }));
+const mediaTypes = z.array(z.strictObject({ base: text, type: text }));
+const described = z.strictObject({
+  id: text,
+  status: text,
+  version: text,
+  min_version: text,
+  updated: text,
+  links,
+  'media-types': mediaTypes,
+});
+
 function describe(api: VersionedApi, request: IncomingMessage) {
   const { range } = api;
   return {
@@ -49,15 +63,15 @@ function describe(api: VersionedApi, request: IncomingMessage) {
   };
 }
 
-type Document = (request: IncomingMessage) => Reply;
-
-const all =
-  (api: VersionedApi, status: number): Document =>
-  (request) => ({
+const all = (api: VersionedApi, status: number): Document => ({
+  summary: `Show the versions of the ${api.range.service} API`,
+  replies: { [status]: z.strictObject({ versions: z.array(described) }) },
+  answer: (request) => ({
     status,
     body: { versions: [describe(api, request)] },
     headers: api.range.strict ? versionHeaders(api.range, request) : {},
-  });
+  }),
+});
 
 /** Cinder negotiates here too. @throws ApiError 400 or 406 */
 function versionHeaders(range: MicroversionRange, { headers }: IncomingMessage): Record<string, string> {
@@ -69,26 +83,33 @@ function versionHeaders(range: MicroversionRange, { headers }: IncomingMessage):
   };
 }
 
-const one =
-  (api: VersionedApi): Document =>
-  (request) => ({ status: 200, body: { version: describe(api, request) } });
+const one = (api: VersionedApi): Document => ({
+  summary: `Show the version of the ${api.range.service} API`,
+  replies: { 200: z.strictObject({ version: described }) },
+  answer: (request) => ({ status: 200, body: { version: describe(api, request) } }),
+});
 
 /** Glance's newest minor whose fields and actions are all here. */
 const IMAGE_MINOR = 7;
 
+const imageDocument = (status: number): Document => ({
+  summary: 'Show the versions of the image API',
+  replies: {
+    [status]: z.strictObject({ versions: z.array(z.strictObject({ id: text, status: text, links })) }),
+  },
+  answer: (request) => ({ status, body: imageVersions(request) }),
+});
+
 /** Glance lists every minor it has grown through, each with the same address. */
-function imageVersions(request: IncomingMessage): Reply {
+function imageVersions(request: IncomingMessage) {
   const href = `${schemeOf(request)}://${request.headers.host ?? 'localhost'}/image/v2/`;
   const minors = Array.from({ length: IMAGE_MINOR + 1 }, (_, i) => IMAGE_MINOR - i);
   return {
-    status: 300,
-    body: {
-      versions: minors.map((minor) => ({
-        id: `v2.${minor}`,
-        status: minor === IMAGE_MINOR ? 'CURRENT' : 'SUPPORTED',
-        links: [{ rel: 'self', href }],
-      })),
-    },
+    versions: minors.map((minor) => ({
+      id: `v2.${minor}`,
+      status: minor === IMAGE_MINOR ? 'CURRENT' : 'SUPPORTED',
+      links: [{ rel: 'self', href }],
+    })),
   };
 }
 
@@ -104,11 +125,19 @@ function identityVersion(request: IncomingMessage) {
   };
 }
 
-const identityVersions: Document = (request) => ({
-  status: 300,
-  body: { versions: { values: [identityVersion(request)] } },
-});
-const identityV3: Document = (request) => ({ status: 200, body: { version: identityVersion(request) } });
+const identityDescribed = described.omit({ version: true, min_version: true });
+const identityVersions: Document = {
+  summary: 'Show the versions of the identity API',
+  replies: {
+    300: z.strictObject({ versions: z.strictObject({ values: z.array(identityDescribed) }) }),
+  },
+  answer: (request) => ({ status: 300, body: { versions: { values: [identityVersion(request)] } } }),
+};
+const identityV3: Document = {
+  summary: 'Show the version of the identity API',
+  replies: { 200: z.strictObject({ version: identityDescribed }) },
+  answer: (request) => ({ status: 200, body: { version: identityVersion(request) } }),
+};
 
 /** Version discovery, which needs no token: path → document. */
 export const versionDocuments: ReadonlyMap<string, Document> = new Map([
@@ -123,9 +152,6 @@ export const versionDocuments: ReadonlyMap<string, Document> = new Map([
   ['/identity/', identityVersions],
   ['/identity/v3', identityV3],
   ['/identity/v3/', identityV3],
-  ['/image', imageVersions],
-  ['/image/', imageVersions],
-  ['/image/v2', imageVersions],
-  ['/image/v2/', imageVersions],
-  ['/image/versions', (request) => ({ ...imageVersions(request), status: 200 })],
+  ...['/image', '/image/', '/image/v2', '/image/v2/'].map((path) => [path, imageDocument(300)] as const),
+  ['/image/versions', imageDocument(200)],
 ]);

@@ -95,6 +95,7 @@ export const metadataRoutes: readonly Route[] = [
   route({
     method: 'PUT',
     path: '/volumes/{id}/metadata',
+    headers: ['If-Match'],
     summary: "Replace a volume's metadata",
     params: idParams,
     query: anyQuery,
@@ -125,6 +126,7 @@ export const metadataRoutes: readonly Route[] = [
   route({
     method: 'PUT',
     path: '/volumes/{id}/metadata/{key}',
+    headers: ['If-Match'],
     summary: "Set one item of a volume's metadata",
     params: keyParams,
     query: anyQuery,

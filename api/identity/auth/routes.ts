@@ -13,23 +13,8 @@ import {
   showCatalog,
   showToken,
 } from './handlers.ts';
+import { tokenReply } from './schema.ts';
 
-const text = z.string();
-const named = z.strictObject({ id: text, name: text });
-const token = z.strictObject({
-  methods: z.array(text),
-  user: z.strictObject({ id: text, name: text, domain: named, password_expires_at: z.null() }),
-  audit_ids: z.array(text),
-  expires_at: text,
-  issued_at: text,
-  project: z.strictObject({ id: text, name: text, domain: named }).optional(),
-  is_domain: z.literal(false).optional(),
-  domain: named.optional(),
-  system: z.strictObject({ all: z.literal(true) }).optional(),
-  roles: z.array(named).optional(),
-  application_credential: z.strictObject({ id: text, name: text, restricted: z.boolean() }).optional(),
-  catalog: catalog.optional(),
-});
 const common = { params: noParams, query: anyQuery } as const;
 
 export const authRoutes: readonly Route[] = [
@@ -37,15 +22,17 @@ export const authRoutes: readonly Route[] = [
     ...common,
     method: 'GET',
     path: '/auth/tokens',
+    headers: ['X-Subject-Token'],
     summary: 'Say what the token in X-Subject-Token is good for',
     queryNames: ['nocatalog'],
-    replies: { 200: z.strictObject({ token }) },
+    replies: { 200: tokenReply },
     handle: showToken,
   }),
   route({
     ...common,
     method: 'DELETE',
     path: '/auth/tokens',
+    headers: ['X-Subject-Token'],
     summary: 'End the token in X-Subject-Token',
     replies: { 204: null },
     handle: revokeToken,

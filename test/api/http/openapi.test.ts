@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { blockStorageRoutes, computeRoutes } from '#api/routes.ts';
+import { blockStorageRoutes, computeRoutes, documents } from '#api/routes.ts';
 import { startApi } from '../support/api.ts';
 
 type Json = Record<string, unknown>;
@@ -29,7 +29,11 @@ describe('/openapi.json', () => {
     const ids = operations().map(({ operation }) => operation['operationId']);
     assert.equal(new Set(ids).size, ids.length);
     for (const { path, operation } of operations()) {
-      const parameters = operation['parameters'] as { name: string; in: string; required?: boolean }[];
+      const parameters = (operation['parameters'] ?? []) as {
+        name: string;
+        in: string;
+        required?: boolean;
+      }[];
       const declared = parameters
         .filter((item) => item.in === 'path' && item.required)
         .map((item) => item.name);
@@ -39,6 +43,29 @@ describe('/openapi.json', () => {
       assert.equal(new Set(keys).size, keys.length, path);
     }
     for (const reference of references(document)) assert.ok(resolves(reference), reference);
+  });
+
+  it('describes what answers without a token, as it answers', async () => {
+    await using api = await startApi();
+    for (const [path, { replies }] of documents) {
+      const response = await fetch(`${api.url}${path}`, { headers: { Accept: 'application/json' } });
+      const described = operations().find((each) => each.path === path)?.operation;
+      assert.deepEqual(described?.['security'], [], path);
+      assert.ok(Object.hasOwn(described['responses'] as Json, response.status), path);
+      replies[response.status]?.parse(await response.json());
+    }
+    const login = operations().find(({ path, method }) => method === 'post' && path.endsWith('/auth/tokens'));
+    assert.deepEqual(login?.operation['security'], []);
+  });
+
+  it('says of each action which key it is known by', () => {
+    for (const { path, operation } of operations()) {
+      if (!path.endsWith('/action')) continue;
+      const { requestBody } = operation as { requestBody: { content: Record<string, { schema: Json }> } };
+      const { oneOf, ...only } = requestBody.content['application/json']!.schema;
+      for (const schema of (oneOf ?? [only]) as { required?: string[] }[])
+        assert.equal(schema.required?.length, 1, `${path} ${JSON.stringify(schema)}`);
+    }
   });
 
   function resolves(reference: string): boolean {

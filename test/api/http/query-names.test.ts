@@ -32,7 +32,7 @@ function watched(read: (name: string) => void): Record<string, string> {
 describe('the names in a route’s query', function () {
   this.timeout(240_000);
   const read = new Map<Route, Set<string>>();
-  const handlers = new Map<Route, Route['handle']>();
+  const originals = new Map<Route, Route>();
   let api: TestApi;
   let identity: IdentityApi;
   let kit: Kit;
@@ -41,17 +41,18 @@ describe('the names in a route’s query', function () {
     kit = await makeKit(api, 'member');
     identity = await IdentityApi.start(api);
     for (const { route } of ALL_TARGETS) {
-      const { handle } = route;
+      const original = { ...route };
       const names = new Set<string>();
-      handlers.set(route, handle);
+      originals.set(route, original);
       read.set(route, names);
       Object.assign(route, {
-        handle: (context, input) => handle(context, { ...input, query: watched((name) => names.add(name)) }),
+        handle: (context, input) =>
+          original.handle(context, { ...input, query: watched((name) => names.add(name)) }),
       } satisfies Pick<Route, 'handle'>);
     }
   });
   after(async () => {
-    for (const [route, handle] of handlers) Object.assign(route, { handle });
+    for (const [route, original] of originals) Object.assign(route, original);
     await identity[Symbol.asyncDispose]();
     await api[Symbol.asyncDispose]();
   });
@@ -92,7 +93,9 @@ describe('the names in a route’s query', function () {
     };
     for (const { service, route, parts } of ALL_TARGETS) {
       if (service !== 'identity' || route.method !== 'GET') continue;
-      const path = parts.map((part, i) => (part.startsWith('{') ? (ids[parts[i - 1] ?? ''] ?? 'none') : part));
+      const path = parts.map((part, i) =>
+        part.startsWith('{') ? (ids[parts[i - 1] ?? ''] ?? 'none') : part,
+      );
       await identity.identity('GET', `/${path.join('/')}`, token);
     }
     assert.deepEqual(identity.log, []);
