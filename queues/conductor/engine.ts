@@ -176,6 +176,8 @@ class Operation {
    * Whoever takes an operation up has it from a MySQL that may be older than the hosts. Before anything is undone the hosts whose exports
    * are known to be made for it are asked for the same again, by the same numbers: one that is past it, or has the volume no longer,
    * says so. The undo of such a row would wait for its host as well.
+   * Nobody is let in again by that: a detach by force takes the volume from no operation that lets somebody in, and whatever has been cut
+   * off since has a newer number, which the host remembers.
    * @returns what it said; null when nobody is past it.
    */
   async #whoIsPast(index: number): Promise<string | null> {
@@ -263,7 +265,8 @@ class Operation {
   async #doTask(row: Exclude<AnyRow, LocalRow>, index: number): Promise<unknown> {
     const call = row.do(this.#run);
     if (call === null) return null;
-    // A conductor before this one may have sent what must be finished.
+    // A conductor before this one may have sent what must be finished. Redis could not tell: what it shows of that task may be older than
+    // what the host was at, or gone because it was done.
     const waits = row.waits === true || (row.finishes === true && this.#mayHaveBegun(row, index));
     const attempt = (): Promise<unknown> =>
       this.#perform(
