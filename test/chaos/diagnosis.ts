@@ -12,6 +12,7 @@ const JOB_STATES = ['wait', 'active', 'delayed', 'prioritized'] as const;
 export async function diagnose(rig: Rig): Promise<string> {
   const parts: readonly [string, () => Promise<string>][] = [
     ['open operations and their steps', () => operations(rig)],
+    ['those that ended last', () => ended(rig)],
     ['jobs', () => jobs(rig)],
     ['disks of the guest', () => disks(rig)],
     ['console', async () => lastOf(rig.guest.text.split('\n'), 30)],
@@ -52,6 +53,22 @@ async function operations({ db }: Rig): Promise<string> {
   for (const { id, name, status, operation_id } of busy)
     lines.push(`volume ${id} (${name}) is ${status}, held by ${operation_id}`);
   return lines.join('\n');
+}
+
+async function ended({ db }: Rig): Promise<string> {
+  const last = await db
+    .selectFrom('operations')
+    .select(['kind', 'volume_id', 'state', 'error', 'created_at', 'ended_at'])
+    .where('ended_at', 'is not', null)
+    .orderBy('ended_at', 'desc')
+    .limit(5)
+    .execute();
+  return last
+    .map(
+      ({ kind, volume_id, state, error, created_at, ended_at }) =>
+        `${kind} of volume ${volume_id}: ${state}, ${created_at} to ${ended_at}, ${error}`,
+    )
+    .join('\n');
 }
 
 async function jobs(rig: Rig): Promise<string> {
