@@ -96,8 +96,9 @@ export function watchLosses({ virsh, events, connector, turns, log }: Deps): Los
     } while (looking.get(name) === true && !stopping.signal.aborted);
     looking.delete(name);
   };
+  // Its turn last: while a guest waits to be looked at, its tasks go on.
   const lookAt = (serverId: string): void =>
-    void untilDone(serverId, () => turns.alone(serverId, () => few(() => replug(serverId))));
+    void untilDone(serverId, () => few(() => turns.alone(serverId, () => replug(serverId))));
   const lookAtAll = (): void =>
     void untilDone('all', async () => {
       for (const { uuid } of parseDomainList(await virsh.run(LIST_RUNNING))) lookAt(uuid);
