@@ -1,9 +1,9 @@
-import type { Selectable } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import type { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest } from '#api/http/errors.ts';
 import type { Input, Reply } from '#api/http/route.ts';
-import type { IdentityDomainsTable } from '#schema/tables.ts';
+import type { IdentityDomainsTable, Tables } from '#schema/tables.ts';
 import { comparable } from '../comparable.ts';
 import { forbidden, notFound } from '../errors.ts';
 import { identityOf, linksOf, newId } from '../fields.ts';
@@ -112,12 +112,8 @@ export async function deleteDomain(
   context: RequestContext,
   { params: { id } }: Input<{ id: string }, Query, unknown>,
 ): Promise<Reply> {
-  const domain = await findDomain(context, id);
-  checkMutable('domain', domain);
-  if (domain.enabled === 1)
-    throw new ApiError(403, 'Cannot delete a domain that is enabled, please disable it first.');
-  if (id === DEFAULT_DOMAIN) throw forbidden('delete the default domain');
   await identityOf(context).change(async (trx) => {
+    checkDeletable(id, await byId(trx, id).forUpdate().executeTakeFirst());
     for (const table of ['identity_assignments', 'identity_group_assignments'] as const)
       await trx
         .deleteFrom(table)
@@ -135,19 +131,27 @@ export async function deleteDomain(
           ]),
         )
         .execute();
-    await trx.deleteFrom('identity_domains').where('id', '=', id).where('enabled', '=', 0).execute();
+    await trx.deleteFrom('identity_domains').where('id', '=', id).execute();
   });
   return { status: 204 };
 }
 
+/** @throws ApiError 403, or 404 when it is not there */
+function checkDeletable(id: string, domain: Row | undefined): void {
+  if (domain === undefined) throw notFound('domain', id);
+  checkMutable('domain', domain);
+  if (domain.enabled === 1)
+    throw new ApiError(403, 'Cannot delete a domain that is enabled, please disable it first.');
+  if (id === DEFAULT_DOMAIN) throw forbidden('delete the default domain');
+}
+
+const byId = (db: Kysely<Tables>, id: string) =>
+  db.selectFrom('identity_domains').selectAll().where('id', '=', comparable(id));
+
 /** @throws ApiError 404 */
 export async function findDomain(context: RequestContext, id: string): Promise<Row> {
   identityOf(context);
-  const row = await context.app.db
-    .selectFrom('identity_domains')
-    .selectAll()
-    .where('id', '=', comparable(id))
-    .executeTakeFirst();
+  const row = await byId(context.app.db, id).executeTakeFirst();
   if (row === undefined) throw notFound('domain', id);
   return row;
 }

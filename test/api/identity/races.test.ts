@@ -145,6 +145,21 @@ describe('identity, while something is taken', function () {
     await grant(member);
   });
 
+  it('a domain that is enabled this moment is not deleted, nor what was given in it', async () => {
+    const domain = await made('domain', { name: 'd', enabled: false });
+    const given = `/domains/${domain}/users/${alice}/roles/${member}`;
+    assert.equal((await identity.identity('PUT', given, admin)).status, 204);
+    const row = (trx: Transaction<Tables>) =>
+      trx.selectFrom('identity_domains').select('id').where('id', '=', domain).forUpdate().execute();
+    const { status } = await between(
+      row,
+      () => identity.identity('DELETE', `/domains/${domain}`, admin),
+      (trx) => trx.updateTable('identity_domains').set({ enabled: 1 }).where('id', '=', domain).execute(),
+    );
+    assert.equal(status, 403);
+    assert.equal((await identity.identity('GET', given, admin)).status, 204);
+  });
+
   it('a restricted credential deletes none while its token ends', async () => {
     const { body } = await ask(await token(), { name: 'robot', roles: [{ id: member }] });
     const { id, secret } = body.application_credential;
