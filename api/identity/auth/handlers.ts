@@ -22,7 +22,7 @@ export async function showToken(context: RequestContext): Promise<Reply> {
   };
 }
 
-/** Ends it now. */
+/** Ends it now: one's own, or anybody's for administrators. */
 export async function revokeToken(context: RequestContext): Promise<Reply> {
   const { session } = await subject(context, 'revoke_token');
   const { clock } = context.app;
@@ -45,10 +45,11 @@ export async function revokeToken(context: RequestContext): Promise<Reply> {
 /** @throws ApiError 404 for a token that is good for nothing, 403 for somebody else's. */
 async function subject(
   context: RequestContext,
-  action: string,
+  action: 'validate_token' | 'revoke_token',
 ): Promise<{ readonly session: Session; readonly token: string }> {
   const { caller, token: own, subjectToken: token } = context;
-  const allowed = mayAdminister(caller) || caller.roles.includes('service') || own === token;
+  const serves = action === 'validate_token' && caller.roles.includes('service');
+  const allowed = mayAdminister(caller) || serves || own === token;
   const session = token === undefined ? undefined : await identityOf(context).directory.session(token);
   const mine = session !== undefined && session.user.id === caller.userId;
   if (!allowed && !mine) throw forbidden(`identity:${action}`);

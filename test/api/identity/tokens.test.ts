@@ -109,6 +109,20 @@ describe('tokens of the built-in identity service', function () {
     assert.equal(shown.status, 404);
   });
 
+  it('is shown to services, which end nobody’s but their own', async () => {
+    const SERVICE = { name: 'nova', password: 'its password' };
+    const nova = await made('user', SERVICE);
+    const role = `/projects/${project}/users/${nova}/roles/${await roleId('service')}`;
+    assert.equal((await here.identity('PUT', role, admin)).status, 204);
+    const [own, token] = [await here.token(SERVICE, scope()), await here.token(ALICE, scope())];
+    const ask = (method: string, subject: string): Promise<Answered> =>
+      here.identity(method, '/auth/tokens', own, undefined, { 'X-Subject-Token': subject });
+    assert.equal((await ask('GET', token)).status, 200);
+    assert.equal((await ask('DELETE', token)).status, 403);
+    assert.equal((await volumes(here, token)).status, 200);
+    assert.equal((await ask('DELETE', own)).status, 204);
+  });
+
   it('ends with the user’s password, and another one begins', async () => {
     const token = await here.token(ALICE, scope());
     const user = { password: 'the second one', original_password: ALICE.password };
