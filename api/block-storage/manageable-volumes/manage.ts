@@ -10,6 +10,7 @@ import { hostOrCluster } from '../services/host-or-cluster.ts';
 import { type NamedType, readTypeByNameOrId } from '../types/rows.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { detailView } from '../volumes/view.ts';
+import { checkTypeZone } from '../volumes/zones.ts';
 import type { Asked } from './schema.ts';
 import { findPool, listStored, type Manageable } from './stored.ts';
 
@@ -27,6 +28,7 @@ export async function manageVolume(context: RequestContext, asked: Asked): Promi
   if ((asked.availability_zone ?? pool.availabilityZone) !== pool.availabilityZone)
     throw invalidInput(`Pool ${pool.name} is in availability zone ${pool.availabilityZone}.`);
   if (type !== undefined) checkBackend(type, pool.backendName);
+  checkTypeZone(readSpecs(type?.extra_specs ?? '{}'), pool.availabilityZone);
   if (type?.encrypted === 1)
     throw invalidInput(`Volumes of type ${type.name} are encrypted: what is there already cannot be one.`);
   const item = choose(await listStored(context, pool.name), asked.ref);

@@ -51,8 +51,7 @@ async function typeZones(app: App, specs: Asked['specs']): Promise<Zones | null>
   if (zones === null) return null;
   const known = await knownZones(app, zones);
   const [first, ...others] = zones.filter((zone) => known.has(zone));
-  if (first === undefined)
-    throw badRequest(`Volume type is only supported in these availability zones: ${repr(zones)}`);
+  if (first === undefined) throw onlyIn(zones);
   return [first, ...others];
 }
 
@@ -69,5 +68,14 @@ async function knownZones(app: App, zones: readonly string[]): Promise<ReadonlyS
   for (const service of services) known.add(service.availability_zone);
   return known;
 }
+
+/** @throws ApiError 400 when a volume of a type with these specs may not lie in the zone. */
+export function checkTypeZone(specs: Asked['specs'], zone: string): void {
+  const zones = zonesOf(specs);
+  if (zones !== null && !zones.includes(zone)) throw onlyIn(zones);
+}
+
+const onlyIn = (zones: readonly string[]) =>
+  badRequest(`Volume type is only supported in these availability zones: ${repr(zones)}`);
 
 const noZone = (zone: string) => badRequest(`Availability zone '${zone}' is invalid.`);

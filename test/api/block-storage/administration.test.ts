@@ -301,6 +301,21 @@ describe('administration', () => {
       }
   });
 
+  it('manages nothing where its type has no volumes', async () => {
+    const extra_specs = { 'RESKEY:availability_zones': 'mars,venus' };
+    const made = await api.call('POST', '/types', {
+      as: 'admin',
+      body: { volume_type: { name: 'far', extra_specs } },
+    });
+    const volume = { host: POOL, volume_type: made.body.volume_type.id, ref: { 'source-name': 'x' } };
+    const { status, body } = await api.call('POST', '/manageable_volumes', { as: 'admin', body: { volume } });
+    assert.equal(status, 400);
+    assert.equal(
+      body.badRequest.message,
+      "Volume type is only supported in these availability zones: ['mars', 'venus']",
+    );
+  });
+
   it('has no clusters', async () => {
     assert.deepEqual((await get('/clusters')).body, { clusters: [] });
     assert.deepEqual((await get('/clusters/detail?is_up=true')).body, { clusters: [] });
