@@ -1,9 +1,9 @@
 /** What a thousand storage back ends cost that do nothing but say every ten seconds that they are there. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { reportChannel } from '#queues/names.ts';
+import { reportChannel, reportKey } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
 import { asId, type HostName } from '#schema/ids.ts';
-import { REPORT_EVERY_S, type StorageReport } from '#schema/reports.ts';
+import { DOWN_AFTER_S, REPORT_EVERY_S, type StorageReport } from '#schema/reports.ts';
 import type { Bench } from '../bench.ts';
 import { cpuOf } from '../processes.ts';
 import type { Row } from '../table.ts';
@@ -45,7 +45,7 @@ async function during(
   );
 }
 
-/** Evenly over time, each host once in ten seconds; free space changes a little each time. */
+/** Evenly over time, each host once in ten seconds, in an agent's words to Redis; free space changes a little each time. */
 async function beat(redis: ReturnType<typeof openRedis>, prefix: string, seconds: number): Promise<void> {
   const perTurn = HOSTS / (REPORT_EVERY_S * 10);
   const began = performance.now();
@@ -54,7 +54,11 @@ async function beat(redis: ReturnType<typeof openRedis>, prefix: string, seconds
       const index = (turn * perTurn + offset) % HOSTS;
       const host = asId<HostName>(`heart${index}`);
       const text = JSON.stringify(reportOf(host, turn));
-      void redis.publish(reportChannel(prefix, 'storage', host), text);
+      void redis
+        .pipeline()
+        .set(reportKey(prefix, 'storage', host), text, 'EX', DOWN_AFTER_S)
+        .publish(reportChannel(prefix, 'storage', host), text)
+        .exec();
     }
     await sleep(Math.max(0, began + (turn + 1) * 100 - performance.now()));
   }
