@@ -36,7 +36,8 @@ export async function readStuckKeys(tx: Tx, volume: VolumeId): Promise<Encryptio
   return stuck.flatMap(({ kind, input }) => keysOf(kind, input));
 }
 
-function keysOf(kind: string, text: string): EncryptionKeyId[] {
+/** Those that a restore over a volume gives to it; of a retype both, where they are any. */
+export function keysOf(kind: string, text: string): EncryptionKeyId[] {
   if (kind === 'backup.restore') {
     const { keyId } = JSON.parse(text) as OperationInputs['backup.restore'];
     return keyId === undefined ? [] : [keyId];

@@ -1,10 +1,11 @@
-import type { Transaction } from 'kysely';
+import type { Selectable, Transaction } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { transact } from '#queues/database.ts';
+import { keysOf } from '#queues/key-manager/keys-to-be.ts';
 import { sqlTime } from '#schema/clock.ts';
-import type { AttachmentId, VolumeId } from '#schema/ids.ts';
+import type { AttachmentId, EncryptionKeyId, VolumeId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES, VOLUME_STATUSES, type VolumeStatus } from '#schema/states.ts';
 import type { Tables, VolumesTable } from '#schema/tables.ts';
 import { findVolume } from './rows.ts';
@@ -54,14 +55,14 @@ export async function resetStatus(context: RequestContext, id: string, wanted: W
   await transact(db, async (trx) => {
     const [locked] = await trx
       .selectFrom('volumes')
-      .select('id')
+      .select(['id', 'status'])
       .where('id', '=', volume.id)
       .forUpdate()
       .execute();
     if (locked === undefined) return;
     await refuseBusy(trx, volume.id);
     if (migrationStatus !== undefined || (status !== undefined && !status.startsWith('error')))
-      await refuseHalfway(trx, volume.id);
+      await refuseHalfway(trx, locked);
     const before = await attachmentsOf(trx, volume.id);
     if (attachStatus === 'detached') await forgetAll(trx, before);
     const left = attachStatus === 'detached' ? [] : before;
@@ -102,30 +103,49 @@ async function refuseBusy(trx: Transaction<Tables>, id: VolumeId): Promise<void>
 }
 
 /**
- * @throws ApiError 400 while a retype is stuck that had begun to replace the data: which key opens them nobody knows then, and a
- * guest could be given what is encrypted as if it were not.
+ * @throws ApiError 400 while a retype is stuck that may have begun to replace the data, or that `restored` has ended: which key opens
+ * them nobody knows then, and a guest could be given what is encrypted as if it were not. Such a one keeps both keys.
  */
-async function refuseHalfway(trx: Transaction<Tables>, id: VolumeId): Promise<void> {
+async function refuseHalfway(
+  trx: Transaction<Tables>,
+  { id, status }: Pick<Selectable<VolumesTable>, 'id' | 'status'>,
+): Promise<void> {
+  if (!status.startsWith('error')) return;
   const stuck = await trx
     .selectFrom('operations')
-    .innerJoin('operation_steps', 'operation_steps.operation_id', 'operations.id')
-    .select('operations.id')
-    .where('operations.volume_id', '=', id)
-    .where('operations.kind', '=', 'volume.retype')
-    .where('operations.state', '=', 'stuck')
-    .where('operation_steps.name', '=', 'replace')
-    .groupBy('operations.id')
-    // One that has replaced them, and could not wipe what was there, is past that.
-    .having(
-      (eb) => eb.fn.sum(eb.case().when('operation_steps.state', '=', 'done').then(1).else(0).end()),
-      '=',
-      0,
+    .select(['id', 'kind', 'input'])
+    .where('volume_id', '=', id)
+    .where('kind', '=', 'volume.retype')
+    .where('state', '=', 'stuck')
+    // One that has replaced them, or has moved them, and could not clear away what was there, is past that.
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('operation_steps as step')
+            .select('step.position')
+            .whereRef('step.operation_id', '=', 'operations.id')
+            .where((eb) =>
+              eb.or([
+                eb('step.name', '=', 'remove'),
+                eb.and([eb('step.name', '=', 'replace'), eb('step.state', '=', 'done')]),
+              ]),
+            ),
+        ),
+      ),
     )
-    .executeTakeFirst();
-  if (stuck === undefined) return;
-  throw badRequest(
-    `Cannot reset-state while retype ${stuck.id} is stuck between two encryptions: which of them the data have is not known. The volume can be deleted.`,
-  );
+    .execute();
+  for (const { id: retype, kind, input } of stuck) {
+    const keys = keysOf(kind, input);
+    if (keys.length === 0 || !(await areKept(trx, keys))) continue;
+    throw badRequest(
+      `Cannot reset-state while retype ${retype} is stuck between two encryptions: which of them the data have is not known. The volume can be deleted.`,
+    );
+  }
+}
+
+async function areKept(trx: Transaction<Tables>, keys: readonly EncryptionKeyId[]): Promise<boolean> {
+  const kept = await trx.selectFrom('encryption_keys').select('id').where('id', 'in', keys).execute();
+  return kept.length === keys.length;
 }
 
 function attachmentsOf(trx: Transaction<Tables>, id: VolumeId) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { asId, type OperationId, type PoolName, type VolumeId } from '#schema/ids.ts';
+import { asId, type EncryptionKeyId, type OperationId, type PoolName, type VolumeId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
-import { type Answer, startApi, type TestApi } from '../support/api.ts';
+import { type Answer, PROJECT, startApi, type TestApi } from '../support/api.ts';
 
 describe('volumes', () => {
   let api: TestApi;
@@ -208,42 +208,84 @@ describe('volumes', () => {
     assert.match(refused.body.badRequest.message, /while operation .* is at work/);
   });
 
-  it('a status is not reset to one in use while a retype is stuck between two encryptions', async () => {
+  describe('while a retype is stuck between two encryptions', () => {
     const reset = (path: string, body: object) =>
       api.call('POST', `${path}/action`, { as: 'admin', body: { 'os-reset_status': body } });
-    const { id, path } = await volumeIn('error');
-    const last = await api.db
-      .selectFrom('operations')
-      .selectAll()
-      .where('volume_id', '=', id)
-      .executeTakeFirstOrThrow();
-    const stuck = { ...last, id: asId<OperationId>(randomUUID()), kind: 'volume.retype' as const };
-    await api.db
-      .insertInto('operations')
-      .values({ ...stuck, state: 'stuck', seq_base: last.seq_base + 1_000 })
-      .execute();
-    assert.equal((await reset(path, { status: 'available' })).status, 202);
-    await api.db
-      .insertInto('operation_steps')
-      .values({
-        operation_id: stuck.id,
-        position: 1,
-        name: 'replace',
-        direction: 'do',
-        host: 'stor1',
-        state: 'failed',
-        attempt: 1,
-        output: null,
-        error: 'gone',
-        started_at: last.created_at,
-        ended_at: last.created_at,
-        wait_ms: null,
-        commands: null,
-      })
-      .execute();
-    for (const body of [{ status: 'available' }, { status: 'maintenance' }, { migration_status: 'none' }])
-      assert.match((await reset(path, body)).body.badRequest.message, /stuck between two encryptions/);
-    assert.equal((await reset(path, { status: 'error' })).status, 202);
+    const addKey = async (): Promise<EncryptionKeyId> => {
+      const id = asId<EncryptionKeyId>(randomUUID());
+      const how = { cipher: 'aes-xts-plain64', key_bits: 256, created_at: '2026-01-01 00:00:00' } as const;
+      await api.db
+        .insertInto('encryption_keys')
+        .values({ id, project_id: asId(PROJECT), secret: 'sealed', ...how })
+        .execute();
+      return id;
+    };
+    /** The newest step that it has a record of; none: it was stuck by `restored`, or in turning back. */
+    async function stuckRetype(keys: object | undefined, step?: { name: string; state: 'failed' | 'done' }) {
+      const { id, path } = await volumeIn('error');
+      const last = await api.db
+        .selectFrom('operations')
+        .selectAll()
+        .where('volume_id', '=', id)
+        .executeTakeFirstOrThrow();
+      const operation_id = asId<OperationId>(randomUUID());
+      await api.db
+        .insertInto('operations')
+        .values({
+          ...last,
+          id: operation_id,
+          kind: 'volume.retype',
+          state: 'stuck',
+          input: JSON.stringify({ policy: 'on-demand', keys }),
+          seq_base: last.seq_base + 1_000,
+        })
+        .execute();
+      const at = { started_at: last.created_at, ended_at: last.created_at };
+      const none = { output: null, error: null, wait_ms: null, commands: null };
+      if (step !== undefined)
+        await api.db
+          .insertInto('operation_steps')
+          .values({
+            operation_id,
+            position: 1,
+            direction: 'do',
+            host: 'stor1',
+            attempt: 1,
+            ...step,
+            ...at,
+            ...none,
+          })
+          .execute();
+      return path;
+    }
+
+    it('a status is not reset to one in use, whether the swap had begun or nobody knows', async () => {
+      const keys = { from: await addKey(), to: await addKey() };
+      for (const known of [keys, { from: keys.from, to: null }, { from: null, to: keys.to }])
+        for (const step of [undefined, { name: 'replace', state: 'failed' }] as const) {
+          const path = await stuckRetype(known, step);
+          for (const body of [
+            { status: 'available' },
+            { status: 'maintenance' },
+            { migration_status: 'none' },
+          ])
+            assert.match((await reset(path, body)).body.badRequest.message, /stuck between two encryptions/);
+          assert.equal((await reset(path, { status: 'error_extending' })).status, 202);
+          assert.equal((await reset(path, { status: 'available' })).status, 400);
+        }
+    });
+
+    it('it is where the data have one key for certain', async () => {
+      const keys = { from: await addKey(), to: await addKey() };
+      for (const [known, step] of [
+        [undefined, undefined],
+        // Turned back, and so the new key is dropped.
+        [{ ...keys, to: randomUUID() }, undefined],
+        [keys, { name: 'replace', state: 'done' }],
+        [keys, { name: 'remove', state: 'failed' }],
+      ] as const)
+        assert.equal((await reset(await stuckRetype(known, step), { status: 'available' })).status, 202);
+    });
   });
 
   it('is uploaded and re-imaged from the statuses, and with the fields, that Cinder takes', async () => {
