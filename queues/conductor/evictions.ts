@@ -36,8 +36,10 @@ export class Evictions {
 
   /** @returns what the host has yet to be rid of; the tasks for it have been sent. */
   async carryOut(host: HostName): Promise<readonly Pick<Eviction, 'volume_id' | 'server_id'>[]> {
-    const rows = await this.#deps.db.selectFrom('evictions').selectAll().where('host', '=', host).execute();
-    const held = await this.#held(rows);
+    const all = await this.#deps.db.selectFrom('evictions').selectAll().where('host', '=', host).execute();
+    const held = await this.#held(all);
+    const rows: Eviction[] = [];
+    for (const row of all) if (held.has(row.volume_id) || !(await this.#isReplaced(row))) rows.push(row);
     for (const row of rows) {
       if (this.#underWay.has(row.id) || held.has(row.volume_id)) continue;
       this.#underWay.add(row.id);
@@ -101,7 +103,10 @@ export class Evictions {
     log(`host ${host} is rid of volume ${volumeId}, which had been taken from it while it was away`);
   }
 
-  /** An attachment that the host has by now has replaced whatever was left there. */
+  /**
+   * An attachment that the host has by now has replaced whatever was left there: to clear that away would take the host's connection
+   * from whichever server has the volume. What a client says of the name of its own host is none of ours.
+   */
   async #isReplaced({ id, volume_id, host }: Eviction): Promise<boolean> {
     return this.#deps.db.transaction().execute(async (trx) => {
       await trx.selectFrom('volumes').select('id').where('id', '=', volume_id).forUpdate().execute();
@@ -110,6 +115,8 @@ export class Evictions {
         .select('id')
         .where('volume_id', '=', volume_id)
         .where('host', '=', host)
+        .where('managed', '=', 1)
+        .where('status', '=', 'attached')
         .executeTakeFirst();
       if (newer !== undefined) await trx.deleteFrom('evictions').where('id', '=', id).execute();
       return newer !== undefined;

@@ -5,6 +5,7 @@ import { letGo } from '#queues/drift/mysql-repairs.ts';
 import { systemClock } from '#queues/system.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type BackupId, type HostName, type OperationId, type VolumeId } from '#schema/ids.ts';
+import { TaskError } from '#schema/tasks.ts';
 import { createYard, type Yard } from '#test/support/yard.ts';
 import { Hosts } from './hosts.ts';
 
@@ -181,11 +182,11 @@ describe('"restored", volume by volume', () => {
         .execute();
     });
     const eviction = () => yard.db.selectFrom('evictions').selectAll().executeTakeFirst();
-    const clear = async (): Promise<number> => {
+    const clear = async (answer: () => object = () => ({ guest: 'off' })): Promise<number> => {
       let asked = 0;
       const run = async (): Promise<unknown> => {
         asked++;
-        return { guest: 'off' };
+        return answer();
       };
       const evictions = new Evictions({
         db: yard.db,
@@ -206,6 +207,28 @@ describe('"restored", volume by volume', () => {
       assert.match(plan.reason, /taken from it by force, or has it again/);
       assert.equal(await clear(), 0);
       assert.equal((await eviction())?.seq, 63);
+    });
+
+    it('is not taken from another server of that host, which has been given the volume since', async () => {
+      await yard.db
+        .updateTable('evictions')
+        .set({ server_id: asId(randomUUID()) })
+        .execute();
+      hosts.disks.add(volume);
+      hosts.exports.set(volume, { initiators: [COMP1], sessions: [COMP1] });
+      const [plan] = await hosts.restored();
+      assert.equal(plan?.what, 'follow');
+      assert.equal(await clear(), 0);
+      assert.equal(await eviction(), undefined);
+    });
+
+    it('stays to be taken when a client that connects by itself says that it is that host', async () => {
+      await yard.addAttachment(volume, 'attached', 0);
+      const stale = (): never => {
+        throw new TaskError('stale', 'a newer task was carried out');
+      };
+      assert.equal(await clear(stale), 1);
+      assert.match((await eviction())?.error ?? '', /may have been given it again/);
     });
 
     it('gets a number that the host takes where no guest has it; one of a silent host keeps its own', async () => {
