@@ -4,9 +4,9 @@ import { startApi, type TestApi, type Who } from '../support/api.ts';
 import { type Kit, makeKit } from './support/kit.ts';
 
 const TOLD =
-  'blkdiscard: /dev/vg1/volume-1: busy (state in /var/lib/blockyard/journal); portal 10.1.2.3:3260, [fd00::1]:3260; Get "https://store.internal:9000/bucket/data"';
+  'blkdiscard: /dev/vg1/volume-1: busy (state in /var/lib/blockyard/journal); portal 10.1.2.3:3260, [fd00::1]:3260, fd00::1:3260, fd00:1:2:3:4:5:6:7 (at 10:20:30); getaddrinfo ENOTFOUND store.internal; Get "https://store.internal:9000/bucket/data"';
 const HIDDEN =
-  'blkdiscard: …/volume-1: busy (state in …/journal); portal …:3260, …:3260; Get "https://…/data"';
+  'blkdiscard: …/volume-1: busy (state in …/journal); portal …:3260, …:3260, …, … (at 10:20:30); getaddrinfo ENOTFOUND …; Get "https://…/data"';
 
 describe('where things lie on hosts', () => {
   let api: TestApi;
