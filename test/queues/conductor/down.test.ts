@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
 import { Evictions } from '#queues/conductor/evictions.ts';
@@ -176,6 +177,43 @@ describe('operations and a host that is down', () => {
     assert.equal((await operation(extend)).state, 'done');
     await run(force);
     assert.equal((await operation(force)).state, 'done');
+  });
+
+  it('nobody is let in again by a conductor that has lost an attach, however late it asks for the export', async () => {
+    const { volume, id } = await attaching();
+    const asked: string[] = [];
+    /** Takes it up from the one before, and has a hypervisor of its own that answers only then. */
+    const takesUp = (answer: () => Promise<never>) => {
+      const usual = deps();
+      const run: EngineDeps['dispatcher']['run'] = (dispatch, ...how) => {
+        if (dispatch.task !== 'disk.attach') return usual.dispatcher.run(dispatch, ...how);
+        asked.push(dispatch.jobId);
+        return answer();
+      };
+      return runOperation({ ...usual, dispatcher: { run } }, id, signal);
+    };
+    const isAsked = async (times: number) => {
+      const exported = yard.db.selectFrom('operation_steps').selectAll().where('state', '=', 'done');
+      while (asked.length < times || (await exported.execute()).length === 0) await sleep(5);
+      await yard.db.updateTable('operations').set({ owner: null }).execute();
+    };
+    const failure = new TaskError('failed', 'no session');
+    const late = Promise.withResolvers<never>();
+    void takesUp(() => new Promise(() => undefined));
+    await isAsked(1);
+    const loser = takesUp(() => late.promise);
+    await isAsked(2);
+    await takesUp(() => Promise.reject(failure));
+    assert.equal((await operation(id)).state, 'undone');
+    assert.deepEqual([...host.exports], []);
+
+    tasks = [];
+    late.reject(failure);
+    await loser;
+    assert.deepEqual(tasks, ['export.ensure'], 'it asks, by its old number');
+    assert.deepEqual([...host.exports], []);
+    assert.equal((await operation(id)).state, 'undone');
+    assert.ok(host.volumes.has(volume));
   });
 
   it('the root volume of a server that is being deleted: the server goes with it', async () => {
