@@ -19,6 +19,7 @@ import { up as groupType } from '#schema/migrations/017-default-group-type.ts';
 import { up as identityGroups } from '#schema/migrations/018-identity-groups.ts';
 import { up as roleImplications } from '#schema/migrations/019-role-implications.ts';
 import { up as pages } from '#schema/migrations/020-pages.ts';
+import { up as lists } from '#schema/migrations/021-lists.ts';
 import type { Tables } from '#schema/tables.ts';
 
 /** In order, append only; the name is what the database remembers. */
@@ -42,6 +43,7 @@ const MIGRATIONS = {
   '018-identity-groups': { up: identityGroups },
   '019-role-implications': { up: roleImplications },
   '020-pages': { up: pages },
+  '021-lists': { up: lists },
 };
 
 /** Brings the database up to date. Safe to call from several processes at once: Kysely takes a lock. */

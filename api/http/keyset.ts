@@ -1,4 +1,4 @@
-import type { SortKey } from './pagination.ts';
+import type { Page, SortKey } from './pagination.ts';
 
 /** A part of a WHERE clause and its values. */
 export interface Condition {
@@ -48,13 +48,50 @@ export function after<C extends string>(
   return { sql: `(${branches.join(' OR ')})`, values };
 }
 
+/** What comes after `SELECT … FROM table alias`, and leaves one page of it. */
+export function onPage<C extends string>(
+  table: string,
+  alias: string,
+  conditions: readonly Condition[],
+  sort: readonly SortKey<C>[],
+  { limit, offset }: Page,
+): Condition {
+  const { where, values: asked } = joined(conditions);
+  const order = ordered(alias, sort);
+  const values = [...asked, limit, offset];
+  // The newest of one project lie side by side in an index: their rows may be read at once.
+  const ofProject = conditions.length === 1 && conditions[0]?.sql === `${alias}.project_id = ?`;
+  if (ofProject && offset === 0 && sort[0]?.column === 'created_at') {
+    return { sql: `${where} ORDER BY ${order} LIMIT ? OFFSET ?`, values };
+  }
+  // Found in an index alone where there is one for the order, and only then are whole rows read.
+  const ids = `SELECT ${alias}.id FROM ${table} ${alias} ${where} ORDER BY ${order} LIMIT ? OFFSET ?`;
+  return { sql: `JOIN (${ids}) AS page ON page.id = ${alias}.id ORDER BY ${order}`, values };
+}
+
 /**
- * A join that leaves of `table` one page: found in an index alone where there is one for the order, and only then are whole
- * rows read. Takes the conditions' values, the limit and the offset.
+ * The same of what is of any of these kinds, when each lies in this order in an index and all together don't: the first of
+ * each are found there.
  */
-export function onPage(table: string, alias: string, where: string, order: string): string {
-  return `JOIN (SELECT ${alias}.id FROM ${table} ${alias} ${where} ORDER BY ${order} LIMIT ? OFFSET ?) AS page
-    ON page.id = ${alias}.id ORDER BY ${order}`;
+export function onPageOfAny<C extends string>(
+  table: string,
+  alias: string,
+  kinds: readonly Condition[],
+  conditions: readonly Condition[],
+  sort: readonly SortKey<C>[],
+  { limit, offset }: Page,
+): Condition {
+  const order = ordered(alias, sort);
+  const firsts = kinds.map((kind) => {
+    const { where, values } = joined([kind, ...conditions]);
+    const sql = `(SELECT ${alias}.id FROM ${table} ${alias} ${where} ORDER BY ${order} LIMIT ?)`;
+    return { sql, values: [...values, offset + limit] };
+  });
+  return {
+    sql: `JOIN (${firsts.map(({ sql }) => sql).join(' UNION ')}) AS page ON page.id = ${alias}.id
+      ORDER BY ${order} LIMIT ? OFFSET ?`,
+    values: [...firsts.flatMap(({ values }) => values), limit, offset],
+  };
 }
 
 /** `ORDER BY`'s list. */

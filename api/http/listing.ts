@@ -1,7 +1,6 @@
-import { CompiledQuery, type Kysely } from 'kysely';
-import type { Tables } from '#schema/tables.ts';
+import { CompiledQuery } from 'kysely';
 import type { RequestContext } from './context.ts';
-import { after, type Condition, joined, ordered } from './keyset.ts';
+import { after, type Condition, onPage, onPageOfAny } from './keyset.ts';
 import { nextLinks, readPage, readSort } from './pagination.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -10,11 +9,14 @@ type Query = Readonly<Record<string, string>>;
 export interface Listing<R, C extends string> {
   /** `SELECT … FROM …`, whose rows are of type R. */
   readonly select: string;
-  /** The alias of the table that it sorts by. */
+  /** The table that it sorts by, and its alias. */
   readonly table: string;
+  readonly alias: string;
   /** The API's names of what can be sorted by, and their columns. */
   readonly sort: Readonly<Record<string, C>>;
   readonly conditions: readonly Condition[];
+  /** Given: one of these besides, each of which has an index of its own for the order. */
+  readonly anyOf?: readonly Condition[];
   /** The path below the API's root that a `next` link repeats. */
   readonly collection: string;
   /** Undefined: none is no error, and the list begins at its beginning. @throws ApiError when there is no such row. */
@@ -30,21 +32,16 @@ export async function readListing<
   query: Query,
   listing: Listing<R, C>,
 ): Promise<{ rows: R[]; links: { rel: string; href: string }[] }> {
-  const { select, table, collection } = listing;
+  const { select, table, alias, collection } = listing;
   const page = readPage(query);
   const sort = readSort(query, listing.sort);
   const conditions = [...listing.conditions];
   const marker = page.marker === undefined ? undefined : await listing.marker(page.marker);
-  if (marker !== undefined) conditions.push(after(table, marker, sort));
-  const { where, values } = joined(conditions);
-  const rows = await read<R>(
-    context.app.db,
-    `${select} ${where} ORDER BY ${ordered(table, sort)} LIMIT ? OFFSET ?`,
-    [...values, page.limit, page.offset],
-  );
+  if (marker !== undefined) conditions.push(after(alias, marker, sort));
+  const { sql, values } =
+    listing.anyOf === undefined
+      ? onPage(table, alias, conditions, sort, page)
+      : onPageOfAny(table, alias, listing.anyOf, conditions, sort, page);
+  const { rows } = await context.app.db.executeQuery<R>(CompiledQuery.raw(`${select} ${sql}`, [...values]));
   return { rows, links: nextLinks(context, collection, page, rows.at(-1)?.id, rows.length) };
-}
-
-async function read<R>(db: Kysely<Tables>, sql: string, values: (string | number)[]): Promise<R[]> {
-  return (await db.executeQuery<R>(CompiledQuery.raw(sql, values))).rows;
 }

@@ -63,7 +63,8 @@ export function readSort<C extends string>(
   for (const column of ['created_at', 'id'] as const) {
     if (!keys.some((key) => key.column === column)) keys.push({ column, descending });
   }
-  return keys;
+  // No two have the same id: what came after it would only keep MySQL from reading them in its order.
+  return keys.slice(0, keys.findIndex(({ column }) => column === 'id') + 1);
 }
 
 /** Sort keys of Cinder's that have one value for all here: what comes next, the time of creation, decides. */

@@ -2,7 +2,7 @@ import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { badRequest } from '#api/http/errors.ts';
 import { isTrue, strictFlag } from '#api/http/fields.ts';
-import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
+import { after, type Condition, joined, onPage } from '#api/http/keyset.ts';
 import {
   contains,
   equals,
@@ -85,12 +85,9 @@ export async function readBackups(context: RequestContext, query: Query, collect
       ? await countBackups(context, conditions)
       : undefined;
   if (page.marker !== undefined) conditions.push(after('b', await findBackup(context, page.marker), sort));
-  const { where, values } = joined(conditions);
+  const { sql, values } = onPage('backups', 'b', conditions, sort, page);
   const { rows } = await app.db.executeQuery<BackupRow>(
-    CompiledQuery.raw(
-      `SELECT ${BACKUP_COLUMNS} FROM backups b ${onPage('backups', 'b', where, ordered('b', sort))}`,
-      [...values, page.limit, page.offset],
-    ),
+    CompiledQuery.raw(`SELECT ${BACKUP_COLUMNS} FROM backups b ${sql}`, [...values]),
   );
   const links = nextLinks(context, collection, page, rows.at(-1)?.id, count || rows.length);
   return {

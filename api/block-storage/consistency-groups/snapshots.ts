@@ -16,7 +16,8 @@ export async function listSnapshots(
   };
   const { rows } = await readListing<'created_at', GroupSnapshotRow>(context, page, {
     select: 'SELECT s.* FROM group_snapshots s',
-    table: 's',
+    table: 'group_snapshots',
+    alias: 's',
     sort: { created_at: 'created_at' },
     conditions: [{ sql: 's.project_id = ?', values: [context.caller.projectId] }],
     collection: 'cgsnapshots',

@@ -38,7 +38,8 @@ export function readGroupSnapshots(context: RequestContext, query: Query, collec
   const filters = groupFilters(context, used, FILTERS);
   return readListing<(typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS], GroupSnapshotRow>(context, used, {
     select: 'SELECT s.* FROM group_snapshots s',
-    table: 's',
+    table: 'group_snapshots',
+    alias: 's',
     sort: SORT_COLUMNS,
     conditions: [...ofProject(context, used, 's'), ...filters],
     collection,

@@ -33,7 +33,8 @@ export async function listGroupTypes(context: RequestContext, query: Query): Pro
     query,
     {
       select: 'SELECT t.* FROM group_types t',
-      table: 't',
+      table: 'group_types',
+      alias: 't',
       sort: SORT_COLUMNS,
       conditions,
       collection: 'group_types',

@@ -44,7 +44,8 @@ export function readGroups(
 ) {
   return readListing<Column, GroupRow>(context, query, {
     select: 'SELECT g.* FROM volume_groups g',
-    table: 'g',
+    table: 'volume_groups',
+    alias: 'g',
     sort: SORT_COLUMNS,
     conditions: [...ofProject(context, query, 'g'), ...groupFilters(context, query, FILTERS[collection])],
     collection,

@@ -1,7 +1,7 @@
 import { CompiledQuery, type Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError } from '#api/http/errors.ts';
-import { after, type Condition, joined, NOTHING, ordered } from '#api/http/keyset.ts';
+import { after, type Condition, joined, NOTHING, onPageOfAny } from '#api/http/keyset.ts';
 import {
   containsAscii,
   equals,
@@ -10,7 +10,7 @@ import {
   listQuery,
   readListFilters,
 } from '#api/http/list-filters.ts';
-import { type Page, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
+import { type Page, readPage, readSort, type SortKey, sameForAll } from '#api/http/pagination.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { isUuid } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
@@ -20,7 +20,16 @@ import { UNPLACED_SQL, withEventId, withResource } from './events.ts';
 
 export type MessageRow = Pick<
   Selectable<OperationsTable>,
-  'id' | 'kind' | 'state' | 'project_id' | 'request_id' | 'volume_id' | 'input' | 'error' | 'created_at'
+  | 'id'
+  | 'kind'
+  | 'state'
+  | 'project_id'
+  | 'request_id'
+  | 'volume_id'
+  | 'input'
+  | 'error'
+  | 'created_at'
+  | 'seq_base'
 >;
 
 export interface Messages {
@@ -39,7 +48,10 @@ const COLUMNS = [
   'input',
   'error',
   'created_at',
+  'seq_base',
 ] as const satisfies readonly (keyof MessageRow)[];
+
+const SELECT = `SELECT ${COLUMNS.map((column) => `o.${column}`).join(', ')} FROM operations o`;
 
 /** Of the operations under way, so many are looked at. */
 const MOST_WAITING = 1_000;
@@ -73,10 +85,10 @@ const RESOURCE = `IF(o.kind LIKE 'snapshot.%', JSON_VALUE(o.input, '$.snapshotId
 const FILTERS: FilterTable = {
   anybody: {
     resource_uuid: equals(RESOURCE),
-    resource_type: (value) => isOneOf(withResource(value)),
+    resource_type: (value) => isOneOf('o.kind', withResource(value)),
     event_id(value) {
       const { kinds, unplaced } = withEventId(value);
-      const { sql, values } = isOneOf(kinds);
+      const { sql, values } = isOneOf('o.kind', kinds);
       if (unplaced === undefined || kinds.length === 0) return { sql, values };
       const some = `${sql} AND ${unplaced ? '' : 'NOT '}(o.kind = 'volume.create' AND ${UNPLACED_SQL.sql})`;
       return { sql: `(${some})`, values: [...values, ...UNPLACED_SQL.values] };
@@ -92,11 +104,17 @@ const FILTERS: FilterTable = {
 export const MESSAGE_LIST_QUERY = listQuery(FILTERS);
 
 const FAILED: Condition = { sql: "o.state IN ('undone', 'stuck')", values: [] };
+const FAILED_IN = ['undone', 'stuck'].map(
+  (state): Condition => ({
+    sql: `o.state = '${state}' AND o.error IS NOT NULL AND o.dismissed < 2`,
+    values: [],
+  }),
+);
 const WAITS: Condition = { sql: "o.state NOT IN ('undone', 'stuck')", values: [] };
 
-function isOneOf(kinds: readonly string[]): Condition {
-  if (kinds.length === 0) return NOTHING;
-  return { sql: `o.kind IN (${kinds.map(() => '?').join(', ')})`, values: kinds };
+function isOneOf(column: string, values: readonly string[]): Condition {
+  if (values.length === 0) return NOTHING;
+  return { sql: `${column} IN (${values.map(() => '?').join(', ')})`, values };
 }
 
 /** One page of messages, and who waits of them. @throws ApiError 400 or, for the marker, 404 */
@@ -106,23 +124,23 @@ export async function listMessages(
 ): Promise<Messages & { readonly page: Page }> {
   const query = context.microversion >= PAGES_SINCE ? all : {};
   const page = readPage(query);
-  const sort = readSort<Column>(query, SORT_COLUMNS);
+  const sort = readSort<Column>(query, SORT_COLUMNS).flatMap(thenInSequence);
   const { ids, waits } = await waiting(context);
   const conditions = [
     ...mine(context),
-    isMessage(ids),
     ...filters(context, query),
     ...(page.marker === undefined ? [] : [after('o', await findMessage(context, page.marker), sort)]),
   ];
-  const { where, values } = joined(conditions);
+  const { sql, values } = onPageOfAny('operations', 'o', kindsOf(ids), conditions, sort, page);
   const { rows } = await context.app.db.executeQuery<MessageRow>(
-    CompiledQuery.raw(
-      `SELECT ${COLUMNS.map((column) => `o.${column}`).join(', ')} FROM operations o ${where}
-        ORDER BY ${ordered('o', sort)} LIMIT ? OFFSET ?`,
-      [...values, page.limit, page.offset],
-    ),
+    CompiledQuery.raw(`${SELECT} ${sql}`, [...values]),
   );
   return { rows, waits, page };
+}
+
+/** As operations' lists are in order, and the index of them. */
+function thenInSequence<C extends string>(key: SortKey<C>): SortKey<C | 'seq_base'>[] {
+  return key.column === 'created_at' ? [key, { ...key, column: 'seq_base' }] : [key];
 }
 
 /** Before Cinder told known filters from others, one of another name matched nothing here, whoever asked. */
@@ -136,10 +154,17 @@ function mine({ caller }: RequestContext): Condition[] {
   return caller.seesAllProjects ? [] : [{ sql: 'o.project_id = ?', values: [caller.projectId] }];
 }
 
+/** What has failed, state by state, and what waits. */
+function kindsOf(waitingIds: readonly string[]): Condition[] {
+  return [...FAILED_IN, ...(waitingIds.length > 0 ? [isOneOf('o.id', waitingIds)] : [])];
+}
+
 function isMessage(waitingIds: readonly string[]): Condition {
-  const failed = `(o.state IN ('undone', 'stuck') AND o.error IS NOT NULL AND o.dismissed < 2)`;
-  if (waitingIds.length === 0) return { sql: failed, values: [] };
-  return { sql: `(${failed} OR o.id IN (${waitingIds.map(() => '?').join(', ')}))`, values: waitingIds };
+  const kinds = kindsOf(waitingIds);
+  return {
+    sql: `(${kinds.map(({ sql }) => sql).join(' OR ')})`,
+    values: kinds.flatMap(({ values }) => values),
+  };
 }
 
 /** Those that are under way and wait for a host. */
@@ -171,12 +196,7 @@ export async function findMessage(
     isMessage(ids),
   ]);
   const { rows } = isUuid(id)
-    ? await context.app.db.executeQuery<MessageRow>(
-        CompiledQuery.raw(
-          `SELECT ${COLUMNS.map((column) => `o.${column}`).join(', ')} FROM operations o ${where}`,
-          values,
-        ),
-      )
+    ? await context.app.db.executeQuery<MessageRow>(CompiledQuery.raw(`${SELECT} ${where}`, values))
     : { rows: [] };
   const [row] = rows;
   if (row === undefined) throw new ApiError(404, `Message ${id.slice(0, 255)} could not be found.`);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Caller, RequestContext } from '#api/http/context.ts';
 import { badRequest, notFound } from '#api/http/errors.ts';
 import { anyQuery, idParams, isoTime, isTrue, noParams, time } from '#api/http/fields.ts';
-import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
+import { after, type Condition, onPage } from '#api/http/keyset.ts';
 import { nextLinks, readPage } from '#api/http/pagination.ts';
 import { asSeenBy } from '#api/http/places.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
@@ -120,12 +120,9 @@ async function listOperations(
   if (state !== undefined) conditions.push({ sql: 'o.state = ?', values: [readState(state)] });
   if (page.marker !== undefined)
     conditions.push(after('o', await findOperation(context, page.marker), NEWEST_FIRST));
-  const { where, values } = joined(conditions);
+  const { sql, values } = onPage('operations', 'o', conditions, NEWEST_FIRST, page);
   const { rows } = await app.db.executeQuery<Selectable<OperationsTable>>(
-    CompiledQuery.raw(
-      `SELECT o.* FROM operations o ${onPage('operations', 'o', where, ordered('o', NEWEST_FIRST))}`,
-      [...values, page.limit, page.offset],
-    ),
+    CompiledQuery.raw(`SELECT o.* FROM operations o ${sql}`, [...values]),
   );
   const waits = await waitingFor(app, rows);
   const next = nextLinks(context, 'operations', page, rows.at(-1)?.id, rows.length);

@@ -40,7 +40,8 @@ function reply(context: RequestContext, row: QosRow): Reply {
 export async function listQos(context: RequestContext, query: Query): Promise<Reply> {
   const { rows, links } = await readListing<keyof typeof SORT_COLUMNS, QosRow>(context, query, {
     select: 'SELECT q.* FROM qos_specs q',
-    table: 'q',
+    table: 'qos_specs',
+    alias: 'q',
     sort: SORT_COLUMNS,
     conditions: Object.entries(query).flatMap(([key, value]) => filter(key, value)),
     collection: 'qos-specs',

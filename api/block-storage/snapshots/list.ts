@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { isTrue, strictFlag } from '#api/http/fields.ts';
-import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
+import { after, type Condition, joined, onPage } from '#api/http/keyset.ts';
 import {
   consumesQuota,
   contains,
@@ -102,13 +102,9 @@ export async function readSnapshots(context: RequestContext, query: Query, colle
   if (page.marker !== undefined) {
     conditions.push(after('s', await findSnapshot(context, page.marker), sort));
   }
-  const { where, values } = joined(conditions);
+  const { sql, values } = onPage('snapshots', 's', conditions, sort, page);
   const { rows } = await db.executeQuery<SnapshotRow>(
-    CompiledQuery.raw(`SELECT s.* FROM snapshots s ${onPage('snapshots', 's', where, ordered('s', sort))}`, [
-      ...values,
-      page.limit,
-      page.offset,
-    ]),
+    CompiledQuery.raw(`SELECT s.* FROM snapshots s ${sql}`, [...values]),
   );
   const links = nextLinks(context, collection, page, rows.at(-1)?.id, count || rows.length);
   return {

@@ -34,7 +34,8 @@ export function readTransfers(context: RequestContext, query: Query, collection:
   const paged = sortable && context.microversion >= SORTED_SINCE ? query : inOrderOfAge(query);
   return readListing<(typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS], TransferRow>(context, paged, {
     select: 'SELECT t.* FROM volume_transfers t',
-    table: 't',
+    table: 'volume_transfers',
+    alias: 't',
     sort: SORT_COLUMNS,
     conditions: conditions(context, query),
     collection,

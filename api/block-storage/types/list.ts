@@ -43,7 +43,8 @@ export async function listTypes(context: RequestContext, query: Query): Promise<
     query,
     {
       select: 'SELECT t.* FROM volume_types t',
-      table: 't',
+      table: 'volume_types',
+      alias: 't',
       sort: SORT_COLUMNS,
       conditions: conditions(context, query),
       collection: 'types',

@@ -2,7 +2,7 @@ import { CompiledQuery } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
 import { strictFlag } from '#api/http/fields.ts';
-import { after, type Condition, joined, onPage, ordered } from '#api/http/keyset.ts';
+import { after, type Condition, joined, onPage } from '#api/http/keyset.ts';
 import { COUNT_SINCE, nextLinks, type Page, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { readFilters } from './filters.ts';
@@ -81,13 +81,9 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
   const wantsCount = context.microversion >= COUNT_SINCE && strictFlag(query, 'with_count');
   const count = wantsCount ? await countVolumes(context, conditions) : undefined;
   if (page.marker !== undefined) conditions.push(after('v', await findMarker(context, page.marker), sort));
-  const { where, values } = joined(conditions);
-  const order = ordered('v', sort);
-  // The newest of one project lie side by side in an index: their rows may be read at once.
-  const direct = conditions.length === 1 && page.offset === 0 && sort[0]?.column === 'created_at';
-  const rest = direct ? `${where} ORDER BY ${order} LIMIT ? OFFSET ?` : onPage('volumes', 'v', where, order);
+  const { sql, values } = onPage('volumes', 'v', conditions, sort, page);
   const { rows } = await db.executeQuery<VolumeRow>(
-    CompiledQuery.raw(`${SELECT_VOLUMES} ${rest}`, [...values, page.limit, page.offset]),
+    CompiledQuery.raw(`${SELECT_VOLUMES} ${sql}`, [...values]),
   );
   return { rows, count };
 }

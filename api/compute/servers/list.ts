@@ -32,12 +32,13 @@ export async function listServers(
 ): Promise<{ rows: ServerRow[]; ending: object }> {
   const asked = query['all_tenants'] ?? query['all_projects'];
   const everywhere = context.caller.isAdmin && asked !== undefined && !/^(0|f|false|off|n|no)$/i.test(asked);
-  const conditions = [EXISTING, ...inScope(context.caller, everywhere), ...filters(context.caller, query)];
   const { rows, links } = await readListing<Column, ServerRow>(context, query, {
     select: 'SELECT s.* FROM servers s',
-    table: 's',
+    table: 'servers',
+    alias: 's',
     sort: SORT_COLUMNS,
-    conditions,
+    conditions: [EXISTING, ...filters(context.caller, query)],
+    ...(!everywhere && { anyOf: inScope(context.caller) }),
     collection,
     marker: (id) => findServer(context, id),
   });
@@ -47,10 +48,9 @@ export async function listServers(
 const EXISTING: Condition = { sql: "s.status <> 'DELETED'", values: [] };
 
 /** The project's; an administrator's list has those of no project besides, and all on demand. */
-function inScope({ isAdmin, projectId }: Caller, everywhere: boolean): Condition[] {
-  if (everywhere) return [];
-  const own = 's.project_id = ?';
-  return [{ sql: isAdmin ? `(${own} OR s.project_id IS NULL)` : own, values: [projectId] }];
+function inScope({ isAdmin, projectId }: Caller): Condition[] {
+  const own = { sql: 's.project_id = ?', values: [projectId] };
+  return isAdmin ? [own, { sql: 's.project_id IS NULL', values: [] }] : [own];
 }
 
 function filters({ isAdmin }: Caller, { name, status, host }: Readonly<Record<string, string>>): Condition[] {

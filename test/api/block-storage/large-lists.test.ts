@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { type Kysely, sql } from 'kysely';
-import { readBackups } from '#api/block-storage/backups/list.ts';
-import { operationRoutes } from '#api/block-storage/operations/routes.ts';
 import { listVolumesDetail, summariseVolumes } from '#api/block-storage/volumes/list.ts';
 import { createVolumeLoader } from '#api/block-storage/volumes/rows.ts';
 import type { RequestContext } from '#api/http/context.ts';
@@ -9,10 +7,10 @@ import { openDatabase } from '#queues/database.ts';
 import { limited } from '#queues/limited.ts';
 import { migrate } from '#queues/migrate.ts';
 import type { Tables } from '#schema/tables.ts';
+import { LARGEST, rowsRead } from '#test/api/support/many.ts';
 import { createDatabase, type TestDatabase } from '#test/support/database.ts';
 import { fill } from '../../../bench/scale/fill.ts';
 
-const LARGEST = 'the-largest';
 const LIMIT = 100;
 
 /** Counted in rows that MySQL reads, which depend on no machine; over one connection, whose session counts them. */
@@ -27,7 +25,6 @@ describe('lists of many volumes', function () {
     db = openDatabase(database.url, { connections: 1 });
     await migrate(db);
     await fill(db, { volumes: 6_000, projects: 50, largest: LARGEST });
-    await backUp(db);
     const app = { db, volumes: createVolumeLoader(db), lists: limited(1) };
     const caller = {
       projectId: LARGEST,
@@ -49,16 +46,12 @@ describe('lists of many volumes', function () {
     await database.drop();
   });
 
-  async function rowsRead(): Promise<number> {
-    const { rows } = await sql<{ Value: string }>`SHOW SESSION STATUS LIKE 'Handler_read%'`.execute(db);
-    return rows.reduce((sum, { Value }) => sum + Number(Value), 0);
-  }
   async function costOf(query: Record<string, string>): Promise<{ rows: number; volumes: { id: string }[] }> {
-    const before = await rowsRead();
+    const before = await rowsRead(db);
     const rawQuery = new URLSearchParams(query).toString();
     const { json } = await listVolumesDetail({ ...context, rawQuery }, query);
     const { volumes } = JSON.parse(json ?? '') as { volumes: { id: string }[] };
-    return { rows: (await rowsRead()) - before, volumes };
+    return { rows: (await rowsRead(db)) - before, volumes };
   }
   const markerAt = async (offset: number, all: boolean, order = 'created_at DESC, id DESC') => {
     const { rows } = await sql<{ id: string }>`SELECT id FROM volumes
@@ -83,63 +76,6 @@ describe('lists of many volumes', function () {
           const { rows, volumes } = await costOf({ ...query, marker });
           assert.equal(volumes.length, LIMIT);
           assert.ok(rows < LIMIT * 8, `${sort} after ${offset} of ${total}: ${rows} rows read`);
-        }
-      }
-    });
-  }
-
-  const list = operationRoutes.find(({ path }) => path === '/operations');
-  const OTHERS = {
-    backups: {
-      order: 'created_at DESC, id DESC',
-      read: async (query: Record<string, string>) => {
-        const rawQuery = new URLSearchParams(query).toString();
-        return (await readBackups({ ...context, rawQuery }, query, 'backups')).rows.length;
-      },
-      filters: [{ name: 'of-volume-77' }, { status: 'error' }],
-    },
-    operations: {
-      order: 'created_at DESC, seq_base DESC, id DESC',
-      read: async (query: Record<string, string>) => {
-        assert.ok(list !== undefined);
-        const { body } = await list.handle(context, { query, params: {}, body: undefined });
-        return (body as { operations: unknown[] }).operations.length;
-      },
-      filters: [{ state: 'running' }],
-    },
-  };
-  for (const [table, { order, read, filters }] of Object.entries(OTHERS)) {
-    const cost = async (query: Record<string, string>) => {
-      const before = await rowsRead();
-      const found = await read(query);
-      return { found, rows: (await rowsRead()) - before };
-    };
-
-    it(`of ${table}: read a page and no more, wherever it is`, async () => {
-      for (const all of [true, false]) {
-        const total = all ? 6_000 : 1_200;
-        for (const offset of [null, 0, total / 4, total / 2, total - LIMIT - 1]) {
-          const { rows: at } = await sql<{ id: string }>`SELECT id FROM ${sql.raw(table)}
-            WHERE ${all ? sql`TRUE` : sql`project_id = ${LARGEST}`} ORDER BY ${sql.raw(order)} LIMIT 1 OFFSET ${offset ?? 0}`.execute(
-            db,
-          );
-          const marker = offset === null ? {} : { marker: at[0]?.id ?? '' };
-          const { found, rows } = await cost({
-            limit: String(LIMIT),
-            ...(all && { all_tenants: '1' }),
-            ...marker,
-          });
-          assert.equal(found, LIMIT);
-          assert.ok(rows < LIMIT * 8, `after ${offset} of ${total}: ${rows} rows read`);
-        }
-      }
-    });
-
-    it(`of ${table}: read what a filter finds, and no more`, async () => {
-      for (const filter of filters) {
-        for (const all of [{ all_tenants: '1' }, {}]) {
-          const { found, rows } = await cost({ ...filter, ...all });
-          assert.ok(found <= 6 && rows < 100, `${JSON.stringify(filter)}: ${found} found, ${rows} rows read`);
         }
       }
     });
@@ -175,13 +111,3 @@ describe('lists of many volumes', function () {
     assert.equal(total_count, 1_200);
   });
 });
-
-/** A backup of each volume. */
-async function backUp(db: Kysely<Tables>): Promise<void> {
-  await sql`INSERT INTO backups (id, project_id, user_id, volume_id, name, size_gib, status, repository, data_id, metadata,
-      volume_details, data_timestamp, created_at)
-    SELECT UUID(), project_id, user_id, id, CONCAT('of-', name), size_gib, IF(status = 'error', 'error', 'available'), id, UUID(), '{}',
-      '{}', created_at, created_at
-    FROM volumes`.execute(db);
-  await sql`ANALYZE TABLE backups`.execute(db);
-}
