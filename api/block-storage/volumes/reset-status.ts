@@ -118,10 +118,11 @@ async function refuseHalfway(
     .where('kind', '=', 'volume.retype')
     .where('state', '=', 'stuck')
     // One that has replaced them, or has moved them, and could not clear away what was there, is past that.
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('operation_steps as step')
+    .where((past) =>
+      past.not(
+        past.exists(
+          past
+            .selectFrom('operation_steps as step')
             .select('step.position')
             .whereRef('step.operation_id', '=', 'operations.id')
             .where((eb) =>
