@@ -15,13 +15,13 @@ import cinderclient.api_versions
 import cinderclient.shell
 import openstackclient.shell
 
-# The plug-ins of openstackclient whose commands are block storage's; of its common ones, those that ask it something.
-OPENSTACK_GROUP = "openstack.volume.v3"
+# openstackclient's commands that are block storage's, and those that ask every service.
+OPENSTACK_GROUPS = ("openstack.volume.v3", "openstack.common")
 
 
 def commands_of(client):
     if client == "openstack":
-        points = importlib.metadata.entry_points(group=OPENSTACK_GROUP)
+        points = [point for group in OPENSTACK_GROUPS for point in importlib.metadata.entry_points(group=group)]
         return sorted(point.name.replace("_", " ") for point in points)
     shell = cinderclient.shell.OpenStackCinderShell()
     newest = cinderclient.api_versions.APIVersion(cinderclient.api_versions.MAX_VERSION)

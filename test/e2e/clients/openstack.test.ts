@@ -2,23 +2,16 @@
 import assert from 'node:assert/strict';
 import { ClientRig, type Walk } from './rig.ts';
 
-/** Commands that no volume is the worse for, and why they are not walked. */
+/** Commands that are not walked, and why. */
 const NOT_WALKED: Readonly<Record<string, string>> = {
-  'consistency group add volume': 'consistency groups have been replaced by groups (Cinder 3.13)',
-  'consistency group create': 'the same',
-  'consistency group delete': 'the same',
-  'consistency group list': 'the same',
-  'consistency group remove volume': 'the same',
-  'consistency group set': 'the same',
-  'consistency group show': 'the same',
-  'consistency group snapshot create': 'the same',
-  'consistency group snapshot delete': 'the same',
-  'consistency group snapshot list': 'the same',
-  'consistency group snapshot show': 'the same',
-  'volume group failover': 'no back end replicates',
   'volume group type show': 'client 6.0 breaks at its own arguments before it asks',
-  'block storage cluster set': 'there is no cluster',
-  'block storage cluster show': 'there is no cluster',
+  'configuration show': 'asks no server',
+  'extension show': 'asks for networks’ extensions only',
+  // Not kept here, and the client takes a 404 of Nova’s for the end. `cinder` has both without servers.
+  'limits show': 'asks for servers’ limits first',
+  'quota show': 'asks for servers’ quotas first',
+  'project cleanup': 'removes all that a project has: what it asks for is walked one by one',
+  'project purge': 'the same, by an older name',
 };
 
 describe('openstack’s block storage commands', () => {
@@ -231,6 +224,36 @@ describe('openstack’s block storage commands', () => {
     await remove('gift');
   });
 
+  /** Groups are what consistency groups have become; only a new one, which would promise more, is refused. */
+  async function olderWords(): Promise<void> {
+    await os.refused(/no back end/, 'consistency group create', '--volume-type', 'one', 'none');
+    assert.deepEqual(await namesIn('consistency group list'), ['all']);
+    await os.run('consistency group set', 'all', '--description', 'older');
+    await statusIs('consistency group', 'all', 'available');
+    assert.equal((await os.json('consistency group show', 'all')).description, 'older');
+    await volume('joins');
+    await os.run('consistency group add volume', 'all', 'joins');
+    await statusIs('consistency group', 'all', 'available');
+    await os.run('consistency group remove volume', 'all', 'joins');
+    await statusIs('consistency group', 'all', 'available');
+    await remove('joins');
+    await os.run('consistency group snapshot create', '--consistency-group', 'all', 'instant');
+    await statusIs('consistency group snapshot', 'instant', 'available');
+    assert.deepEqual((await namesIn('consistency group snapshot list')).toSorted(), ['instant', 'moment']);
+    await os.breaks(
+      /no attribute '_info'/,
+      'consistency group create',
+      '--consistency-group-snapshot',
+      'instant',
+      'again',
+    );
+    await statusIs('consistency group', 'again', 'available');
+    await os.run('consistency group delete', '--force', 'again');
+    await gone('consistency group', 'again');
+    await os.run('consistency group snapshot delete', 'instant');
+    await gone('consistency group snapshot', 'instant');
+  }
+
   it('groups', async function () {
     this.timeout(240_000);
     await os.run('volume group type create', 'kind');
@@ -266,6 +289,8 @@ describe('openstack’s block storage commands', () => {
     await snapped('available');
     await os.breaks(/no attribute 'show'/, 'volume group snapshot show', snapshot['ID']);
     assert.deepEqual(await namesIn('volume group snapshot list'), ['moment']);
+    await os.refused(/replicat/, 'volume group failover', id);
+    await olderWords();
     await os.run('volume group snapshot delete', snapshot['ID']);
     await snapped(undefined);
     await os.run('volume group delete', '--force', id);
@@ -288,6 +313,24 @@ describe('openstack’s block storage commands', () => {
     await os.run('volume host set', '--enable', host);
     assert.deepEqual(await status(), ['enabled']);
     assert.ok(Array.isArray(await os.json('block storage cluster list')));
+    await os.refused(/could not be found/, 'block storage cluster show', 'none');
+    await os.refused(/could not be found/, 'block storage cluster set', '--disable', 'none');
+  });
+
+  it('what it asks of every service', async function () {
+    this.timeout(240_000);
+    const { project } = rig.stack;
+    await os.run('quota set', '--volumes', '99', project);
+    assert.deepEqual(
+      (await os.json('quota list', '--volume')).map((row: Record<string, number>) => row['Volumes']),
+      [99],
+    );
+    assert.deepEqual(await os.json('availability zone list', '--volume'), [
+      { 'Zone Name': 'nova', 'Zone Status': 'available' },
+    ]);
+    const extensions = await os.json('extension list', '--volume');
+    assert.ok(extensions.some((row: { Alias: string }) => row.Alias === 'backups'));
+    assert.match(await os.run('versions show', '--service', 'block-storage'), /3\.71/);
   });
 
   it('messages and resource filters', async function () {

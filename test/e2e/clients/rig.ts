@@ -125,8 +125,13 @@ export class Walk {
    * @throws AssertionError when it does not any more.
    */
   async breaks(words: RegExp, command: string, ...argv: string[]): Promise<void> {
-    const { code, stderr } = await this.says(command, ...argv);
-    assert.match(stderr, words);
+    await this.refused(words, command, ...argv);
+  }
+
+  /** A command that is refused, with these words, and as a real Cinder like this one would. */
+  async refused(words: RegExp, command: string, ...argv: string[]): Promise<void> {
+    const { code, stdout, stderr } = await this.says(command, ...argv);
+    assert.match(`${stderr}${stdout}`, words);
     assert.notEqual(code, 0);
     this.#walked.add(command);
   }
