@@ -30,16 +30,16 @@ export function after<C extends string>(
   sort: readonly SortKey<C>[],
 ): Condition {
   const values: (string | number)[] = [];
-  const compare = ({ column }: SortKey<C>, operator: '<=>' | '<' | '>'): string => {
-    const value = marker[column];
-    if (value === null) return `${table}.${column} IS NULL`;
+  const compare = (key: SortKey<C>, operator: '<=>' | '<' | '>'): string => {
+    const value = marker[key.column];
+    if (value === null) return `${compared(table, key)} IS NULL`;
     values.push(value);
-    return `${table}.${column} ${operator} ?`;
+    return `${compared(table, key)} ${operator} ?`;
   };
   const past = (key: SortKey<C>): string => {
-    if (marker[key.column] === null) return key.descending ? 'FALSE' : `${table}.${key.column} IS NOT NULL`;
+    if (marker[key.column] === null) return key.descending ? 'FALSE' : `${compared(table, key)} IS NOT NULL`;
     if (!key.descending) return compare(key, '>');
-    return `(${compare(key, '<')} OR ${table}.${key.column} IS NULL)`;
+    return `(${compare(key, '<')} OR ${compared(table, key)} IS NULL)`;
   };
   const branches = sort.map((key, i) => {
     const equal = sort.slice(0, i).map((earlier) => compare(earlier, '<=>'));
@@ -59,9 +59,8 @@ export function onPage<C extends string>(
   const { where, values: asked } = joined(conditions);
   const order = ordered(alias, sort);
   const values = [...asked, limit, offset];
-  // The newest of one project lie side by side in an index: their rows may be read at once.
-  const ofProject = conditions.length === 1 && conditions[0]?.sql === `${alias}.project_id = ?`;
-  if (ofProject && offset === 0 && sort[0]?.column === 'created_at') {
+  // What a single condition leaves (the newest of one project, say) lies side by side in an index: its rows may be read at once.
+  if (conditions.length === 1 && offset === 0 && sort[0]?.column === 'created_at') {
     return { sql: `${where} ORDER BY ${order} LIMIT ? OFFSET ?`, values };
   }
   // Found in an index alone where there is one for the order, and only then are whole rows read.
@@ -96,5 +95,9 @@ export function onPageOfAny<C extends string>(
 
 /** `ORDER BY`'s list. */
 export function ordered(table: string, sort: readonly SortKey[]): string {
-  return sort.map(({ column, descending }) => `${table}.${column} ${descending ? 'DESC' : 'ASC'}`).join(', ');
+  return sort.map((key) => `${compared(table, key)} ${key.descending ? 'DESC' : 'ASC'}`).join(', ');
+}
+
+function compared(table: string, { column, sql }: SortKey): string {
+  return sql ?? `${table}.${column}`;
 }

@@ -39,16 +39,20 @@ function readOffset(text: string | undefined): number {
 export interface SortKey<C extends string = string> {
   readonly column: C;
   readonly descending: boolean;
+  /** What is compared where that is no column of the table; rows that are markers have it by the column's name. */
+  readonly sql?: string;
 }
 
 /**
  * What `sort=name:asc,size` (or the older `sort_key` and `sort_dir`) says, ended by creation time and id so that the
  * order is total.
  * @param columns the API's names of what can be sorted by, and their columns.
+ * @param computed what stands for columns that the table does not have.
  */
 export function readSort<C extends string>(
   query: Readonly<Record<string, string>>,
   columns: Readonly<Record<string, C>>,
+  computed: Readonly<Record<string, string>> = {},
 ): SortKey<C | 'created_at' | 'id'>[] {
   const asked = requested(query);
   if (asked.some(([, direction]) => direction !== 'asc' && direction !== 'desc')) {
@@ -57,7 +61,8 @@ export function readSort<C extends string>(
   const keys: SortKey<C | 'created_at' | 'id'>[] = asked.map(([name, direction]) => {
     const column = Object.hasOwn(columns, name) ? columns[name] : undefined;
     if (column === undefined) throw invalidInput('Invalid sort key');
-    return { column, descending: direction === 'desc' };
+    const sql = computed[column];
+    return { column, descending: direction === 'desc', ...(sql !== undefined && { sql }) };
   });
   const descending = keys[0]?.descending ?? true;
   for (const column of ['created_at', 'id'] as const) {

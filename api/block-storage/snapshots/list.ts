@@ -16,7 +16,7 @@ import {
   usesQuota,
 } from '#api/http/list-filters.ts';
 import { COUNT_SINCE, nextLinks, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
-import { findSnapshot, type SnapshotRow } from './rows.ts';
+import { findSnapshot, PROGRESS, progressOf, type SnapshotRow } from './rows.ts';
 
 const SORT_COLUMNS = {
   id: 'id',
@@ -25,6 +25,7 @@ const SORT_COLUMNS = {
   status: 'status',
   volume_id: 'volume_id',
   volume_size: 'size_gib',
+  progress: 'progress',
   project_id: 'project_id',
   user_id: 'user_id',
   created_at: 'created_at',
@@ -93,14 +94,15 @@ export async function readSnapshots(context: RequestContext, query: Query, colle
   const page = readPage(query);
   const columns: Record<string, Column> =
     context.microversion >= NAME_SINCE ? { ...SORT_COLUMNS, name: 'name' } : SORT_COLUMNS;
-  const sort = readSort<Column>(query, columns);
+  const sort = readSort<Column>(query, columns, { progress: PROGRESS });
   const conditions = [...scope(context, query), ...readListFilters(context, query, FILTERS)];
   const count =
     context.microversion >= COUNT_SINCE && strictFlag(query, 'with_count')
       ? await countSnapshots(context, conditions)
       : undefined;
   if (page.marker !== undefined) {
-    conditions.push(after('s', await findSnapshot(context, page.marker), sort));
+    const marker = await findSnapshot(context, page.marker);
+    conditions.push(after('s', { ...marker, progress: progressOf(marker) }, sort));
   }
   const { sql, values } = onPage('snapshots', 's', conditions, sort, page);
   const { rows } = await db.executeQuery<SnapshotRow>(

@@ -2,10 +2,20 @@ import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
 import { asId, isUuid, type SnapshotId } from '#schema/ids.ts';
+import type { SnapshotStatus } from '#schema/states.ts';
 import type { SnapshotsTable } from '#schema/tables.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 
 export type SnapshotRow = Selectable<SnapshotsTable>;
+
+/** Statuses of a snapshot that has not been made. */
+const UNMADE: readonly SnapshotStatus[] = ['creating', 'error'];
+
+/** How far its making has come: what has been told, or all or nothing; and the same in SQL, of a snapshot `s`. */
+export function progressOf({ progress, status }: SnapshotRow): string {
+  return progress ?? (UNMADE.includes(status) ? '0%' : '100%');
+}
+export const PROGRESS = `IFNULL(s.progress, IF(s.status IN ('${UNMADE.join("', '")}'), '0%', '100%'))`;
 
 /** @throws ApiError 404 when there is none, or it is another project's. */
 export async function findSnapshot(context: RequestContext, id: string): Promise<SnapshotRow> {

@@ -1,10 +1,6 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { isoTime } from '#api/http/fields.ts';
-import type { SnapshotStatus } from '#schema/states.ts';
-import type { SnapshotRow } from './rows.ts';
-
-/** Statuses of a snapshot that has not been made. */
-const UNMADE: ReadonlySet<SnapshotStatus> = new Set<SnapshotStatus>(['creating', 'error']);
+import { progressOf, type SnapshotRow } from './rows.ts';
 
 /** Cinder's short view of a snapshot. */
 export function summaryView(row: SnapshotRow) {
@@ -36,6 +32,6 @@ export function extendedView(context: RequestContext, row: SnapshotRow) {
   return {
     ...detailView(context, row),
     'os-extended-snapshot-attributes:project_id': row.project_id,
-    'os-extended-snapshot-attributes:progress': row.progress ?? (UNMADE.has(row.status) ? '0%' : '100%'),
+    'os-extended-snapshot-attributes:progress': progressOf(row),
   };
 }

@@ -19,6 +19,9 @@ import {
 const ATTACHED =
   "EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = v.id AND a.status IN ('attached', 'detaching'))";
 
+/** Of a volume `v`, in Cinder's words. */
+export const ATTACH_STATUS = `IF(${ATTACHED}, 'attached', 'detached')`;
+
 const FILTERS: FilterTable = {
   anybody: {
     name: equals('v.name'),

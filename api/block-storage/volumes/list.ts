@@ -3,9 +3,9 @@ import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
 import { strictFlag } from '#api/http/fields.ts';
 import { after, type Condition, joined, onPage } from '#api/http/keyset.ts';
-import { COUNT_SINCE, nextLinks, type Page, readPage, readSort, sameForAll } from '#api/http/pagination.ts';
+import { COUNT_SINCE, nextLinks, type Page, readPage, readSort, type SortKey, sameForAll } from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
-import { readFilters } from './filters.ts';
+import { ATTACH_STATUS, readFilters } from './filters.ts';
 import { attachmentsOf, findVolume, SELECT_VOLUMES, type VolumeRow } from './rows.ts';
 import { extendedView, summaryView } from './view.ts';
 
@@ -31,12 +31,13 @@ const SORT_COLUMNS = {
   snapshot_id: 'snapshot_id',
   group_id: 'group_id',
   encryption_key_id: 'encryption_key_id',
+  attach_status: 'attach_status',
   ...sameForAll('launched_at', 'scheduled_at', 'terminated_at', 'deleted_at', 'deleted', 'use_quota'),
   ...sameForAll('consistencygroup_id', 'replication_status', 'cluster_name', 'previous_status', '_name_id'),
   ...sameForAll('provider_id', 'provider_location', 'service_uuid', 'shared_targets', 'ec2_id'),
   // Other tables there, by which Cinder sorts nothing.
   ...sameForAll('volume_type', 'volume_metadata'),
-} as const satisfies Record<string, keyof VolumeRow>;
+} as const satisfies Record<string, keyof VolumeRow | 'attach_status'>;
 
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 type Query = Readonly<Record<string, string>>;
@@ -76,11 +77,11 @@ function ending(
 
 async function readVolumes(context: RequestContext, query: Query, page: Page) {
   const { db } = context.app;
-  const sort = readSort<Column>(query, SORT_COLUMNS);
+  const sort = readSort<Column>(query, SORT_COLUMNS, { attach_status: ATTACH_STATUS });
   const conditions = [...scope(context, query), ...readFilters(context, query)];
   const wantsCount = context.microversion >= COUNT_SINCE && strictFlag(query, 'with_count');
   const count = wantsCount ? await countVolumes(context, conditions) : undefined;
-  if (page.marker !== undefined) conditions.push(after('v', await findMarker(context, page.marker), sort));
+  if (page.marker !== undefined) conditions.push(after('v', await readMarker(context, page.marker, sort), sort));
   const { sql, values } = onPage('volumes', 'v', conditions, sort, page);
   const { rows } = await db.executeQuery<VolumeRow>(
     CompiledQuery.raw(`${SELECT_VOLUMES} ${sql}`, [...values]),
@@ -100,6 +101,15 @@ async function countVolumes(context: RequestContext, conditions: readonly Condit
     CompiledQuery.raw(`SELECT COUNT(*) AS n FROM volumes v ${where}`, values),
   );
   return rows[0]?.n ?? 0;
+}
+
+async function readMarker(context: RequestContext, id: string, sort: readonly SortKey<Column>[]) {
+  const row = await findMarker(context, id);
+  if (!sort.some(({ column }) => column === 'attach_status')) return { ...row, attach_status: null };
+  const { rows } = await context.app.db.executeQuery<{ attach_status: string }>(
+    CompiledQuery.raw(`SELECT ${ATTACH_STATUS} AS attach_status FROM volumes v WHERE v.id = ?`, [row.id]),
+  );
+  return { ...row, attach_status: rows[0]?.attach_status ?? null };
 }
 
 async function findMarker(context: RequestContext, marker: string): Promise<VolumeRow> {

@@ -103,6 +103,18 @@ describe('snapshots', () => {
       ids.slice(2),
     );
     assert.equal((await list(`volume_id=${volume}&with_count=true`)).count, 3);
+
+    // How far one has come is a text, in a real Cinder, too: 0%, 100%, 50%.
+    for (const [index, progress] of ['50%', '0%'].entries())
+      await api.db
+        .updateTable('snapshots')
+        .set({ progress })
+        .where('id', '=', asId<SnapshotId>(ids[index] ?? ''))
+        .execute();
+    const inOrder: string[] = [];
+    for (let marker = ''; inOrder.length < 3; marker = `&marker=${inOrder.at(-1)}`)
+      inOrder.push((await list(`volume_id=${volume}&limit=1&sort=progress:asc${marker}`)).snapshots[0].id);
+    assert.deepEqual(inOrder, [ids[1], ids[2], ids[0]]);
     assert.equal((await api.call('GET', '/snapshots?colour=blue')).status, 400);
   });
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import * as fc from 'fast-check';
 import { asId, type VolumeId } from '#schema/ids.ts';
-import { OTHER_PROJECT, startApi, type TestApi } from '../support/api.ts';
+import { OTHER_PROJECT, PROJECT, startApi, type TestApi } from '../support/api.ts';
 
 interface Listed {
   readonly id: string;
@@ -30,6 +31,7 @@ describe('listing volumes', () => {
         .where('id', '=', body.volume.id)
         .execute();
       all.push({ id: body.volume.id, name, size, status });
+      if (index % 4 === 3) await attach(api, body.volume.id);
     }
     await api.call('POST', '/volumes', { as: 'stranger', body: { volume: { size: 9, name: 'a' } } });
   });
@@ -38,7 +40,7 @@ describe('listing volumes', () => {
   const ids = (volumes: readonly Listed[]) => volumes.map((volume) => volume.id);
 
   it('pages hold every volume exactly once, in the order asked for, whatever the sort and the page', async () => {
-    const key = fc.constantFrom('name', 'size', 'status', 'created_at', 'id', 'bootable', 'updated_at');
+    const key = fc.constantFrom('name', 'size', 'status', 'created_at', 'id', 'bootable', 'attach_status');
     const sort = fc.array(fc.tuple(key, fc.constantFrom('', ':asc', ':desc')), {
       minLength: 1,
       maxLength: 3,
@@ -60,6 +62,15 @@ describe('listing volumes', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('sorts by whether they are attached, as a real Cinder does', async () => {
+    const list = async (query: string) =>
+      (await api.call('GET', `/volumes/detail?${query}`)).body.volumes.map(
+        ({ attachments }: { attachments: unknown[] }) => attachments.length,
+      );
+    assert.deepEqual(await list('sort=attach_status:asc&limit=4'), [1, 1, 1, 0]);
+    assert.deepEqual(await list('sort=attach_status&offset=8'), [0, 1, 1, 1]);
   });
 
   it('filters', async () => {
@@ -165,3 +176,23 @@ describe('listing volumes', () => {
     assert.equal((await api.call('POST', path, { body: { metadata: { k$: 'v' } } })).status, 400);
   });
 });
+
+/** No agent runs: what would be there after an attach. */
+async function attach(api: TestApi, volume: string): Promise<void> {
+  await api.db
+    .insertInto('attachments')
+    .values({
+      id: asId(randomUUID()),
+      volume_id: asId(volume),
+      project_id: asId(PROJECT),
+      server_id: null,
+      status: 'attached',
+      host: 'comp1',
+      managed: 0,
+      mountpoint: null,
+      mode: 'rw',
+      created_at: '2026-01-01 00:00:00.000000',
+      updated_at: null,
+    })
+    .execute();
+}
