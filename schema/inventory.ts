@@ -44,6 +44,8 @@ const backend = z.strictObject({
   name: z.string(),
   backendName: z.string(),
   kind: z.string(),
+  /** Where it keeps its volumes, the same for two that mean one folder or pool; agents before this field leave it out. */
+  place: z.string().optional(),
   /** Null: could not be read (`error` says why), or it keeps nothing (noop, without an error). */
   items: z.array(stored).nullable(),
   error: z.string().nullable(),

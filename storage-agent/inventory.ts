@@ -1,6 +1,8 @@
+import { resolve } from 'node:path';
 import { limited } from '#queues/limited.ts';
 import type { BackendInventory, StorageInventory, StoredItem } from '#schema/inventory.ts';
 import type { Backend } from './backends/backend.ts';
+import type { BackendConfig } from './backends/config.ts';
 import type { OpenBackend } from './backends/open.ts';
 import { beginsWithLuks } from './images/luks-header.ts';
 import type { Target } from './targets/target.ts';
@@ -44,9 +46,26 @@ async function readBackend({ config, backend }: OpenBackend): Promise<BackendInv
     name: config.name,
     backendName: config.backend_name ?? config.name,
     kind: config.kind,
+    place: placeOf(config),
     items,
     error,
   };
+}
+
+/** Two that name the same keep the same volumes: those of a thin pool and the others of its group are told apart. */
+function placeOf(config: BackendConfig): string {
+  switch (config.kind) {
+    case 'file':
+      return resolve(config.path);
+    case 'lvm':
+      return config.vg;
+    case 'lvm-thin':
+      return `${config.vg}/${config.pool}`;
+    case 'noop':
+      return config.name;
+    default:
+      return config satisfies never;
+  }
 }
 
 /** Devices looked into together; each keeps one of the four threads that Node reads files with. */

@@ -4,7 +4,7 @@ import { type PoolParts, poolName } from '#schema/pools.ts';
 import { placeOf } from '../drift/place-of.ts';
 import type { VolumeRow } from '../drift/rows.ts';
 
-/** One place on a storage host; two back ends that show the very same are one. */
+/** One place on a storage host, which several back ends may mean. */
 interface Shelf {
   readonly agent: string;
   readonly backends: readonly BackendInventory[];
@@ -33,7 +33,7 @@ export function readStorage(
         error === null ? [] : [`back end ${name} of storage host ${agent}`],
       ),
     );
-    for (const same of Map.groupBy(read, (each) => contentOf(each)).values()) {
+    for (const same of Map.groupBy(read, ({ place, ...each }) => place ?? contentOf(each)).values()) {
       const volumes = (same[0]?.items ?? []).filter(({ kind, id }) => kind === 'volume' && id !== null);
       shelves.push({ agent, backends: same, volumes: new Map(volumes.map((item) => [item.id ?? '', item])) });
     }
@@ -41,6 +41,7 @@ export function readStorage(
   return { shelves, unseen };
 }
 
+/** Of an agent that does not say where its back ends keep their volumes: those that show the very same are taken for one. */
 function contentOf({ name, items }: BackendInventory): string {
   return items === null || items.length === 0
     ? name

@@ -125,6 +125,7 @@ export class Hosts {
       name,
       backendName: name,
       kind: 'file',
+      place: `/srv/${name}`,
       error: null,
       items: [...this.data].flatMap(([at, { luks }]) => {
         const [place, id = ''] = at.split(' ');

@@ -99,6 +99,16 @@ describe('a volume that was on its way in the backup of MySQL', () => {
     assert.equal(hosts.at('stor2/more', volume), 'precious');
   });
 
+  it('is not taken for either of two back ends of one host that have nothing else', async () => {
+    await movedSince('stor1');
+    hosts.put('stor1/files', volume, 'older');
+    await yard.db.updateTable('operations').set({ state: 'done' }).execute();
+    await yard.db.updateTable('volumes').set({ status: 'available', operation_id: null }).execute();
+    const [plan] = await hosts.restored();
+    assert.equal(plan?.what, 'doubt');
+    assert.match(plan.reason, /several places/);
+  });
+
   it('is in the zone of the place where its data are', async () => {
     await movedSince('stor2');
     await yard.db.updateTable('pools').set({ availability_zone: 'far' }).where('name', '=', pool).execute();
