@@ -3,7 +3,15 @@ import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
 import { strictFlag } from '#api/http/fields.ts';
 import { after, type Condition, joined, onPage } from '#api/http/keyset.ts';
-import { COUNT_SINCE, nextLinks, type Page, readPage, readSort, type SortKey, sameForAll } from '#api/http/pagination.ts';
+import {
+  COUNT_SINCE,
+  nextLinks,
+  type Page,
+  readPage,
+  readSort,
+  type SortKey,
+  sameForAll,
+} from '#api/http/pagination.ts';
 import type { Reply } from '#api/http/route.ts';
 import { ATTACH_STATUS, readFilters } from './filters.ts';
 import { attachmentsOf, findVolume, SELECT_VOLUMES, type VolumeRow } from './rows.ts';
@@ -81,7 +89,8 @@ async function readVolumes(context: RequestContext, query: Query, page: Page) {
   const conditions = [...scope(context, query), ...readFilters(context, query)];
   const wantsCount = context.microversion >= COUNT_SINCE && strictFlag(query, 'with_count');
   const count = wantsCount ? await countVolumes(context, conditions) : undefined;
-  if (page.marker !== undefined) conditions.push(after('v', await readMarker(context, page.marker, sort), sort));
+  if (page.marker !== undefined)
+    conditions.push(after('v', await readMarker(context, page.marker, sort), sort));
   const { sql, values } = onPage('volumes', 'v', conditions, sort, page);
   const { rows } = await db.executeQuery<VolumeRow>(
     CompiledQuery.raw(`${SELECT_VOLUMES} ${sql}`, [...values]),
