@@ -14,6 +14,7 @@ const TAG = 'blockyard';
 /** A logical volume of ours. */
 export interface Lv {
   readonly name: string;
+  /** Of the disk that it shows. */
   readonly sizeBytes: number;
   readonly active: boolean;
   /** What it is a snapshot of; null when it stands alone. */
@@ -66,7 +67,7 @@ interface Found {
   readonly snapshots: readonly Lv[];
 }
 
-const FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_active', 'origin'];
+const FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_active', 'lv_attr', 'origin', 'origin_size'];
 
 export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
   const full = (name: string): string => `${door.group}/${name}`;
@@ -76,7 +77,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
     const found = await door.report('lvs', FIELDS, ['-O', 'lv_time', '-S', selection, door.group]);
     return found.map((row) => ({
       name: row['lv_name'] ?? '',
-      sizeBytes: Number(row['lv_size']),
+      sizeBytes: sizeOf(row),
       active: row['lv_active'] === 'active',
       origin: row['origin'] || null,
       tags: (row['lv_tags'] ?? '').split(','),
@@ -205,12 +206,16 @@ function itemOf(row: Readonly<Record<string, string>>): StoredItem {
     kind: ours?.kind ?? 'foreign',
     name,
     id: ours?.id ?? null,
-    // A thick snapshot's own size is the room for what changes; it shows its origin's (lvs(8), "origin_size").
-    sizeBytes: Number(attributes[0] === 's' ? row['origin_size'] : row['lv_size']),
+    sizeBytes: sizeOf(row),
     origin: row['origin'] || null,
     open: attributes[4] === 'X' ? null : attributes[5] === 'o',
     unfit: unfitness(attributes),
   };
+}
+
+/** A thick snapshot's own size is the room for what changes; it shows its origin's, as that was (lvs(8), "origin_size"). */
+function sizeOf(row: Readonly<Record<string, string>>): number {
+  return Number(row['lv_attr']?.startsWith('s') === true ? row['origin_size'] : row['lv_size']);
 }
 
 /** A thin snapshot outlives its origin; a thick one never does. */

@@ -47,6 +47,25 @@ describe('lvm backend, on real metadata', () => {
     assert.equal(group.wiped.at(-1), `-z /dev/${group.name}/deleting-${volume}`);
   });
 
+  it('shows a snapshot as large as its volume was, not as the room that LVM keeps for what changes', async () => {
+    const [volume, snapshot] = [randomUUID(), randomUUID()];
+    // What LVM 2.03.16 says of them where there is a device-mapper, without which it makes no snapshots; the lab has one.
+    const row = {
+      lv_name: `_snapshot-${snapshot}`,
+      lv_size: '71303168',
+      lv_tags: 'blockyard',
+      lv_active: 'active',
+    };
+    const shown = { ...row, lv_attr: 'swi-a-s---', origin: `volume-${volume}`, origin_size: '67108864' };
+    const recorded = await over({
+      run: async (program, args, options) =>
+        program === 'lvs'
+          ? { exitCode: 0, stdout: JSON.stringify({ report: [{ lv: [shown] }] }), stderr: '' }
+          : group.runner.run(program, args, options),
+    });
+    assert.equal(await recorded.readSnapshot(snapshot, async (_path, sizeBytes) => sizeBytes), 64 * MIB);
+  });
+
   it('keeps its hands off a volume that carries its name but not its tag', async () => {
     const volume = randomUUID();
     await group.lvm('lvcreate', '-y', '-Wn', '-L', '64m', '-n', `volume-${volume}`, group.name);
