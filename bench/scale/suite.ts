@@ -58,7 +58,7 @@ async function rowsRead(db: Kysely<Tables>): Promise<number> {
 }
 
 /** The ids at these shares of the list, newest first. */
-async function markers(db: Kysely<Tables>, table: 'volumes' | 'snapshots', project?: string) {
+async function markers(db: Kysely<Tables>, table: 'volumes' | 'snapshots' | 'operations', project?: string) {
   const where = project === undefined ? sql`` : sql`WHERE project_id = ${project}`;
   const { rows: counted } = await sql<{
     n: number;
@@ -76,6 +76,7 @@ async function requestsOf(db: Kysely<Tables>, project: string): Promise<Request[
   const own = await markers(db, 'volumes', project);
   const all = await markers(db, 'volumes');
   const snapshots = await markers(db, 'snapshots');
+  const operations = await markers(db, 'operations');
   const row = await db
     .selectFrom('volumes')
     .selectAll()
@@ -101,6 +102,7 @@ async function requestsOf(db: Kysely<Tables>, project: string): Promise<Request[
     ),
     ...paged('detail, own, name:asc', `${detail}&sort=name:asc`, own),
     ...paged('snapshots, all', '/snapshots/detail?limit=1000&all_tenants=1', snapshots),
+    ...paged('operations, all', '/operations?limit=1000&all_tenants=1', operations),
     one('show', `/volumes/${row.id}`),
     one('name=, own', `/volumes/detail?name=${row.name}`),
     one('name=, all', `/volumes/detail?all_tenants=1&name=${row.name}`),
