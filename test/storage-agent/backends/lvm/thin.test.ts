@@ -62,7 +62,7 @@ describe('lvm-thin backend, on transcripts', () => {
   const source = `volume-${other}`;
   const leaving = `deleting-${volume}`;
   const select = (...names: string[]): string =>
-    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,origin -O lv_time -S ${names
+    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,lv_attr,origin,origin_size -O lv_time -S ${names
       .map((name) => `lv_name=${name}||origin=${name}`)
       .join('||')} vg0`;
   const lv = (name: string, gib: number, active = 'active', origin = '') => ({
