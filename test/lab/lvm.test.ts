@@ -12,12 +12,13 @@ describe('LVM on the storage node', function () {
     lab = await labOrSkip(this);
   });
 
-  it('passes its own tests inside (test/lab/inside/lvm.ts)', async () => {
-    const { exitCode, stdout } = await lab.storage.exec(
-      `cd ${TREE} && PATH=${TREE}/node_modules/.bin:$PATH
-      node node_modules/mocha/bin/mocha.js --no-config --reporter dot test/lab/inside/lvm.ts 2>&1`,
-      { timeoutMs: INSIDE_MS },
-    );
-    if (exitCode !== 0) throw new Error(stdout);
-  });
+  for (const suite of ['lvm', 'encrypted'])
+    it(`passes its own tests inside (test/lab/inside/${suite}.ts)`, async () => {
+      const { exitCode, stdout } = await lab.storage.exec(
+        `cd ${TREE} && PATH=${TREE}/node_modules/.bin:$PATH
+        node node_modules/mocha/bin/mocha.js --no-config --reporter dot test/lab/inside/${suite}.ts 2>&1`,
+        { timeoutMs: INSIDE_MS },
+      );
+      if (exitCode !== 0) throw new Error(stdout);
+    });
 });
