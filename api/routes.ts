@@ -30,6 +30,7 @@ import { volumeRoutes } from './block-storage/volumes/routes.ts';
 import { workerRoutes } from './block-storage/workers/routes.ts';
 import { flavorRoutes } from './compute/flavors/routes.ts';
 import { instanceActionRoutes } from './compute/instance-actions/routes.ts';
+import { computeQuotaRoutes } from './compute/quotas/routes.ts';
 import { serverRoutes } from './compute/servers/routes.ts';
 import { volumeAttachmentRoutes } from './compute/volume-attachments/routes.ts';
 import type { ApiRoot } from './http/dispatch.ts';
@@ -85,6 +86,7 @@ export const computeRoutes: readonly Route[] = [
   ...volumeAttachmentRoutes,
   ...instanceActionRoutes,
   ...flavorRoutes,
+  ...computeQuotaRoutes,
 ];
 
 const decisionsOf = (api: keyof typeof POLICIES, routes: readonly Route[]): Decisions =>

@@ -7,9 +7,6 @@ const NOT_WALKED: Readonly<Record<string, string>> = {
   'volume group type show': 'client 6.0 breaks at its own arguments before it asks',
   'configuration show': 'asks no server',
   'extension show': 'asks for networks’ extensions only',
-  // Not kept here, and the client takes a 404 of Nova’s for the end. `cinder` has both without servers.
-  'limits show': 'asks for servers’ limits first',
-  'quota show': 'asks for servers’ quotas first',
   'project cleanup': 'removes all that a project has: what it asks for is walked one by one',
   'project purge': 'the same, by an older name',
 };
@@ -325,6 +322,11 @@ describe('openstack’s block storage commands', () => {
       (await os.json('quota list', '--volume')).map((row: Record<string, number>) => row['Volumes']),
       [99],
     );
+    const { volumes, instances } = await os.json('quota show', project);
+    assert.deepEqual([volumes, instances], [99, -1]);
+    const limits: { Name: string; Value: number }[] = await os.json('limits show', '--absolute');
+    const limit = (wanted: string) => limits.find(({ Name }) => Name === wanted)?.Value;
+    assert.deepEqual([limit('maxTotalVolumes'), limit('totalInstancesUsed')], [99, 0]);
     assert.deepEqual(await os.json('availability zone list', '--volume'), [
       { 'Zone Name': 'nova', 'Zone Status': 'available' },
     ]);

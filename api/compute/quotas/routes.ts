@@ -1,0 +1,78 @@
+/**
+ * Nova's "Limits", "Quota sets" and "Quota class sets", to be read only: `openstack limits show` and `openstack quota show` ask for
+ * servers' before they ask for volumes'.
+ */
+import { z } from 'zod';
+import type { RequestContext } from '#api/http/context.ts';
+import { forbidden } from '#api/http/errors.ts';
+import { anyQuery, noParams, upTo } from '#api/http/fields.ts';
+import { type Reply, type Route, route } from '#api/http/route.ts';
+import type { ProjectId } from '#schema/ids.ts';
+import { absoluteLimits, limitsReply, quotaClassReply, quotaSet, quotaSetReply } from './schema.ts';
+import { serversOf } from './used.ts';
+
+const name = z.string().min(1).refine(upTo(255), { error: 'is too long' }).meta({ maxLength: 255 });
+const projectParams = z.strictObject({ project: name });
+
+/** Everybody's own project, any for administrators. */
+function checkProject({ caller }: RequestContext, project: string, rule: string): void {
+  if (project === caller.projectId || caller.isAdmin) return;
+  throw forbidden(`Policy doesn't allow ${rule} to be performed.`);
+}
+
+function setOf({ microversion }: RequestContext, id: string): Reply {
+  return { status: 200, body: { quota_set: { id, ...quotaSet(microversion) } } };
+}
+
+export const computeQuotaRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/limits',
+    summary: 'Show what servers may use, and use',
+    params: noParams,
+    query: anyQuery,
+    queryNames: ['reserved'],
+    adminQueryNames: ['tenant_id'],
+    replies: { 200: limitsReply },
+    handle: async (context, { query }) => {
+      const { app, caller, microversion } = context;
+      const project = (query['tenant_id'] as ProjectId | undefined) ?? caller.projectId;
+      checkProject(context, project, 'os_compute_api:limits:other_project');
+      const absolute = { ...absoluteLimits(microversion), ...(await serversOf(app.db, project)) };
+      return { status: 200, body: { limits: { rate: [], absolute } } };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/os-quota-sets/{project}',
+    summary: "Show a project's quotas of servers: none",
+    params: projectParams,
+    query: anyQuery,
+    replies: { 200: quotaSetReply },
+    handle: (context, { params: { project } }) => {
+      checkProject(context, project, 'os_compute_api:os-quota-sets:show');
+      return setOf(context, project);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/os-quota-sets/{project}/defaults',
+    summary: 'Show the default quotas of servers: none',
+    params: projectParams,
+    query: anyQuery,
+    replies: { 200: quotaSetReply },
+    handle: (context, { params: { project } }) => setOf(context, project),
+  }),
+  route({
+    method: 'GET',
+    path: '/os-quota-class-sets/{class}',
+    summary: "Show a quota class's quotas of servers: none",
+    params: z.strictObject({ class: name }),
+    query: anyQuery,
+    replies: { 200: quotaClassReply },
+    handle: ({ microversion }, { params }) => ({
+      status: 200,
+      body: { quota_class_set: { id: params.class, ...quotaSet(microversion) } },
+    }),
+  }),
+];
