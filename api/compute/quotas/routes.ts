@@ -61,7 +61,10 @@ export const computeQuotaRoutes: readonly Route[] = [
     params: projectParams,
     query: anyQuery,
     replies: { 200: quotaSetReply },
-    handle: (context, { params: { project } }) => setOf(context, project),
+    handle: (context, { params: { project } }) => {
+      checkProject(context, project, 'os_compute_api:os-quota-sets:defaults');
+      return setOf(context, project);
+    },
   }),
   route({
     method: 'GET',
