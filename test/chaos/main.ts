@@ -6,12 +6,15 @@
  * --soak         users at work while everything dies, for --minutes (default 5)
  *   --slow-guest P   the guest stands still for P percent of the time
  * --list         says which cells there are
+ * --untried      only cells that docs/reliability-cells.txt does not name
+ * --add F,G      adds what has passed in these files (.data/chaos/SEED.jsonl) to it
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { campaign } from './campaign.ts';
 import { allCells, nameOf, sampled } from './cells.ts';
 import { faultOptions } from './faults.ts';
+import { addPassed, readPassed } from './passed.ts';
 import { uncovered } from './places.ts';
 import { soakAlone } from './soak.ts';
 import { EXEMPT, SUBJECTS } from './subjects/index.ts';
@@ -30,6 +33,8 @@ const { values } = parseArgs({
     soak: { type: 'boolean', default: false },
     'slow-guest': { type: 'string', default: '0' },
     list: { type: 'boolean', default: false },
+    untried: { type: 'boolean', default: false },
+    add: { type: 'string' },
   },
 });
 
@@ -40,7 +45,9 @@ const minutes = values.minutes === undefined ? undefined : Number(values.minutes
 const began = performance.now();
 const took = (): string => `${((performance.now() - began) / 60_000).toFixed(1)} minutes`;
 
-if (values.soak) {
+if (values.add !== undefined) {
+  console.log(`${await addPassed(values.add.split(','))} of ${allCells().length} cells have passed`);
+} else if (values.soak) {
   console.log(`seed ${seed}`);
   await soakAlone({
     seed,
@@ -50,12 +57,15 @@ if (values.soak) {
   console.log(`nothing lost, nothing stuck, nothing left over after ${took()}`);
 } else {
   const all = allCells();
+  const passed = values.untried ? await readPassed() : new Set();
   const flows = values.flows?.split(',');
   const faults = values.faults?.split(',');
-  const wanted = all.filter(({ subject, fault }) => {
+  const wanted = all.filter((cell) => {
+    const { subject, fault } = cell;
     const kind = SUBJECTS.find(({ title }) => title === subject)?.kind ?? '';
     const short: string = faultOptions(fault).short;
     return (
+      !passed.has(nameOf(cell)) &&
       (flows === undefined || flows.includes(subject) || flows.includes(kind)) &&
       (faults === undefined || faults.some((each) => short === each || fault.includes(each)))
     );
@@ -71,11 +81,11 @@ if (values.soak) {
       say: (line) => console.log(line),
     });
     console.log(`\n${matrix(outcomes)}`);
-    const passed = outcomes.filter((each) => each.passed).length;
+    const count = outcomes.filter((each) => each.passed).length;
     for (const [kind, why] of Object.entries(EXEMPT)) console.log(`not in the matrix: ${kind}: ${why}`);
     console.log(
-      `${passed} of ${outcomes.length} cells passed, of ${all.length} that there are; seed ${seed}, ${took()}`,
+      `${count} of ${outcomes.length} cells passed, of ${all.length} that there are; seed ${seed}, ${took()}`,
     );
-    if (passed < outcomes.length) process.exitCode = 1;
+    if (count < outcomes.length) process.exitCode = 1;
   }
 }
