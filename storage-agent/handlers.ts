@@ -11,6 +11,7 @@ import type { Disks, OpenedDisk } from './images/disks.ts';
 import type { Images } from './images/images.ts';
 import type { OpenLuks } from './images/luks.ts';
 import type { RawDisk } from './images/qemu-img.ts';
+import { isSameFile } from './same-file.ts';
 import type { ClearAcl, Device, ExportState, Target } from './targets/target.ts';
 
 export interface StorageDeps {
@@ -161,7 +162,7 @@ export function createStorageHandlers({
     },
     async 'volume.absent'({ volumeId, backend, keptIn }) {
       const place = backendOf(backend);
-      if (keptIn !== undefined && isOnePlace(volumeId, place, backendOf(keptIn))) return {};
+      if (keptIn !== undefined && (await isOnePlace(volumeId, place, backendOf(keptIn)))) return {};
       await closed(volumeId);
       await reach('absent.unexported');
       await place.absent(volumeId);
@@ -170,7 +171,7 @@ export function createStorageHandlers({
     async 'volume.copy'({ volumeId, backend, sizeGib, from, chap, was, luks }) {
       const place = backendOf(backend);
       // What is there already would be taken for the copy, and the former place, the only one, be emptied.
-      if (from.kind === 'local' && isOnePlace(volumeId, place, backendOf(from.backend)))
+      if (from.kind === 'local' && (await isOnePlace(volumeId, place, backendOf(from.backend))))
         throw new TaskError(
           'refused',
           `${from.backend} and ${backend} lie in one volume group or folder, which holds a volume’s name once`,
@@ -280,9 +281,10 @@ export function createStorageHandlers({
   };
 }
 
-/** Back ends may share a volume group (a thin pool and thick volumes), and a name is there once. */
-function isOnePlace(volumeId: string, one: Backend, other: Backend): boolean {
-  return one.keepsNothing !== true && one.devicePath(volumeId) === other.devicePath(volumeId);
+/** Back ends may share a volume group (a thin pool and thick volumes) or a folder, and a name is there once. */
+async function isOnePlace(volumeId: string, one: Backend, other: Backend): Promise<boolean> {
+  if (one.keepsNothing === true || other.keepsNothing === true) return false;
+  return await isSameFile(one.devicePath(volumeId), other.devicePath(volumeId));
 }
 
 /** Somebody may log in, or is still there. */

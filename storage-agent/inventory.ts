@@ -5,6 +5,7 @@ import type { Backend } from './backends/backend.ts';
 import type { BackendConfig } from './backends/config.ts';
 import type { OpenBackend } from './backends/open.ts';
 import { beginsWithLuks } from './images/luks-header.ts';
+import { identityOf } from './same-file.ts';
 import type { Target } from './targets/target.ts';
 
 interface Deps {
@@ -46,17 +47,17 @@ async function readBackend({ config, backend }: OpenBackend): Promise<BackendInv
     name: config.name,
     backendName: config.backend_name ?? config.name,
     kind: config.kind,
-    place: placeOf(config),
+    place: await placeOf(config),
     items,
     error,
   };
 }
 
 /** Two that name the same keep the same volumes: those of a thin pool and the others of its group are told apart. */
-function placeOf(config: BackendConfig): string {
+async function placeOf(config: BackendConfig): Promise<string> {
   switch (config.kind) {
     case 'file':
-      return resolve(config.path);
+      return identityOf(config.path).catch(() => resolve(config.path));
     case 'lvm':
       return config.vg;
     case 'lvm-thin':
@@ -68,12 +69,11 @@ function placeOf(config: BackendConfig): string {
   }
 }
 
-/** Devices looked into together; each keeps one of the four threads that Node reads files with. */
-const AT_ONCE = 3;
+/** Of all back ends together: each device that is looked into keeps one of the four threads that Node reads files with. */
+const inTurn = limited(3);
 
 /** What is suspended, or lacks a disk, might never answer: it is not looked into. */
 async function lookInto(backend: Backend, items: readonly StoredItem[]): Promise<StoredItem[]> {
-  const inTurn = limited(AT_ONCE);
   return Promise.all(
     items.map(async (item) => {
       const { kind, id, unfit } = item;

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readdir, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readdir, symlink, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Handlers } from '#agent/handlers.ts';
 import { systemRunner } from '#agent/run.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import type { Acl } from '#schema/tasks.ts';
 import { GIB } from '#storage-agent/backends/backend.ts';
+import { createFileBackend } from '#storage-agent/backends/file/backend.ts';
 import { createStorageHandlers } from '#storage-agent/handlers.ts';
 import { createDisks } from '#storage-agent/images/disks.ts';
 import { createQemuImg } from '#storage-agent/images/qemu-img.ts';
@@ -31,10 +32,13 @@ describe('storage handlers', () => {
       portals: [fixture.tgtd.portal],
       iqnPrefix: IQN_PREFIX,
     });
+    const linked = join(dirname(fixture.socket), 'linked');
+    await symlink(dirname(fixture.backend.devicePath(randomUUID())), linked);
     handlers = createStorageHandlers({
       backends: new Map([
         ['files', fixture.backend],
         ['same', fixture.backend],
+        ['linked', await createFileBackend(linked, systemRunner)],
       ]),
       target,
       secrets,
@@ -117,19 +121,20 @@ describe('storage handlers', () => {
     await assert.rejects(cut(), { name: 'TaskError', code: 'not-found' });
   });
 
-  it('do not take a volume for its own copy where two back ends lie in one place, nor remove the only one', async () => {
-    const volumeId = randomUUID();
-    await handlers['volume.ensure']({ volumeId, backend: 'files', sizeGib: 1 }, context);
-    const to = { volumeId, backend: 'same' };
-    await assert.rejects(
-      handlers['volume.copy']({ ...to, sizeGib: 1, from: { kind: 'local', backend: 'files' } }, context),
-      { name: 'TaskError', code: 'refused' },
-    );
-    await handlers['volume.absent']({ ...to, keptIn: 'files' }, context);
-    assert.equal(await fixture.backend.activate(volumeId), true);
-    await handlers['volume.absent'](to, context);
-    assert.equal(await fixture.backend.activate(volumeId), false);
-  });
+  for (const backend of ['same', 'linked'])
+    it(`do not take a volume for its own copy where two back ends lie in one place (${backend}), nor remove the only one`, async () => {
+      const volumeId = randomUUID();
+      await handlers['volume.ensure']({ volumeId, backend: 'files', sizeGib: 1 }, context);
+      const to = { volumeId, backend };
+      await assert.rejects(
+        handlers['volume.copy']({ ...to, sizeGib: 1, from: { kind: 'local', backend: 'files' } }, context),
+        { name: 'TaskError', code: 'refused' },
+      );
+      await handlers['volume.absent']({ ...to, keptIn: 'files' }, context);
+      assert.equal(await fixture.backend.activate(volumeId), true);
+      await handlers['volume.absent'](to, context);
+      assert.equal(await fixture.backend.activate(volumeId), false);
+    });
 
   it('say what is wrong in a word', async () => {
     const volumeId = randomUUID();
