@@ -96,9 +96,12 @@ export function watchLosses({ virsh, events, connector, turns, log }: Deps): Los
     } while (looking.get(name) === true && !stopping.signal.aborted);
     looking.delete(name);
   };
-  // Its turn last: while a guest waits to be looked at, its tasks go on.
+  // A guest that waits for its place keeps none of its tasks waiting, and one whose task waits (for a target, without end) keeps no place.
   const lookAt = (serverId: string): void =>
-    void untilDone(serverId, () => few(() => turns.alone(serverId, () => replug(serverId))));
+    void untilDone(serverId, async () => {
+      do await turns.idle(serverId);
+      while (!(await few(() => turns.aloneNow(serverId, () => replug(serverId)))));
+    });
   const lookAtAll = (): void =>
     void untilDone('all', async () => {
       for (const { uuid } of parseDomainList(await virsh.run(LIST_RUNNING))) lookAt(uuid);

@@ -5,6 +5,8 @@ interface Server {
   readonly waiting: Set<() => void>;
 }
 
+const isIdle = ({ recovering, tasks }: Server): boolean => !recovering && tasks === 0;
+
 /**
  * Keeps the recovery of a server apart from tasks that concern it: a task that saw the server shut off must not take a
  * volume from under it while it is being started. Tasks of one server may overlap each other.
@@ -24,12 +26,27 @@ export class ServerTurns {
 
   /** Recovers a server as soon as no task concerns it. */
   async alone<T>(serverId: string, work: () => Promise<T>): Promise<T> {
-    return await this.#turn(
-      serverId,
-      (server) => !server.recovering && server.tasks === 0,
-      (server, change) => (server.recovering = change === 1),
-      work,
-    );
+    return await this.#turn(serverId, isIdle, (server, change) => (server.recovering = change === 1), work);
+  }
+
+  /**
+   * As `alone`, if that can begin now; nothing is waited for.
+   * @returns whether it could.
+   */
+  async aloneNow(serverId: string, work: () => Promise<unknown>): Promise<boolean> {
+    const server = this.#servers.get(serverId.toLowerCase());
+    if (server !== undefined && !isIdle(server)) return false;
+    await this.alone(serverId, work);
+    return true;
+  }
+
+  /** Resolves once nothing is done to a server; somebody else may begin at once. */
+  async idle(serverId: string): Promise<void> {
+    for (;;) {
+      const server = this.#servers.get(serverId.toLowerCase());
+      if (server === undefined || isIdle(server)) return;
+      await new Promise<void>((resolve) => server.waiting.add(resolve));
+    }
   }
 
   async #turn<T>(
@@ -50,7 +67,7 @@ export class ServerTurns {
       const waiting = [...server.waiting];
       server.waiting.clear();
       for (const wake of waiting) wake();
-      if (waiting.length === 0 && server.tasks === 0 && !server.recovering) this.#servers.delete(key);
+      if (waiting.length === 0 && isIdle(server)) this.#servers.delete(key);
     }
   }
 }
