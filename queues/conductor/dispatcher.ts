@@ -173,7 +173,10 @@ export function createDispatcher(
       // Withdrawn while we looked: then it is gone on purpose.
       if (waiters.get(jobId) !== waiter || waiter.takingBack) return undefined;
       waiter.doubtful = true;
-      return add(waiter);
+      return add(waiter).catch((error: unknown) => {
+        if (!(error instanceof TaskError)) throw error;
+        waiter.abandon(error);
+      });
     }
     if (finishedOn == null) return undefined;
     if (failedReason) waiter.settle({ ok: false, reason: failedReason });

@@ -38,8 +38,12 @@ export class Evictions {
   async carryOut(host: HostName): Promise<readonly Pick<Eviction, 'volume_id' | 'server_id'>[]> {
     const all = await this.#deps.db.selectFrom('evictions').selectAll().where('host', '=', host).execute();
     const held = await this.#held(all);
+    const given = await this.#givenAgain(all, host);
     const rows: Eviction[] = [];
-    for (const row of all) if (held.has(row.volume_id) || !(await this.#isReplaced(row))) rows.push(row);
+    for (const row of all) {
+      const replaced = given.has(row.volume_id) && !held.has(row.volume_id) && (await this.#isReplaced(row));
+      if (!replaced) rows.push(row);
+    }
     for (const row of rows) {
       if (this.#underWay.has(row.id) || held.has(row.volume_id)) continue;
       this.#underWay.add(row.id);
@@ -50,6 +54,24 @@ export class Evictions {
         .finally(() => this.#underWay.delete(row.id));
     }
     return rows;
+  }
+
+  /** Volumes of these that the host has by now, as it looks; few, if any. */
+  async #givenAgain(rows: readonly Eviction[], host: HostName): Promise<ReadonlySet<string>> {
+    if (rows.length === 0) return new Set();
+    const given = await this.#deps.db
+      .selectFrom('attachments')
+      .select('volume_id')
+      .where(
+        'volume_id',
+        'in',
+        rows.map((row) => row.volume_id),
+      )
+      .where('host', '=', host)
+      .where('managed', '=', 1)
+      .where('status', '=', 'attached')
+      .execute();
+    return new Set(given.map(({ volume_id }) => volume_id));
   }
 
   /** Volumes that `blockyard restored` keeps from everybody until it has been run again: which host has them nobody knows. */

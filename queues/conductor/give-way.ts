@@ -53,7 +53,8 @@ export async function makeWay(tx: Tx, { clock }: EngineDeps, { operation, volume
 
 /**
  * Who waits in line has older numbers than the detach by force that goes first now: its host would take these tasks for ones that come
- * late. Nobody has sent any of them yet, so all in line get newer ones, in the order that they have.
+ * late. Nobody has sent any of them yet, so all in line get newer ones, in the order that they have. The volume comes first, as where an
+ * operation begins: a claim that goes the other way may deadlock with it, which either of them tries again.
  * @param others have ended, or go first.
  */
 async function renumber(tx: Tx, volumeId: VolumeId, others: readonly OperationId[]): Promise<void> {

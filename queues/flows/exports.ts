@@ -56,7 +56,8 @@ export const cutOff = ({ facts }: Known): TaskCall<'export.ensure'> => {
 };
 
 /** Of one whose data are lost nobody else can be let in any more, which the same task would do. */
-export const GONE = 'the host says so after it has proved that whoever is to be shut out is gone';
+export const GONE =
+  'the host says so after it has proved that whoever is to be shut out is gone; an initiator that another attachment has too stays let in by that one';
 
 /** The row that lets the operation's attachment in. */
 export const EXPORT = {
