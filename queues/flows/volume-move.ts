@@ -4,6 +4,7 @@ import type { MoveInput } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import { dropKey } from '../key-manager/drop-key.ts';
+import { forgetKeys } from '../key-manager/keys-to-be.ts';
 import { readSpecs, zonesOf } from '../placement/extra-specs.ts';
 import { inPool, NoValidPool, release } from '../placement/place.ts';
 import type { Tx } from '../transaction.ts';
@@ -187,6 +188,7 @@ function moving(kind: Kind): Flow {
         // What could not be turned back has not moved.
         if (out.commit === undefined) {
           dropNewKey(tx, run);
+          forgetKeys(tx, facts.operation.id);
           return settle(tx, run, 'by-attachments', { migration_status: 'error' });
         }
         if (recodedIn(facts, out.place) !== null && out.replace === undefined)

@@ -1,5 +1,5 @@
-import type { Kysely } from 'kysely';
-import type { EncryptionKeyId, VolumeId } from '#schema/ids.ts';
+import { type Kysely, sql } from 'kysely';
+import type { EncryptionKeyId, OperationId, VolumeId } from '#schema/ids.ts';
 import type { OperationInputs } from '#schema/operations.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
@@ -44,4 +44,11 @@ export function keysOf(kind: string, text: string): EncryptionKeyId[] {
   }
   const { keys } = JSON.parse(text) as OperationInputs['volume.retype'];
   return [keys?.from, keys?.to].filter((key) => key != null);
+}
+
+/** Its data have the volume's own key for certain, so that no other is kept for this retype: drop that which is worth nothing first. */
+export function forgetKeys(tx: Tx, retype: OperationId): void {
+  tx.later(
+    tx.q.updateTable('operations').set({ input: sql`JSON_REMOVE(input, '$.keys')` }).where('id', '=', retype),
+  );
 }

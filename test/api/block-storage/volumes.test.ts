@@ -220,7 +220,7 @@ describe('volumes', () => {
         .execute();
       return id;
     };
-    /** The newest step that it has a record of; none: it was stuck by `restored`, or in turning back. */
+    /** The newest step that it has a record of; none: it was stuck by `restored`. */
     async function stuckRetype(keys: object | undefined, step?: { name: string; state: 'failed' | 'done' }) {
       const { id, path } = await volumeIn('error');
       const last = await api.db
@@ -278,8 +278,9 @@ describe('volumes', () => {
     it('it is where the data have one key for certain', async () => {
       const keys = { from: await addKey(), to: await addKey() };
       for (const [known, step] of [
+        // Turned back, as far as it went, which keeps none.
         [undefined, undefined],
-        // Turned back, and so the new key is dropped.
+        // The same before it was written down: the new key is dropped.
         [{ ...keys, to: randomUUID() }, undefined],
         [keys, { name: 'replace', state: 'done' }],
         [keys, { name: 'remove', state: 'failed' }],

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
+import { keysOf } from '#queues/key-manager/keys-to-be.ts';
 import { systemClock } from '#queues/system.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { type AttachmentId, asId, type VolumeId } from '#schema/ids.ts';
+import { type AttachmentId, asId, type EncryptionKeyId, type VolumeId } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { engineParts } from '#test/support/engine.ts';
 import { ModelHost } from '#test/support/model-host.ts';
@@ -158,12 +159,12 @@ describe('engine', () => {
     assert.match(error ?? '', /^\u{1F600}+ …; and undoing step "export" failed: \u{1F600}+ …$/u);
   });
 
-  const recoded = async () => {
+  const recoded = async <To extends EncryptionKeyId | null>(to: To) => {
     const host = new ModelHost();
     const volume = await yard.addVolume('retyping', true);
     host.volumes.set(volume, SIZE_GIB);
     host.encrypted.set(volume, 'sealed');
-    const keys = { from: await yard.addKey(), to: await yard.addKey() };
+    const keys = { from: await yard.addKey(), to };
     await yard.db.updateTable('volumes').set({ encryption_key_id: keys.from }).execute();
     const account = { username: 'mover', secret: 'sealed' };
     const type = { id: await yard.addType({}), multiattach: false };
@@ -174,7 +175,7 @@ describe('engine', () => {
     (await yard.db.selectFrom('encryption_keys').select('id').execute()).map((key) => key.id);
 
   it('never gives a replacement up behind its commit, and tells why it lasts in few steps', async () => {
-    const { host, keys, retype } = await recoded();
+    const { host, keys, retype } = await recoded(await yard.addKey());
     let refusals = 40;
     const failing = deps(async ({ task, envelope }) => {
       if (task === 'volume.replace' && refusals-- > 0)
@@ -195,7 +196,7 @@ describe('engine', () => {
   });
 
   it('drops both keys of a stuck retype with the volume', async () => {
-    const { host, volume, keys, retype } = await recoded();
+    const { host, volume, keys, retype } = await recoded(await yard.addKey());
     const lost = deps(async ({ task, envelope }) => {
       if (task === 'volume.replace') throw new TaskError('not-found', 'neither is there');
       return host.carryOut(task, envelope.input);
@@ -208,6 +209,28 @@ describe('engine', () => {
     await runOperation(hostsOf(host), id, new AbortController().signal);
     assert.deepEqual(await keysLeft(), []);
   });
+
+  for (const to of ['another encryption', 'none']) {
+    it(`keeps no key for a retype to ${to} that has changed nothing, though it could not be turned back`, async () => {
+      const { host, volume, keys, retype } = await recoded(to === 'none' ? null : await yard.addKey());
+      const failing = deps(async ({ task, envelope }) => {
+        if (task === 'volume.stage' || task === 'volume.unstage') throw new TaskError('invalid', 'no room');
+        return host.carryOut(task, envelope.input);
+      });
+      await runOperation(failing, retype, new AbortController().signal);
+      const { state, kind, input } = await yard.db
+        .selectFrom('operations')
+        .selectAll()
+        .executeTakeFirstOrThrow();
+      const { status, encryption_key_id } = await volumeNow();
+      assert.deepEqual([state, status, encryption_key_id], ['stuck', 'available', keys.from]);
+      assert.deepEqual([keysOf(kind, input), await keysLeft()], [[], [keys.from]]);
+      await yard.db.updateTable('volumes').set({ status: 'deleting' }).execute();
+      const id = await yard.begin('volume.delete', volume, {});
+      await runOperation(hostsOf(host), id, new AbortController().signal);
+      assert.deepEqual(await keysLeft(), []);
+    });
+  }
 
   describe('a detach', () => {
     const detaching = async () => {
