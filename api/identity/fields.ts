@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { noSuchRoute } from '#api/http/errors.ts';
 import type { BuiltinIdentity } from './builtin/service.ts';
+import { ID_CHARACTERS } from './comparable.ts';
 
 export const name255 = z.string().trim().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
 export const description = z.string().max(16_000).nullable();
@@ -14,11 +15,7 @@ export const atLeastOne = <T extends z.ZodType>(fields: T): T =>
   fields.refine((sent) => Object.keys(sent as object).length > 0, {
     error: 'does not have enough properties',
   });
-export const someId = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^[\x21-\x7e]*$/, { error: 'is not an id' });
+export const someId = z.string().min(1).max(64).regex(ID_CHARACTERS, { error: 'is not an id' });
 
 export const selfLink = z.strictObject({ self: z.string() });
 export const listLinks = z.strictObject({ self: z.string(), next: z.null(), previous: z.null() });

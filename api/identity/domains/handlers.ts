@@ -99,10 +99,10 @@ export async function updateDomain(
   checkMutable('domain', old, sent);
   const { name = old.name, description = old.description, enabled = old.enabled === 1 } = sent;
   const immutable = immutableOf(sent.options, old.immutable);
-  const row: Row = { id, name, description: description ?? '', enabled: enabled ? 1 : 0, immutable };
+  const row: Row = { ...old, name, description: description ?? '', enabled: enabled ? 1 : 0, immutable };
   await stored('domain', row, () =>
     identityOf(context).change((trx) =>
-      trx.updateTable('identity_domains').set(row).where('id', '=', id).execute(),
+      trx.updateTable('identity_domains').set(row).where('id', '=', old.id).execute(),
     ),
   );
   return { status: 200, body: { domain: domainView(context, row) } };
@@ -110,10 +110,13 @@ export async function updateDomain(
 
 export async function deleteDomain(
   context: RequestContext,
-  { params: { id } }: Input<{ id: string }, Query, unknown>,
+  { params }: Input<{ id: string }, Query, unknown>,
 ): Promise<Reply> {
   await identityOf(context).change(async (trx) => {
-    checkDeletable(id, await byId(trx, id).forUpdate().executeTakeFirst());
+    const domain = await byId(trx, params.id).forUpdate().executeTakeFirst();
+    if (domain === undefined) throw notFound('domain', params.id);
+    checkDeletable(domain);
+    const { id } = domain;
     for (const table of ['identity_assignments', 'identity_group_assignments'] as const)
       await trx
         .deleteFrom(table)
@@ -136,13 +139,12 @@ export async function deleteDomain(
   return { status: 204 };
 }
 
-/** @throws ApiError 403, or 404 when it is not there */
-function checkDeletable(id: string, domain: Row | undefined): void {
-  if (domain === undefined) throw notFound('domain', id);
+/** @throws ApiError 403 */
+function checkDeletable(domain: Row): void {
   checkMutable('domain', domain);
   if (domain.enabled === 1)
     throw new ApiError(403, 'Cannot delete a domain that is enabled, please disable it first.');
-  if (id === DEFAULT_DOMAIN) throw forbidden('delete the default domain');
+  if (domain.id === DEFAULT_DOMAIN) throw forbidden('delete the default domain');
 }
 
 const byId = (db: Kysely<Tables>, id: string) =>

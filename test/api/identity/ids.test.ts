@@ -1,4 +1,4 @@
-/** Ids that nobody can have: MySQL cannot even compare their characters with those of a column of ids. */
+/** Ids that nobody can have: MySQL cannot even compare their characters with those of a column of ids, or passes over what they end with. */
 import assert from 'node:assert/strict';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
 import { ADMIN, type Answered, IdentityApi } from '#test/api/support/identity.ts';
@@ -11,12 +11,14 @@ describe('ids that nobody can have', function () {
   this.timeout(30_000);
   let api: TestApi;
   let identity: IdentityApi;
+  let projectId: string;
+  let userId: string;
   let admin: string;
   let bob: string;
 
   before(async () => {
     api = await startApi();
-    const { projectId } = await IdentityApi.bootstrap(api);
+    ({ projectId, userId } = await IdentityApi.bootstrap(api));
     identity = await IdentityApi.start(api);
     admin = await identity.adminToken(projectId);
     const user = { name: 'bob', password: 'his password' };
@@ -48,6 +50,27 @@ describe('ids that nobody can have', function () {
       assert.equal(status, 404, `${method} ${path}: ${JSON.stringify(body)}`);
     }
     assert.equal((await ask('GET', `/projects/${IN_PATH}`, undefined, bob)).status, 403);
+  });
+
+  it('are not found, either, where they are somebody’s but for a space at the end', async () => {
+    const change = { domain: { description: 'another one’s' } };
+    const deny = { domain: { enabled: false } };
+    for (const [method, path, body] of [
+      ['GET', '/domains/default%20'],
+      ['PATCH', '/domains/default%20', change],
+      ['PATCH', '/domains/default%20', deny],
+      ['DELETE', '/domains/default%20'],
+      ['GET', `/projects/${projectId}%20`],
+      ['GET', `/users/${userId}%20`],
+    ] as const) {
+      const answer = await ask(method, path, body);
+      assert.equal(answer.status, 404, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+    }
+    const { domain } = (await ask('GET', '/domains/default')).body;
+    assert.deepEqual(
+      [domain.id, domain.description, domain.enabled],
+      ['default', 'The default domain', true],
+    );
   });
 
   it('are in no list', async () => {
