@@ -12,13 +12,17 @@ export async function answers(stack: Stack): Promise<void> {
   await until(stack, 'the API did not answer', async () => (await fetch(stack.apiUrl)).status < 500);
 }
 
-/** Resolves when the API answers, and all other processes have reported to it since this stack started. */
-export async function servicesUp(stack: Stack): Promise<void> {
+/**
+ * Resolves when the API answers, and all other processes have reported to it since this stack started.
+ * @param besides services that a process tells of later: `cinder-backup`, once its store is open.
+ */
+export async function servicesUp(stack: Stack, besides: readonly string[] = []): Promise<void> {
   await answers(stack);
   const url = `${stack.apiUrl}/v3/${stack.project}/os-services`;
-  const wanted = [...stack.processes.keys()]
+  const processes = [...stack.processes.keys()]
     .filter((name) => name !== 'api')
-    .map((name) => CINDER_BINARIES[`blockyard-${name}` as keyof typeof CINDER_BINARIES]);
+    .map((name): string => CINDER_BINARIES[`blockyard-${name}` as keyof typeof CINDER_BINARIES]);
+  const wanted = [...processes, ...besides];
   await until(stack, `not all of ${wanted.join(', ')} came up`, async () => {
     const response = await fetch(url, { headers: { 'X-Auth-Token': stack.adminToken } });
     const { services } = (await response.json()) as { services: Service[] };

@@ -48,7 +48,7 @@ export class ClientRig implements AsyncDisposable {
         BLOCKYARD_BACKENDS: backends.join(';'),
       },
       log: (name, line) => appendFileSync(join(dir, 'log'), `${name} ${line}\n`),
-      ready: servicesUp,
+      ready: (started) => servicesUp(started, ['cinder-backup']),
     });
     return new ClientRig(stack, dir);
   }
