@@ -1,6 +1,7 @@
 /**
  * Cinder's "Messages": why something failed, or waits, where stock clients look for it (`cinder message-list`). Each is an
- * operation that was undone, is stuck, or waits for a host that is down; it carries the operation's id.
+ * operation that was undone, is stuck, or waits: for a host that is down, or for a step that fails again and again. It carries the
+ * operation's id.
  */
 import { z } from 'zod';
 import { anyQuery, idParams, links, noParams } from '#api/http/fields.ts';

@@ -167,7 +167,7 @@ function isMessage(waitingIds: readonly string[]): Condition {
   };
 }
 
-/** Those that are under way and wait for a host. */
+/** Those that are under way and wait, for a host or for a step that fails again and again. */
 async function waiting(context: RequestContext) {
   const { app, caller } = context;
   const open = await app.db

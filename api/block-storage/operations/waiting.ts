@@ -12,7 +12,7 @@ import type { AgentKind } from '#schema/tasks.ts';
 import { whyDown } from '../services/down.ts';
 
 export const waiting = z.strictObject({
-  /** The host that the operation cannot go on without. */
+  /** The host that is down, or on which the step fails again and again. */
   host: z.string(),
   /** When it began to wait. */
   since: time,
@@ -24,11 +24,11 @@ export type Waiting = z.infer<typeof waiting>;
 type Row = Pick<Selectable<OperationsTable>, 'id' | 'kind' | 'state'>;
 
 /** A step that failed so often is not only unlucky. */
-const MANY_ATTEMPTS = 3;
+const MANY_FAILURES = 3;
 
 /**
  * Which of these operations wait for a host that is down, or for a step that fails again and again. What has been sent to the one is done
- * once it is back; the other is tried again.
+ * once it is back; the other is tried again, without end.
  */
 export async function waitingFor(app: App, rows: readonly Row[]): Promise<ReadonlyMap<string, Waiting>> {
   const open = rows.filter(({ state }) =>
@@ -39,13 +39,15 @@ export async function waitingFor(app: App, rows: readonly Row[]): Promise<Readon
     open.map(({ id }) => id),
   );
   const services = await readServices(app, [...steps.values()].flat());
+  const whyDownOnce = once((service: Service) => whyDown(app, service));
   const found = new Map<string, Waiting>();
   for (const { id, kind, state } of open) {
     const direction = state === 'undoing' ? 'undo' : 'do';
     const all = steps.get(id)?.filter((step) => step.direction === direction) ?? [];
     const running = all.findLast((step) => step.state === 'running');
     const waits =
-      (running && (await absence(app, services, kind as OperationKind, running))) ?? persistence(all);
+      (running && (await absence(services, whyDownOnce, kind as OperationKind, running))) ??
+      persistence(kind as OperationKind, all);
     if (waits !== undefined) found.set(id, waits);
   }
   return found;
@@ -87,6 +89,7 @@ async function readSteps(app: App, ids: readonly OperationId[]): Promise<Readonl
 }
 
 type Services = Awaited<ReturnType<typeof readServices>>;
+type Service = Services[number];
 
 async function readServices(app: App, steps: readonly Step[]) {
   const hosts = new Set(
@@ -101,10 +104,20 @@ async function readServices(app: App, steps: readonly Step[]) {
     .execute();
 }
 
+/** However many wait for one host, it is asked about once. */
+function once<K, V>(ask: (of: K) => V): (of: K) => V {
+  const known = new Map<K, V>();
+  return (of) => {
+    const answer = known.get(of) ?? ask(of);
+    known.set(of, answer);
+    return answer;
+  };
+}
+
 /** The step's own host is down, or the one that has the volume: a hypervisor cannot let go of a disk whose target is away. */
 async function absence(
-  app: App,
   services: Services,
+  whyDownOnce: (service: Service) => Promise<string | null>,
   kind: OperationKind,
   step: Step,
 ): Promise<Waiting | undefined> {
@@ -117,7 +130,7 @@ async function absence(
   ];
   for (const { agent, host } of needed) {
     const service = services.find((each) => each.binary === `blockyard-${agent}` && each.agent === host);
-    const down = service === undefined ? null : await whyDown(app, service);
+    const down = service === undefined ? null : await whyDownOnce(service);
     if (service === undefined || down === null) continue;
     const since = service.last_seen_at > step.started_at ? service.last_seen_at : step.started_at;
     return { host, since: isoTime(since), reason: `${agent} host ${host} ${down}` };
@@ -125,23 +138,30 @@ async function absence(
   return undefined;
 }
 
-/** The newest step has failed, was begun again, and so on; it has not passed yet. */
-function persistence(steps: readonly Step[]): Waiting | undefined {
+/** The newest step has failed, was begun again, and so on; it has not passed yet. Any that is not tried without end is given up soon. */
+function persistence(kind: OperationKind, steps: readonly Step[]): Waiting | undefined {
   const newest = steps.at(-1);
-  const same = steps.filter(({ name, state }) => name === newest?.name && state === 'failed');
-  const [first, last] = [same[0], same.at(-1)];
-  if (newest === undefined || newest.state === 'done' || first === undefined || last === undefined)
+  if (newest?.direction !== 'do' || newest.state === 'done' || !isEndless(kind, newest.name))
     return undefined;
-  const failures = newest.state === 'running' ? newest.attempt - 1 : newest.attempt;
-  if (failures < MANY_ATTEMPTS) return undefined;
+  const failures = steps.filter(({ name, state }) => name === newest.name && state === 'failed');
+  const [first, last] = [failures[0], failures.at(-1)];
+  if (first === undefined || last === undefined || failures.length < MANY_FAILURES) return undefined;
   return {
     host: last.host,
     since: isoTime(first.started_at),
-    reason: `step "${last.name}" has failed ${failures} times on host ${last.host}: ${last.error ?? 'no reason is known'}`,
+    // Some attempts may not have failed, but ended with their conductor.
+    reason: `step "${last.name}" fails on host ${last.host}, by now in attempt ${newest.attempt}: ${last.error ?? 'no reason is known'}`,
   };
 }
 
+function isEndless(kind: OperationKind, name: string): boolean {
+  const row = rowOf(kind, name);
+  return row !== undefined && row.on !== 'conductor' && row.endless === true;
+}
+
 function agentOf(kind: OperationKind, name: string): AgentKind | undefined {
-  const row = FLOWS[kind].rows.find((each) => each.name === name);
+  const row = rowOf(kind, name);
   return row === undefined || row.on === 'conductor' ? undefined : row.on;
 }
+
+const rowOf = (kind: OperationKind, name: string) => FLOWS[kind].rows.find((each) => each.name === name);

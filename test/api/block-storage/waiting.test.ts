@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { waitingFor } from '#api/block-storage/operations/waiting.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { asId, type HostName, type OperationId, type PoolName, type VolumeId } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
@@ -84,6 +85,13 @@ describe('what an operation waits for', () => {
       })
       .execute();
   }
+  const becomes = (position: number, state: 'failed' | 'done', error: string | null = null) =>
+    api.db
+      .updateTable('operation_steps')
+      .set({ state, error })
+      .where('operation_id', '=', operation)
+      .where('position', '=', position)
+      .execute();
   const waiting = async (as: Who = 'member') =>
     (await api.call('GET', `/operations/${operation}`, { as })).body.operation.waiting;
   const message = async (): Promise<string | undefined> =>
@@ -104,26 +112,50 @@ describe('what an operation waits for', () => {
     for (const agent of ['stor1', 'comp1']) await seen(agent, sqlTime(Date.now() + 600_000));
   });
 
-  it('is a step that fails again and again; users see why, and not where on the host', async () => {
+  it('is found with one question about a host, however many wait for it', async () => {
+    await seen('stor1', LONG_AGO);
+    const rows: Parameters<typeof waitingFor>[1][number][] = [];
+    for (let count = 0; count < 3; count++) {
+      await under('volume.delete');
+      await step('stor1', 'volume', 1, 'running');
+      rows.push({ id: operation, kind: 'volume.delete', state: 'running' });
+    }
+    let queries = 0;
+    const db = api.db.withPlugin({
+      transformQuery({ node }) {
+        queries++;
+        return node;
+      },
+      transformResult: async ({ result }) => result,
+    });
+    const waits = await waitingFor({ ...api.app, db }, rows);
+    assert.deepEqual([waits.size, queries], [3, 3]);
+    await seen('stor1', sqlTime(Date.now() + 600_000));
+  });
+
+  it('is a step that is tried without end; users see why, and not where on the host', async () => {
     await under('volume.retype');
     const error = 'rename /srv/secret/replacing-1: input/output error';
     for (const attempt of [1, 2]) await step('stor1', 'replace', attempt, 'failed', error);
+    // Of those before it some have ended with their conductor: nothing has failed a third time.
+    await step('stor1', 'replace', 6, 'running');
     assert.equal(await waiting(), null);
-    await step('stor1', 'replace', 3, 'failed', error);
-    await step('stor1', 'replace', 4, 'running');
-    const why = 'step "replace" has failed 3 times on host stor1: rename';
+    await becomes(6, 'failed', error);
+    await step('stor1', 'replace', 7, 'running');
+    const why = 'step "replace" fails on host stor1, by now in attempt 7: rename';
     assert.equal((await waiting()).reason, `${why} …/replacing-1: input/output error`);
     assert.equal((await waiting('admin')).reason, `${why} /srv/secret/replacing-1: input/output error`);
     assert.match(
       (await message()) ?? '',
-      /volume\.retype waits since 2026-01-01T00:01:00 UTC and goes on by itself: step "replace" has failed 3 times .*…\/replacing-1/,
+      /volume\.retype waits since 2026-01-01T00:01:00 UTC and goes on by itself: step "replace" fails .*…\/replacing-1/,
     );
-    await api.db
-      .updateTable('operation_steps')
-      .set({ state: 'done' })
-      .where('operation_id', '=', operation)
-      .where('position', '=', 4)
-      .execute();
+    await becomes(7, 'done');
     assert.equal(await waiting(), null);
+  });
+
+  it('is no step that is given up after some failures', async () => {
+    await under('volume.retype');
+    for (const attempt of [1, 2, 3, 4]) await step('stor1', 'wipe', attempt, 'failed', 'input/output error');
+    assert.deepEqual([await waiting(), await message()], [null, undefined]);
   });
 });
