@@ -8,13 +8,20 @@ import { forbidden } from '#api/http/errors.ts';
 import { anyQuery, noParams, upTo } from '#api/http/fields.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import type { ProjectId } from '#schema/ids.ts';
-import { absoluteLimits, limitsReply, quotaClassReply, quotaSet, quotaSetReply } from './schema.ts';
+import {
+  absoluteLimits,
+  limitsReply,
+  quotaClassReply,
+  quotaClassSet,
+  quotaSet,
+  quotaSetReply,
+} from './schema.ts';
 import { serversOf } from './used.ts';
 
 const name = z.string().min(1).refine(upTo(255), { error: 'is too long' }).meta({ maxLength: 255 });
 const projectParams = z.strictObject({ project: name });
 
-/** Everybody's own project, any for administrators. */
+/** Everybody's own project, any for administrators; of defaults as well, as volumes', on purpose: Nova shows those for any project to anybody. */
 function checkProject({ caller }: RequestContext, project: string, rule: string): void {
   if (project === caller.projectId || caller.isAdmin) return;
   throw forbidden(`Policy doesn't allow ${rule} to be performed.`);
@@ -31,7 +38,6 @@ export const computeQuotaRoutes: readonly Route[] = [
     summary: 'Show what servers may use, and use',
     params: noParams,
     query: anyQuery,
-    queryNames: ['reserved'],
     adminQueryNames: ['tenant_id'],
     replies: { 200: limitsReply },
     handle: async (context, { query }) => {
@@ -75,7 +81,7 @@ export const computeQuotaRoutes: readonly Route[] = [
     replies: { 200: quotaClassReply },
     handle: ({ microversion }, { params }) => ({
       status: 200,
-      body: { quota_class_set: { id: params.class, ...quotaSet(microversion) } },
+      body: { quota_class_set: { id: params.class, ...quotaClassSet(microversion) } },
     }),
   }),
 ];

@@ -3,29 +3,33 @@ import { z } from 'zod';
 
 const NETWORK_UNTIL = 36;
 const IMAGE_META_UNTIL = 39;
+const CLASS_IN_LINE = 50;
 const FILES_UNTIL = 57;
 const UNLIMITED = -1;
 
-/** What a quota set has, and before which microversion: networks and files given to a new server are none of Nova's any more. */
-const RESOURCES: Readonly<Record<string, number>> = {
-  instances: Number.POSITIVE_INFINITY,
-  cores: Number.POSITIVE_INFINITY,
-  ram: Number.POSITIVE_INFINITY,
-  key_pairs: Number.POSITIVE_INFINITY,
-  metadata_items: Number.POSITIVE_INFINITY,
-  server_groups: Number.POSITIVE_INFINITY,
-  server_group_members: Number.POSITIVE_INFINITY,
-  fixed_ips: NETWORK_UNTIL,
-  floating_ips: NETWORK_UNTIL,
-  security_groups: NETWORK_UNTIL,
-  security_group_rules: NETWORK_UNTIL,
-  injected_files: FILES_UNTIL,
-  injected_file_content_bytes: FILES_UNTIL,
-  injected_file_path_bytes: FILES_UNTIL,
-};
+/** What there is, and before which microversion. */
+type Until = Readonly<Record<string, number>>;
 
-/** The same for what `limits` calls absolute. */
-const LIMITS: Readonly<Record<string, number>> = {
+const until = (microversion: number, names: readonly string[]): Until =>
+  Object.fromEntries(names.map((name) => [name, microversion]));
+
+const SERVERS = until(Number.POSITIVE_INFINITY, ['instances', 'cores', 'ram', 'key_pairs', 'metadata_items']);
+const GROUPS = until(Number.POSITIVE_INFINITY, ['server_groups', 'server_group_members']);
+const NETWORKS = ['fixed_ips', 'floating_ips', 'security_groups', 'security_group_rules'];
+const FILES = until(FILES_UNTIL, [
+  'injected_files',
+  'injected_file_content_bytes',
+  'injected_file_path_bytes',
+]);
+
+/** Of a quota set: networks and files given to a new server are none of Nova's any more. */
+const RESOURCES: Until = { ...SERVERS, ...GROUPS, ...until(NETWORK_UNTIL, NETWORKS), ...FILES };
+
+/** Of a quota class set, which Nova brought into line later: its networks went, and its groups came, with that. */
+const CLASS_RESOURCES: Until = { ...SERVERS, ...until(CLASS_IN_LINE, NETWORKS), ...FILES };
+
+/** Of what `limits` calls absolute. */
+const LIMITS: Until = {
   maxTotalInstances: Number.POSITIVE_INFINITY,
   maxTotalCores: Number.POSITIVE_INFINITY,
   maxTotalRAMSize: Number.POSITIVE_INFINITY,
@@ -41,20 +45,26 @@ const LIMITS: Readonly<Record<string, number>> = {
   maxPersonalitySize: FILES_UNTIL,
 };
 
-const USED_UNTIL: Readonly<Record<string, number>> = {
+const USED_UNTIL: Until = {
   totalServerGroupsUsed: Number.POSITIVE_INFINITY,
   totalFloatingIpsUsed: NETWORK_UNTIL,
   totalSecurityGroupsUsed: NETWORK_UNTIL,
 };
 
-const each = (names: Readonly<Record<string, number>>, microversion: number, value: number) =>
+const each = (names: Until, microversion: number, value: number) =>
   Object.fromEntries(
-    Object.entries(names).flatMap(([name, until]) => (microversion < until ? [[name, value]] : [])),
+    Object.entries(names).flatMap(([name, before]) => (microversion < before ? [[name, value]] : [])),
   );
 
 /** Without limits, in the words of this microversion. */
 export const quotaSet = (microversion: number): Record<string, number> =>
   each(RESOURCES, microversion, UNLIMITED);
+
+/** As `quotaSet`, for a quota class set. */
+export const quotaClassSet = (microversion: number): Record<string, number> => ({
+  ...each(CLASS_RESOURCES, microversion, UNLIMITED),
+  ...(microversion >= CLASS_IN_LINE && each(GROUPS, microversion, UNLIMITED)),
+});
 
 /** What there is besides servers is never used here. */
 export const absoluteLimits = (microversion: number): Record<string, number> => ({

@@ -94,4 +94,22 @@ describe('limits and quotas of servers', () => {
     });
     assert.deepEqual(byClass.body, { quota_class_set: { id: 'default', ...unlimited } });
   });
+
+  it('of a class networks go, and groups come, later than of a project', async () => {
+    const namesOf = async (version: number): Promise<string[]> => {
+      const { body } = await api.compute('GET', '/os-quota-class-sets/default', { as: 'admin', version });
+      return Object.keys(body.quota_class_set);
+    };
+    const without = (names: readonly string[], others: readonly string[]) =>
+      names.filter((name) => !others.includes(name));
+    const [first, before, since] = [await namesOf(1), await namesOf(49), await namesOf(50)];
+    assert.deepEqual(before, first);
+    const networks = ['fixed_ips', 'floating_ips', 'security_groups', 'security_group_rules'];
+    assert.deepEqual(without(before, since), networks);
+    assert.deepEqual(without(since, before), ['server_groups', 'server_group_members']);
+    const last = await namesOf(56);
+    assert.deepEqual(last, since);
+    const files = ['injected_files', 'injected_file_content_bytes', 'injected_file_path_bytes'];
+    assert.deepEqual(without(last, await namesOf(57)), files);
+  });
 });
