@@ -79,7 +79,7 @@ export async function assign(
   return { status: 204 };
 }
 
-/** A user who loses a role in a project, or in all of a domain's, loses the application credentials for it, as in Keystone. */
+/** A user who loses a role in a project, or in all of a domain's, loses the application credentials for it, as Keystone's documentation has it. */
 export async function unassign(
   context: RequestContext,
   actor: Actor,
