@@ -15,7 +15,7 @@ const PROGRAMS = [
 
 /**
  * Why this machine can have no lab, in words for people; undefined when it can.
- * `BLOCKYARD_LAB=off` says that nobody wants one.
+ * `BLOCKYARD_LAB=off` says that nobody wants one (and `long`, that its longest tests are wanted too).
  */
 export async function whyNoLab(): Promise<string | undefined> {
   if (process.env['BLOCKYARD_LAB'] === 'off') return 'BLOCKYARD_LAB=off';
