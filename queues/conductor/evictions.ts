@@ -1,5 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
-import type { HostName } from '#schema/ids.ts';
+import type { HostName, VolumeId } from '#schema/ids.ts';
 import type { EvictionsTable, Tables } from '#schema/tables.ts';
 import { type Connection, TaskError } from '#schema/tasks.ts';
 import { agentQueue } from '../names.ts';
@@ -38,7 +38,12 @@ export class Evictions {
   async carryOut(host: HostName): Promise<readonly Pick<Eviction, 'volume_id' | 'server_id'>[]> {
     const all = await this.#deps.db.selectFrom('evictions').selectAll().where('host', '=', host).execute();
     const held = await this.#held(all);
-    const given = await this.#givenAgain(all, host);
+    // Looked at without a lock first: few, if any.
+    const given = await givenTo(
+      this.#deps.db,
+      host,
+      all.map((row) => row.volume_id),
+    );
     const rows: Eviction[] = [];
     for (const row of all) {
       const replaced = given.has(row.volume_id) && !held.has(row.volume_id) && (await this.#isReplaced(row));
@@ -54,24 +59,6 @@ export class Evictions {
         .finally(() => this.#underWay.delete(row.id));
     }
     return rows;
-  }
-
-  /** Volumes of these that the host has by now, as it looks; few, if any. */
-  async #givenAgain(rows: readonly Eviction[], host: HostName): Promise<ReadonlySet<string>> {
-    if (rows.length === 0) return new Set();
-    const given = await this.#deps.db
-      .selectFrom('attachments')
-      .select('volume_id')
-      .where(
-        'volume_id',
-        'in',
-        rows.map((row) => row.volume_id),
-      )
-      .where('host', '=', host)
-      .where('managed', '=', 1)
-      .where('status', '=', 'attached')
-      .execute();
-    return new Set(given.map(({ volume_id }) => volume_id));
   }
 
   /** Volumes that `blockyard restored` keeps from everybody until it has been run again: which host has them nobody knows. */
@@ -127,21 +114,32 @@ export class Evictions {
 
   /**
    * An attachment that the host has by now has replaced whatever was left there: to clear that away would take the host's connection
-   * from whichever server has the volume. What a client says of the name of its own host is none of ours.
+   * from whichever server has the volume.
    */
   async #isReplaced({ id, volume_id, host }: Eviction): Promise<boolean> {
     return this.#deps.db.transaction().execute(async (trx) => {
       await trx.selectFrom('volumes').select('id').where('id', '=', volume_id).forUpdate().execute();
-      const newer = await trx
-        .selectFrom('attachments')
-        .select('id')
-        .where('volume_id', '=', volume_id)
-        .where('host', '=', host)
-        .where('managed', '=', 1)
-        .where('status', '=', 'attached')
-        .executeTakeFirst();
-      if (newer !== undefined) await trx.deleteFrom('evictions').where('id', '=', id).execute();
-      return newer !== undefined;
+      const replaced = (await givenTo(trx, host, [volume_id])).has(volume_id);
+      if (replaced) await trx.deleteFrom('evictions').where('id', '=', id).execute();
+      return replaced;
     });
   }
+}
+
+/** Which of these volumes the host has by an attachment of ours; what a client says of the name of its own host is none. */
+async function givenTo(
+  db: Kysely<Tables>,
+  host: HostName,
+  volumes: readonly VolumeId[],
+): Promise<ReadonlySet<VolumeId>> {
+  if (volumes.length === 0) return new Set();
+  const given = await db
+    .selectFrom('attachments')
+    .select('volume_id')
+    .where('volume_id', 'in', volumes)
+    .where('host', '=', host)
+    .where('managed', '=', 1)
+    .where('status', '=', 'attached')
+    .execute();
+  return new Set(given.map(({ volume_id }) => volume_id));
 }

@@ -4,7 +4,7 @@ import { type Cell, nameOf } from './cells.ts';
 import { diagnose } from './diagnosis.ts';
 import { play } from './play.ts';
 import { Rig } from './rig.ts';
-import type { Outcome } from './table.ts';
+import { type Outcome, parseOutcomes } from './table.ts';
 
 interface CampaignOptions {
   /** Where outcomes are written, one line each, as they come. */
@@ -75,9 +75,5 @@ async function seeTo(rig: Rig): Promise<void> {
 }
 
 async function earlier(file: string): Promise<Outcome[]> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Outcome);
+  return parseOutcomes(await readFile(file, 'utf8').catch(() => ''));
 }

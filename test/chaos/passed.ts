@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { allCells, type Cell, nameOf } from './cells.ts';
 import { faultOptions } from './faults.ts';
-import type { Outcome } from './table.ts';
+import { parseOutcomes } from './table.ts';
 
 const FILE = fileURLToPath(new URL('../../docs/reliability-cells.txt', import.meta.url));
 
@@ -38,12 +38,8 @@ export async function readPassed(): Promise<ReadonlySet<string>> {
  */
 export async function addPassed(files: readonly string[]): Promise<number> {
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
-  const outcomes = texts.flatMap((text) => text.split('\n').filter((line) => line !== ''));
-  const known = new Set(await readPassed());
-  for (const line of outcomes) {
-    const outcome = JSON.parse(line) as Outcome;
-    if (outcome.passed) known.add(nameOf(outcome));
-  }
+  const outcomes = texts.flatMap(parseOutcomes).filter(({ passed }) => passed);
+  const known = new Set([...(await readPassed()), ...outcomes.map(nameOf)]);
   const passed = allCells().filter((cell) => known.has(nameOf(cell)));
   await writeFile(FILE, writePassed(passed));
   return passed.length;

@@ -8,6 +8,14 @@ export interface Outcome extends Cell {
   readonly end: string;
 }
 
+/** What a campaign has written, a line each. */
+export function parseOutcomes(text: string): Outcome[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Outcome);
+}
+
 /** The matrix: for each subject and fault how many cells passed of those that were tried, and how long recovery took. */
 export function matrix(outcomes: readonly Outcome[]): string {
   const faults = FAULT_NAMES.filter((fault) => outcomes.some((each) => each.fault === fault));

@@ -38,7 +38,10 @@ export async function waitingFor(app: App, rows: readonly Row[]): Promise<Readon
     app,
     open.map(({ id }) => id),
   );
-  const services = await readServices(app, [...steps.values()].flat());
+  const services = await readServices(
+    app,
+    [...steps.values()].flat().filter((step) => step.state === 'running'),
+  );
   const whyDownOnce = once((service: Service) => whyDown(app, service));
   const found = new Map<string, Waiting>();
   for (const { id, kind, state } of open) {

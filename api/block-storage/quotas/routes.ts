@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import type { RequestContext } from '#api/http/context.ts';
-import { forbidden } from '#api/http/errors.ts';
 import { anyQuery, upTo } from '#api/http/fields.ts';
+import { checkOwnProject } from '#api/http/own-project.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { showClass, updateClass } from './classes.ts';
 import { deleteQuotas, showDefaults, showQuotas, updateQuotas } from './sets.ts';
@@ -46,11 +45,7 @@ const classBody = z.strictObject({
   ),
 });
 
-/** Everybody's own project, any for administrators. */
-function checkProject({ caller }: RequestContext, project: string): void {
-  if (project === caller.projectId || caller.isAdmin) return;
-  throw forbidden("Policy doesn't allow volume_extension:quotas:show to be performed.");
-}
+const SHOW = 'volume_extension:quotas:show';
 
 export const quotaRoutes: readonly Route[] = [
   route({
@@ -62,7 +57,7 @@ export const quotaRoutes: readonly Route[] = [
     queryNames: ['usage'],
     replies: { 200: shown },
     handle: (context, { params: { project }, query }) => {
-      checkProject(context, project);
+      checkOwnProject(context, project, SHOW);
       return showQuotas(context, project, query);
     },
   }),
@@ -74,7 +69,7 @@ export const quotaRoutes: readonly Route[] = [
     query: anyQuery,
     replies: { 200: shown },
     handle: (context, { params: { project } }) => {
-      checkProject(context, project);
+      checkOwnProject(context, project, SHOW);
       return showDefaults(context, project);
     },
   }),

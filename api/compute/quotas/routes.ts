@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { forbidden } from '#api/http/errors.ts';
 import { anyQuery, noParams, upTo } from '#api/http/fields.ts';
+import { checkOwnProject } from '#api/http/own-project.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import type { ProjectId } from '#schema/ids.ts';
 import {
@@ -20,12 +20,6 @@ import { serversOf } from './used.ts';
 
 const name = z.string().min(1).refine(upTo(255), { error: 'is too long' }).meta({ maxLength: 255 });
 const projectParams = z.strictObject({ project: name });
-
-/** Everybody's own project, any for administrators; of defaults as well, as volumes', on purpose: Nova shows those for any project to anybody. */
-function checkProject({ caller }: RequestContext, project: string, rule: string): void {
-  if (project === caller.projectId || caller.isAdmin) return;
-  throw forbidden(`Policy doesn't allow ${rule} to be performed.`);
-}
 
 function setOf({ microversion }: RequestContext, id: string): Reply {
   return { status: 200, body: { quota_set: { id, ...quotaSet(microversion) } } };
@@ -43,7 +37,7 @@ export const computeQuotaRoutes: readonly Route[] = [
     handle: async (context, { query }) => {
       const { app, caller, microversion } = context;
       const project = (query['tenant_id'] as ProjectId | undefined) ?? caller.projectId;
-      checkProject(context, project, 'os_compute_api:limits:other_project');
+      checkOwnProject(context, project, 'os_compute_api:limits:other_project');
       const absolute = { ...absoluteLimits(microversion), ...(await serversOf(app.db, project)) };
       return { status: 200, body: { limits: { rate: [], absolute } } };
     },
@@ -56,7 +50,7 @@ export const computeQuotaRoutes: readonly Route[] = [
     query: anyQuery,
     replies: { 200: quotaSetReply },
     handle: (context, { params: { project } }) => {
-      checkProject(context, project, 'os_compute_api:os-quota-sets:show');
+      checkOwnProject(context, project, 'os_compute_api:os-quota-sets:show');
       return setOf(context, project);
     },
   }),
@@ -68,7 +62,8 @@ export const computeQuotaRoutes: readonly Route[] = [
     query: anyQuery,
     replies: { 200: quotaSetReply },
     handle: (context, { params: { project } }) => {
-      checkProject(context, project, 'os_compute_api:os-quota-sets:defaults');
+      // As volumes', on purpose: Nova shows those for any project to anybody.
+      checkOwnProject(context, project, 'os_compute_api:os-quota-sets:defaults');
       return setOf(context, project);
     },
   }),

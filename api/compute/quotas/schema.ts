@@ -5,6 +5,7 @@ const NETWORK_UNTIL = 36;
 const IMAGE_META_UNTIL = 39;
 const CLASS_IN_LINE = 50;
 const FILES_UNTIL = 57;
+const ALWAYS = Number.POSITIVE_INFINITY;
 const UNLIMITED = -1;
 
 /** What there is, and before which microversion. */
@@ -13,8 +14,8 @@ type Until = Readonly<Record<string, number>>;
 const until = (microversion: number, names: readonly string[]): Until =>
   Object.fromEntries(names.map((name) => [name, microversion]));
 
-const SERVERS = until(Number.POSITIVE_INFINITY, ['instances', 'cores', 'ram', 'key_pairs', 'metadata_items']);
-const GROUPS = until(Number.POSITIVE_INFINITY, ['server_groups', 'server_group_members']);
+const SERVERS = until(ALWAYS, ['instances', 'cores', 'ram', 'key_pairs', 'metadata_items']);
+const GROUPS = until(ALWAYS, ['server_groups', 'server_group_members']);
 const NETWORKS = ['fixed_ips', 'floating_ips', 'security_groups', 'security_group_rules'];
 const FILES = until(FILES_UNTIL, [
   'injected_files',
@@ -30,25 +31,16 @@ const CLASS_RESOURCES: Until = { ...SERVERS, ...until(CLASS_IN_LINE, NETWORKS), 
 
 /** Of what `limits` calls absolute. */
 const LIMITS: Until = {
-  maxTotalInstances: Number.POSITIVE_INFINITY,
-  maxTotalCores: Number.POSITIVE_INFINITY,
-  maxTotalRAMSize: Number.POSITIVE_INFINITY,
-  maxTotalKeypairs: Number.POSITIVE_INFINITY,
-  maxServerMeta: Number.POSITIVE_INFINITY,
-  maxServerGroups: Number.POSITIVE_INFINITY,
-  maxServerGroupMembers: Number.POSITIVE_INFINITY,
-  maxTotalFloatingIps: NETWORK_UNTIL,
-  maxSecurityGroups: NETWORK_UNTIL,
-  maxSecurityGroupRules: NETWORK_UNTIL,
-  maxImageMeta: IMAGE_META_UNTIL,
-  maxPersonality: FILES_UNTIL,
-  maxPersonalitySize: FILES_UNTIL,
+  ...until(ALWAYS, ['maxTotalInstances', 'maxTotalCores', 'maxTotalRAMSize', 'maxTotalKeypairs']),
+  ...until(ALWAYS, ['maxServerMeta', 'maxServerGroups', 'maxServerGroupMembers']),
+  ...until(NETWORK_UNTIL, ['maxTotalFloatingIps', 'maxSecurityGroups', 'maxSecurityGroupRules']),
+  ...until(IMAGE_META_UNTIL, ['maxImageMeta']),
+  ...until(FILES_UNTIL, ['maxPersonality', 'maxPersonalitySize']),
 };
 
-const USED_UNTIL: Until = {
-  totalServerGroupsUsed: Number.POSITIVE_INFINITY,
-  totalFloatingIpsUsed: NETWORK_UNTIL,
-  totalSecurityGroupsUsed: NETWORK_UNTIL,
+const USED: Until = {
+  ...until(ALWAYS, ['totalServerGroupsUsed']),
+  ...until(NETWORK_UNTIL, ['totalFloatingIpsUsed', 'totalSecurityGroupsUsed']),
 };
 
 const each = (names: Until, microversion: number, value: number) =>
@@ -69,7 +61,7 @@ export const quotaClassSet = (microversion: number): Record<string, number> => (
 /** What there is besides servers is never used here. */
 export const absoluteLimits = (microversion: number): Record<string, number> => ({
   ...each(LIMITS, microversion, UNLIMITED),
-  ...each(USED_UNTIL, microversion, 0),
+  ...each(USED, microversion, 0),
 });
 
 export const limitsReply = z.strictObject({
