@@ -29,7 +29,7 @@ const observed = await observeProcess({
   variables: process.env,
   log,
 });
-const backends = await openBackends(config.backends, systemRunner);
+const backends = await openBackends(config, systemRunner);
 const images = openImages(config, systemRunner);
 const { target, ...daemon } = await openTarget(config);
 watchExports(target);

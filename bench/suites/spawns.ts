@@ -57,7 +57,7 @@ export async function spawns(): Promise<Row[]> {
     BLOCKYARD_LIBVIRT_URI: libvirt.uri,
   };
   const storageConfig = readStorageConfig(env);
-  const opened = await openBackends(storageConfig.backends, runner);
+  const opened = await openBackends(storageConfig, runner);
   const { target, ...daemon } = await openTarget(storageConfig);
   const secrets = createSecrets(KEY);
   const storage = createStorageHandlers({

@@ -1,8 +1,10 @@
 import type { Runner } from '#agent/run.ts';
+import type { HostName } from '#schema/ids.ts';
 import { createQemuImg } from '../images/qemu-img.ts';
 import type { Backend, CopyDisk } from './backend.ts';
 import type { BackendConfig } from './config.ts';
 import { createFileBackend } from './file/backend.ts';
+import { claimFolder } from './file/owner.ts';
 import { createLvmBackend } from './lvm/backend.ts';
 import { createLvmDoor } from './lvm/door.ts';
 import { type CacheLimits, createImageCache } from './lvm/image-cache.ts';
@@ -16,14 +18,26 @@ export interface OpenBackend {
   readonly backend: Backend;
 }
 
-/** Opens the configured backends; LVM's groups need not be there yet. */
-export function openBackends(configs: readonly BackendConfig[], runner: Runner): Promise<OpenBackend[]> {
-  return Promise.all(configs.map(async (config) => ({ config, backend: await openBackend(config, runner) })));
+/**
+ * Opens the configured backends; LVM's groups need not be there yet.
+ * @throws Error when a folder is another host's
+ */
+export function openBackends(
+  { host, backends }: { readonly host: HostName; readonly backends: readonly BackendConfig[] },
+  runner: Runner,
+): Promise<OpenBackend[]> {
+  return Promise.all(
+    backends.map(async (config) => ({ config, backend: await openBackend(config, host, runner) })),
+  );
 }
 
-async function openBackend(config: BackendConfig, runner: Runner): Promise<Backend> {
+async function openBackend(config: BackendConfig, host: HostName, runner: Runner): Promise<Backend> {
   if (config.kind === 'noop') return createNoopBackend(config.total_gib);
-  if (config.kind === 'file') return createFileBackend(config.path, runner);
+  if (config.kind === 'file') {
+    const backend = await createFileBackend(config.path, runner);
+    await claimFolder(config.path, host);
+    return backend;
+  }
   const door = createLvmDoor(runner, config.vg);
   const provisioning = config.kind === 'lvm' ? thick(door) : thin(door, config.pool);
   const shelf = createShelf(door, provisioning);

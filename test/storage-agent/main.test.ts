@@ -14,6 +14,7 @@ import { type TaskAccount, taskResult } from '#schema/accounts.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import { storageReport } from '#schema/reports.ts';
 import { TASKS, type TaskInput, type TaskName, type TaskOutput } from '#schema/tasks.ts';
+import { OWNER_MARK } from '#storage-agent/backends/file/owner.ts';
 import { createRedis } from '../support/redis.ts';
 import { qemuIo } from './targets/iscsi.ts';
 import { startTgtFixture, type TgtFixture } from './targets/tgt/fixture.ts';
@@ -50,20 +51,7 @@ describe('storage agent process', () => {
     await mkdir(join(folder, 'storage/disks'), { recursive: true });
     for (const name of ['passphrase-v', 'clear-v'])
       await writeFile(join(folder, 'storage/disks', name), SECRET);
-    agent = spawn(process.execPath, ['storage-agent/main.ts'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env['PATH'],
-        BLOCKYARD_HOST: HOST,
-        REDIS_URL: redis.url,
-        BLOCKYARD_QUEUE_PREFIX: redis.prefix,
-        BLOCKYARD_STATE_DIR: folder,
-        BLOCKYARD_AGENT_KEY: key,
-        BLOCKYARD_BACKENDS: `file:name=files,path=${join(folder, 'volumes')},reserved_percentage=5`,
-        BLOCKYARD_TGT_SOCKET: fixture.socket,
-        BLOCKYARD_ISCSI_PORTAL: fixture.tgtd.portal,
-      },
-    });
+    agent = start(HOST, folder);
     for (const stream of [agent.stdout, agent.stderr])
       stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
     while (!log.includes('is ready')) {
@@ -90,6 +78,21 @@ describe('storage agent process', () => {
   };
   const report = async () =>
     storageReport.parse(JSON.parse((await commands.get(reportKey(redis.prefix, 'storage', HOST))) ?? 'null'));
+  const start = (host: string, stateDir: string): ChildProcess =>
+    spawn(process.execPath, ['storage-agent/main.ts'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env['PATH'],
+        BLOCKYARD_HOST: host,
+        REDIS_URL: redis.url,
+        BLOCKYARD_QUEUE_PREFIX: redis.prefix,
+        BLOCKYARD_STATE_DIR: stateDir,
+        BLOCKYARD_AGENT_KEY: key,
+        BLOCKYARD_BACKENDS: `file:name=files,path=${join(folder, 'volumes')},reserved_percentage=5`,
+        BLOCKYARD_TGT_SOCKET: fixture.socket,
+        BLOCKYARD_ISCSI_PORTAL: fixture.tgtd.portal,
+      },
+    });
   const argvs = async (): Promise<string> => {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
     const all = await Promise.all(
@@ -152,7 +155,19 @@ describe('storage agent process', () => {
     await ask('export.ensure', { ...place, number: 1, acls: [] });
     await ask('volume.absent', place);
     assert.ok(!log.includes(SECRET));
-    assert.deepEqual(await readdir(join(folder, 'volumes')), []);
+    assert.deepEqual(await readdir(join(folder, 'volumes')), [OWNER_MARK]);
+  });
+
+  it('does not start in the folder of another host, and says why', async () => {
+    const other = start('other', join(folder, 'other'));
+    try {
+      let said = '';
+      other.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      assert.deepEqual(await once(other, 'close'), [1, null]);
+      assert.ok(said.includes(`is the folder of storage host ${HOST}, and this one is other`), said);
+    } finally {
+      other.kill('SIGKILL');
+    }
   });
 
   it('reports a new boot at once when the target has lost its exports', async () => {

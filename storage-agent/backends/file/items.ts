@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import type { StoredItem } from '#schema/inventory.ts';
 import { readName } from '../../names.ts';
 import { errnoOf } from '../errno.ts';
+import { OWNER_MARK } from './owner.ts';
 
 /** Files looked at together. */
 const AT_ONCE = 64;
 
-/** Everything in the backend's folder, in order of names; what disappears meanwhile is left out. */
+/** Everything in the backend's folder but its owner's mark, in order of names; what disappears meanwhile is left out. */
 export async function listFiles(folder: string): Promise<StoredItem[]> {
-  const names = (await readdir(folder)).toSorted();
+  const names = (await readdir(folder)).filter((name) => name !== OWNER_MARK).toSorted();
   const items: StoredItem[] = [];
   for (let from = 0; from < names.length; from += AT_ONCE) {
     const some = await Promise.all(names.slice(from, from + AT_ONCE).map((name) => itemAt(folder, name)));

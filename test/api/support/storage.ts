@@ -51,12 +51,10 @@ export async function startStorageHosts(api: TestApi): Promise<StorageHosts> {
     ['stor1', 'stor2'].map(async (name) => {
       const host = asId<HostName>(name);
       const mine = BACKENDS.filter(([agent]) => agent === name).map(([, backend]) => backend);
-      const opened = await openBackends(
-        mine.map(
-          (backend) => ({ kind: 'file' as const, name: backend, path: join(dir, name, backend) }) as never,
-        ),
-        runner,
+      const backends = mine.map(
+        (backend) => ({ kind: 'file' as const, name: backend, path: join(dir, name, backend) }) as never,
       );
+      const opened = await openBackends({ host, backends }, runner);
       const keys = agentKeys(SECRET_KEY, agentQueue('storage', host));
       const target = createTgtTarget({
         client: createTgtClient(`${tgtd.socket}.0`),

@@ -14,7 +14,7 @@ import { sqlTime } from '#schema/clock.ts';
 import type { PoolName, VolumeId } from '#schema/ids.ts';
 import type { RemovableKind } from '#schema/inventory.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
-import { openBackend } from '#test/storage-agent/backends/opened.ts';
+import { createFileBackend } from '#storage-agent/backends/file/backend.ts';
 import { engineParts } from '#test/support/engine.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
 
@@ -31,7 +31,7 @@ describe('drift of volumes whose data lie elsewhere', function () {
     yard = await createYard();
     await yard.addPool('stor2', 'files');
     dir = await mkdtemp(join(tmpdir(), 'by-elsewhere-'));
-    const opened = (host: string) => openBackend(`file:name=files,path=${join(dir, host)}`, systemRunner);
+    const opened = (host: string) => createFileBackend(join(dir, host), systemRunner);
     backends = new Map([
       ['stor1', await opened('stor1')],
       ['stor2', await opened('stor2')],

@@ -10,6 +10,7 @@ import { createSecrets } from '#queues/secrets.ts';
 import { asId, type HostName } from '#schema/ids.ts';
 import type { DiskFormat, ImageSource } from '#schema/tasks.ts';
 import type { Backend } from '#storage-agent/backends/backend.ts';
+import { createFileBackend } from '#storage-agent/backends/file/backend.ts';
 import { createStorageHandlers } from '#storage-agent/handlers.ts';
 import { createDisks } from '#storage-agent/images/disks.ts';
 import type { Images } from '#storage-agent/images/images.ts';
@@ -17,7 +18,6 @@ import { openImages } from '#storage-agent/images/open.ts';
 import { createQemuImg } from '#storage-agent/images/qemu-img.ts';
 import { createNoTarget } from '#storage-agent/targets/none.ts';
 import { makeHostileFiles, patched, qemuImg, u64be } from '../../images/files.ts';
-import { openBackend } from '../backends/opened.ts';
 import { type ImageDouble, startImageDouble } from './double.ts';
 
 const MIB = 1024 ** 2;
@@ -48,7 +48,7 @@ describe('volumes and images', function () {
         return systemRunner.run(program, args, options);
       },
     };
-    backend = await openBackend(`file:name=files,path=${folder}/volumes`, runner);
+    backend = await createFileBackend(join(folder, 'volumes'), runner);
     const config = {
       imageService: { url: service.url, account: null },
       imageDir: join(folder, 'temp'),
