@@ -296,9 +296,9 @@ function connectionText({ journal, records, sessions, devices }: ConnectionItem)
   ].join(', ');
 }
 
-/** The host was told to be rid of it while it was away, and will be now that it is back. */
+/** The host is to be rid of it, and tries again where that has failed: by a task that nothing newer may outrun there. */
 function isEvicted({ evictions }: Rows, host: string, volumeId: string): boolean {
-  return evictions.some((row) => row.host === host && row.volume_id === volumeId && row.error === null);
+  return evictions.some((row) => row.host === host && row.volume_id === volumeId);
 }
 
 function failedEvictions({ evictions }: Rows, host: string): Finding[] {

@@ -198,11 +198,11 @@ export function subject(facts: Facts): AttachmentRow {
 }
 
 /**
- * What is left on the host must not be taken for the new attachment's.
- * @throws TaskError `refused` while the attachment's host has yet to be cleared of the volume.
+ * What is left on the host must not be taken for the new attachment's, and no task there may be newer than the one that will clear it:
+ * that would come too late for ever.
+ * @throws TaskError `refused` while the host (the attachment's, if none is named) has yet to be cleared of the volume.
  */
-export function refuseUncleared(facts: Facts): void {
-  const { host } = attachmentOf(facts) ?? { host: null };
+export function refuseUncleared(facts: Facts, host = attachmentOf(facts)?.host ?? null): void {
   if (host === null || !facts.uncleared.includes(host)) return;
   throw new TaskError(
     'refused',

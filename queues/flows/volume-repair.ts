@@ -2,12 +2,10 @@ import type { HostName } from '#schema/ids.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import { resolveIotune } from '../qos/resolve.ts';
 import { aclsOf, exportTask, storedOn } from './exports.ts';
-import { type AttachmentRow, attachmentOf, type Facts } from './facts.ts';
+import { attachmentOf, type Facts, refuseUncleared } from './facts.ts';
 import { flow, type TaskCall } from './flow.ts';
 import { PLUG_WITHIN_S, plugTask } from './plug.ts';
 import { setAttachment, settle } from './settle.ts';
-
-type Input = Facts<'volume.repair'>['input'];
 
 const ENSURES = { none: 'it brings a host to what MySQL says; half of it is nearer than nothing' };
 
@@ -71,15 +69,17 @@ export const volumeRepair = flow('volume.repair')
     on: 'compute',
     task: 'disk.detach',
     withinS: PLUG_WITHIN_S,
-    do: ({ facts: { input, volume, attachments } }) => unplug(input, volume.id, attachments),
+    do: ({ facts }) => unplug(facts),
     undo: ENSURES,
   })
   .task({
     name: 'disconnect',
     on: 'compute',
     task: 'connection.absent',
-    do({ facts: { input, volume, attachments } }) {
+    do({ facts }) {
+      const { input, volume, attachments } = facts;
       if (input.what !== 'disconnect' || attachments.some(({ host }) => host === input.host)) return null;
+      refuseUncleared(facts, input.host);
       return { host: input.host as HostName, input: { volumeId: volume.id } };
     },
     undo: ENSURES,
@@ -115,17 +115,15 @@ function needsProof({ input }: Facts<'volume.repair'>): boolean {
 }
 
 /** Letting go of the disk disconnects the volume, so nobody else on that host may have it. */
-function unplug(
-  input: Input,
-  volumeId: string,
-  attachments: readonly AttachmentRow[],
-): TaskCall<'disk.detach'> {
+function unplug(facts: Facts<'volume.repair'>): TaskCall<'disk.detach'> {
+  const { input, volume, attachments } = facts;
   if (input.what !== 'unplug') return null;
   const here = attachments.filter(({ host }) => host === input.host);
   if (here.some(({ server_id }) => server_id === input.serverId)) return null;
   if (here.length > 0)
     throw new TaskError('refused', 'another server of that host has the volume: detach it there first');
-  const task: TaskInput<'disk.detach'> = { volumeId, serverId: input.serverId, connection: null };
+  refuseUncleared(facts, input.host);
+  const task: TaskInput<'disk.detach'> = { volumeId: volume.id, serverId: input.serverId, connection: null };
   return { host: input.host as HostName, input: task };
 }
 

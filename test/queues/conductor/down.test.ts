@@ -310,4 +310,31 @@ describe('operations and a host that is down', () => {
     assert.equal(await report(), 0);
     assert.ok(seqs.length === 3 && new Set(seqs).size === 1, String(seqs));
   });
+
+  it('nothing else is taken from that host first: its number would be newer, and the host would never be cleared', async () => {
+    const { volume, attachment } = await attached();
+    await run(await yard.begin('volume.force-detach', volume, {}, attachment));
+    await yard.db.updateTable('evictions').set({ error: 'libvirt is away' }).execute();
+    tasks = [];
+    for (const input of [
+      { what: 'disconnect', host: 'comp1' },
+      { what: 'unplug', host: 'comp1', serverId: yard.server },
+    ] as const) {
+      const id = await yard.begin('volume.repair', volume, input);
+      await run(id);
+      const { state, error } = await operation(id);
+      assert.equal(state, 'undone');
+      assert.match(error ?? '', /has not been cleared of it since/);
+    }
+    assert.deepEqual(tasks, []);
+    const clearing = new Evictions({
+      db: yard.db,
+      nonce: randomUUID,
+      log: () => undefined,
+      dispatcher: deps().dispatcher,
+    });
+    await clearing.carryOut(asId<HostName>('comp1'));
+    while ((await evictions()).length > 0) await sleep(5);
+    assert.deepEqual([tasks, [...host.disks]], [['disk.evict'], []]);
+  });
 });
