@@ -54,7 +54,7 @@ export function readSort<C extends string>(
   columns: Readonly<Record<string, C>>,
   computed: Readonly<Record<string, string>> = {},
 ): SortKey<C | 'created_at' | 'id'>[] {
-  const asked = requested(query);
+  const asked = requestedSort(query, 'created_at');
   if (asked.some(([, direction]) => direction !== 'asc' && direction !== 'desc')) {
     throw invalidInput("Unknown sort direction, must be 'desc' or 'asc'.");
   }
@@ -77,9 +77,13 @@ export function sameForAll<const N extends string>(...names: N[]): Record<N, 'cr
   return Object.fromEntries(names.map((name) => [name, 'created_at'])) as Record<N, 'created_at'>;
 }
 
-function requested(query: Readonly<Record<string, string>>): [string, string][] {
+/** The names that a query sorts by, each with its direction, not judged yet. @throws ApiError 400 for both forms at once */
+export function requestedSort(
+  query: Readonly<Record<string, string>>,
+  byDefault: string,
+): [string, string][] {
   const { sort, sort_key: key, sort_dir: direction } = query;
-  if (sort === undefined) return [[(key ?? 'created_at').trim(), (direction ?? 'desc').trim()]];
+  if (sort === undefined) return [[(key ?? byDefault).trim(), (direction ?? 'desc').trim()]];
   if (key !== undefined || direction !== undefined) {
     throw badRequest(
       "The 'sort_key' and 'sort_dir' parameters are deprecated and cannot be used with the 'sort' parameter.",

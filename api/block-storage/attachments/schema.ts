@@ -49,9 +49,8 @@ export const connectionData = z.strictObject({
   auth_username: z.string().optional(),
   auth_password: z.string().optional(),
   encrypted: z.boolean(),
-  qos_specs: z.record(z.string(), z.string()).nullable(),
+  qos_specs: z.record(z.string(), z.union([z.string(), z.int()])).nullable(),
   access_mode: z.enum(['rw', 'ro']),
-  discard: z.boolean(),
   cacheable: z.boolean(),
   enforce_multipath: z.boolean(),
 });

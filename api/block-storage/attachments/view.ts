@@ -1,6 +1,7 @@
 import type { RequestContext } from '#api/http/context.ts';
 import { isoTime } from '#api/http/fields.ts';
 import { resolveIotune } from '#queues/qos/resolve.ts';
+import { RATE_KEYS } from '#schema/iotune.ts';
 import type { Connection } from '#schema/tasks.ts';
 import type { AttachmentRow } from './rows.ts';
 import type { ConnectionInfo } from './schema.ts';
@@ -49,7 +50,7 @@ export function connectionInfo(context: RequestContext, row: AttachmentRow): Con
     target_portal: portal,
     target_iqn: iqn,
     target_lun: lun,
-    ...(portals.length > 1 && {
+    ...((portals.length > 1 || connector['multipath'] === true) && {
       target_portals: portals,
       target_iqns: portals.map(() => iqn),
       target_luns: portals.map(() => lun),
@@ -61,7 +62,6 @@ export function connectionInfo(context: RequestContext, row: AttachmentRow): Con
     encrypted: row.encryption_key_id !== null,
     qos_specs: qosSpecs(row),
     access_mode: row.mode,
-    discard: false,
     cacheable: JSON.parse(row.extra_specs ?? '{}')['cacheable'] === '<is> True',
     enforce_multipath: connector['enforce_multipath'] === true,
   };
@@ -81,10 +81,18 @@ function account({ app, caller }: RequestContext, row: AttachmentRow) {
   };
 }
 
-/** What the hypervisor is to enforce, already scaled to the volume's size; a back end's specs are not its business. */
-function qosSpecs(row: AttachmentRow): Record<string, string> | null {
+/**
+ * What the hypervisor is to enforce, and whatever else stands there; a back end's specs are not its business. What grows with the
+ * volume is a number by then, as in Cinder.
+ */
+function qosSpecs(row: AttachmentRow): Record<string, string | number> | null {
   if (row.consumer === null || row.consumer === 'back-end') return null;
   const specs = JSON.parse(row.specs ?? '{}') as Record<string, string>;
   const limits = resolveIotune({ consumer: row.consumer, specs }, row.size_gib);
-  return Object.fromEntries(Object.entries(limits).map(([key, value]) => [key, String(value)]));
+  const scaled = RATE_KEYS.filter((key) => specs[`${key}_per_gb`] !== undefined);
+  const used = new Set(scaled.flatMap((key) => [`${key}_per_gb`, `${key}_per_gb_min`, `${key}_max`]));
+  return Object.fromEntries([
+    ...Object.entries(specs).filter(([key]) => !used.has(key)),
+    ...scaled.map((key) => [key, limits[key] ?? 0] as const),
+  ]);
 }

@@ -15,7 +15,6 @@ const PATHS = [{ path: '/manageable_snapshots', since: 8 }, { path: '/os-snapsho
 const shared = { params: noParams, query: anyQuery } as const;
 
 const LISTING = {
-  path: 'manageable_snapshots',
   key: 'manageable-snapshots',
   stored: listStoredSnapshots,
   more: ({ origin }: ManageableSnapshot) => ({

@@ -1,11 +1,12 @@
 import type { RequestContext } from '#api/http/context.ts';
-import { ApiError, badRequest } from '#api/http/errors.ts';
-import { readPage } from '#api/http/pagination.ts';
+import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
+import { readPage, requestedSort } from '#api/http/pagination.ts';
+import { repr } from '#api/http/python.ts';
 import type { Reply } from '#api/http/route.ts';
 import type { PoolName } from '#schema/ids.ts';
 import { serviceNotFound } from '../services/find.ts';
 import { hostOrCluster } from '../services/host-or-cluster.ts';
-import { findPool, type Manageable } from './stored.ts';
+import { checkTaken, findPool, type Manageable } from './stored.ts';
 
 /** Minor from which a cluster may be named. */
 const CLUSTERS_SINCE = 17;
@@ -14,7 +15,6 @@ type Query = Readonly<Record<string, string>>;
 
 /** What is listed, and how it is called. */
 interface Listing<M extends Manageable> {
-  readonly path: string;
   readonly key: string;
   readonly stored: (context: RequestContext, pool: PoolName) => Promise<M[]>;
   /** What the view of one has besides. */
@@ -26,7 +26,7 @@ export async function listManageable<M extends Manageable>(
   context: RequestContext,
   query: Query,
   detail: boolean,
-  { path, key, stored, more }: Listing<M>,
+  { key, stored, more }: Listing<M>,
 ): Promise<Reply> {
   const { host, cluster } = hostOrCluster(context, query, CLUSTERS_SINCE);
   const { limit, offset, marker } = readPage(query);
@@ -34,23 +34,12 @@ export async function listManageable<M extends Manageable>(
   if (cluster !== '') throw new ApiError(404, 'Service cinder-volume could not be found.');
   // A service is of a host and a backend, whatever pool is asked for.
   const missing = (): ApiError => serviceNotFound('cinder-volume', host.split('#')[0] ?? '');
-  const { name } = await findPool(context, host, missing);
-  const all = (await stored(context, name)).toSorted(inOrder);
-  const at = marker === undefined ? -1 : all.findIndex((each) => each.name === nameIn(marker));
-  if (marker !== undefined && at === -1) throw badRequest('marker not found');
-  const shown = all.slice(at + 1 + offset, at + 1 + offset + limit);
-  const last = shown.at(-1);
-  const next =
-    last === undefined || shown.length < limit
-      ? []
-      : [{ rel: 'next', href: link(context, last, `${path}${detail ? '/detail' : ''}`) }];
-  return {
-    status: 200,
-    body: {
-      [key]: shown.map((each) => ({ ...view(each, detail), ...more(each) })),
-      ...(next.length > 0 && { [`${key}_links`]: next }),
-    },
-  };
+  const pool = await findPool(context, host, missing);
+  await checkTaken(context, pool);
+  const all = (await stored(context, pool.name)).toSorted(inOrder);
+  const from = offset + (marker ? after(marker, all) : 0);
+  const shown = all.slice(from, from + limit);
+  return { status: 200, body: { [key]: shown.map((each) => ({ ...view(each, detail), ...more(each) })) } };
 }
 
 function view({ name, sizeGib, sizeBytes, reason, managedAs }: Manageable, detail: boolean) {
@@ -66,33 +55,50 @@ function view({ name, sizeGib, sizeBytes, reason, managedAs }: Manageable, detai
   };
 }
 
-function link({ selfUrl, rawQuery }: RequestContext, { name }: Manageable, path: string): string {
-  const query = new URLSearchParams(rawQuery);
-  query.set('marker', JSON.stringify({ 'source-name': name }));
-  return `${selfUrl}/${path}?${query.toString()}`;
+/** Where a page begins that follows a reference. @throws ApiError 400 when it is none, or nothing has it */
+function after(marker: string, all: readonly Manageable[]): number {
+  const reference = readReference(marker);
+  const name = Object.keys(reference).length === 1 ? reference['source-name'] : undefined;
+  const at = all.findIndex((each) => each.name === name);
+  if (at === -1) throw invalidInput(`marker not found: ${repr(reference).slice(0, 1_000).toWellFormed()}`);
+  return at + 1;
 }
 
-/** A reference, as JSON, as Python prints a dictionary (which is what clients of Cinder send), or a bare name. */
-function nameIn(marker: string): string {
-  return /^\{\s*u?['"]source-name['"]\s*:\s*u?['"](.*)['"]\s*\}$/.exec(marker)?.[1] ?? marker;
+/** As JSON, or as Python prints a dictionary, which is what clients of Cinder have at hand. */
+function readReference(marker: string): Readonly<Record<string, unknown>> {
+  const printed = /^\{\s*u?'source-name'\s*:\s*u?['"](.*)['"]\s*\}$/.exec(marker)?.[1];
+  if (printed !== undefined) return { 'source-name': printed };
+  try {
+    return Object(JSON.parse(marker)) as Readonly<Record<string, unknown>>;
+  } catch {
+    const shown = marker.slice(0, 255).toWellFormed();
+    throw invalidInput(`marker ${shown} can not be analysed, please use json like format`);
+  }
 }
+
+const WAYS = ['asc', 'desc'];
+const KEYS = ['reference', 'size'];
 
 /** `sort=size:desc,reference`, or the older `sort_key` and `sort_dir`. */
 function order(query: Query): (a: Manageable, b: Manageable) => number {
-  const { sort, sort_key: key, sort_dir: direction = 'desc' } = query;
-  const text = sort ?? (key === undefined ? 'reference:asc' : `${key}:${direction}`);
-  const keys = text.split(',').map((part) => {
-    const [name = '', way = 'desc'] = part.split(':').map((each) => each.trim());
-    if (name !== 'size' && name !== 'reference')
-      throw badRequest(`Invalid sort keys passed: ${name.toWellFormed()}`);
-    if (way !== 'asc' && way !== 'desc') throw badRequest(`Invalid sort dirs passed: ${way.toWellFormed()}`);
-    return { name, sign: way === 'asc' ? 1 : -1 };
-  });
+  const keys = requestedSort(query, 'reference');
+  const strange = (values: string[], known: string[]): string =>
+    [...new Set(values)].filter((value) => !known.includes(value)).join(', ');
+  const names = strange(
+    keys.map(([name]) => name),
+    KEYS,
+  );
+  if (names !== '') throw badRequest(`Invalid sort keys passed: ${names.toWellFormed()}`);
+  const ways = strange(
+    keys.map(([, way]) => way),
+    WAYS,
+  );
+  if (ways !== '') throw badRequest(`Invalid sort dirs passed: ${ways.toWellFormed()}`);
   const byName = (a: Manageable, b: Manageable): number => (a.name < b.name ? -1 : Number(a.name > b.name));
   return (a, b) => {
-    for (const { name, sign } of keys) {
-      const result = name === 'size' ? a.sizeBytes - b.sizeBytes : byName(a, b);
-      if (result !== 0) return sign * result;
+    for (const [name, way] of keys) {
+      const result = name === 'size' ? a.sizeGib - b.sizeGib : byName(a, b);
+      if (result !== 0) return way === 'asc' ? result : -result;
     }
     return byName(a, b);
   };

@@ -8,11 +8,12 @@ import { charged } from '../quotas/charge.ts';
 import { volumeCharge } from '../quotas/charges.ts';
 import { hostOrCluster } from '../services/host-or-cluster.ts';
 import { type NamedType, readTypeByNameOrId } from '../types/rows.ts';
+import { unexpected } from '../versioned-body.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { detailView } from '../volumes/view.ts';
 import { checkTypeZone } from '../volumes/zones.ts';
 import type { Asked } from './schema.ts';
-import { findPool, listStored, type Manageable } from './stored.ts';
+import { checkTaken, findPool, listStored, type Manageable } from './stored.ts';
 
 /** Minor from which a cluster may be named where a volume is to be managed. */
 const CLUSTERS_SINCE = 16;
@@ -20,17 +21,20 @@ const CLUSTERS_SINCE = 16;
 /** Makes a volume of what lies on a backend; a 202 means that the row and the operation are committed. */
 export async function manageVolume(context: RequestContext, asked: Asked): Promise<Reply> {
   const { app, caller } = context;
+  if ('cluster' in asked && context.microversion < CLUSTERS_SINCE)
+    throw unexpected('volume', asked, ['cluster']);
   const { host, cluster } = hostOrCluster(context, asked, CLUSTERS_SINCE);
   const type = await findType(context, asked.volume_type);
+  await refuseManaged(context, asked.ref);
+  if (type?.encrypted === 1) throw badRequest('Managing to an encrypted volume type is not supported.');
   if (cluster !== '') throw badRequest(`Cluster '${cluster.toWellFormed()}' not found`);
   const pool = await findPool(context, host, () => badRequest(`Host '${host.toWellFormed()}' not found`));
+  await checkTaken(context, pool);
   checkReference(asked.ref);
   if ((asked.availability_zone ?? pool.availabilityZone) !== pool.availabilityZone)
     throw invalidInput(`Pool ${pool.name} is in availability zone ${pool.availabilityZone}.`);
   if (type !== undefined) checkBackend(type, pool.backendName);
   checkTypeZone(readSpecs(type?.extra_specs ?? '{}'), pool.availabilityZone);
-  if (type?.encrypted === 1)
-    throw invalidInput(`Volumes of type ${type.name} are encrypted: what is there already cannot be one.`);
   const item = choose(await listStored(context, pool.name), asked.ref);
   const row: VolumeRow = {
     id: asId<VolumeId>(app.ids.uuid()),
@@ -82,12 +86,28 @@ function checkReference(ref: Asked['ref']): void {
     );
 }
 
+/** How volumes are called on a back end, here and in Cinder. */
+const NAME = /^volume-([0-9a-f-]{36})$/;
+
+/** @throws ApiError 400 for the name of a volume that there is */
+async function refuseManaged({ app }: RequestContext, ref: Asked['ref']): Promise<void> {
+  const id = NAME.exec(ref['source-name'] ?? '')?.[1];
+  if (id === undefined) return;
+  const volume = await app.db
+    .selectFrom('volumes')
+    .select('id')
+    .where('id', '=', id as VolumeId)
+    .executeTakeFirst();
+  if (volume !== undefined)
+    throw badRequest('Unable to manage existing volume. The volume is already managed');
+}
+
 /** @throws ApiError 400 when there is no such thing, or it cannot be managed */
 function choose(items: readonly Manageable[], ref: Asked['ref']): Manageable {
   const name = ref['source-name'];
   const id = ref['source-id']?.toLowerCase();
   // Clients know Cinder's own name for a volume, which it keeps there when it is unmanaged.
-  const former = /^volume-([0-9a-f-]{36})$/.exec(name ?? `volume-${id}`)?.[1];
+  const former = NAME.exec(name ?? `volume-${id}`)?.[1];
   const item =
     items.find((each) => each.name === (name ?? `volume-${id}`)) ??
     items.find((each) => each.name === `unmanaged-${former}`);
@@ -100,11 +120,12 @@ function choose(items: readonly Manageable[], ref: Asked['ref']): Manageable {
   return item;
 }
 
+/** Without a word about it a volume is of the project's default type, as one that is made is. */
 async function findType(
-  { app }: RequestContext,
+  { app, caller }: RequestContext,
   wanted: string | null | undefined,
 ): Promise<NamedType | undefined> {
-  if (wanted === undefined || wanted === null || wanted === '') return undefined;
+  if (wanted === undefined || wanted === null || wanted === '') return app.defaultTypes.of(caller.projectId);
   const type = await readTypeByNameOrId(app.db, wanted);
   if (type === undefined)
     throw badRequest(`Invalid volume type: Cannot find requested '${wanted.toWellFormed()}' volume type`);

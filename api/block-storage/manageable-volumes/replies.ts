@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { links } from '#api/http/fields.ts';
 
 /** The two lists of what lies on a back end and could be managed. @param more what a list has besides, for each. */
 export function manageableReplies(name: 'manageable-volumes' | 'manageable-snapshots', more: z.ZodRawShape) {
@@ -16,7 +15,6 @@ export function manageableReplies(name: 'manageable-volumes' | 'manageable-snaps
     cinder_id: z.string().nullable(),
     extra_info: z.record(z.string(), z.unknown()).nullable(),
   };
-  const listOf = (item: z.ZodRawShape) =>
-    z.strictObject({ [name]: z.array(z.strictObject(item)), [`${name}_links`]: links.optional() });
+  const listOf = (item: z.ZodRawShape) => z.strictObject({ [name]: z.array(z.strictObject(item)) });
   return { summaryReply: listOf(summary), detailReply: listOf(detail) };
 }

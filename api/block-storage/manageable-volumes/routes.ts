@@ -15,7 +15,6 @@ const PATHS = [{ path: '/manageable_volumes', since: 8 }, { path: '/os-volume-ma
 const shared = { params: noParams, query: anyQuery } as const;
 
 const LISTING = {
-  path: 'manageable_volumes',
   key: 'manageable-volumes',
   stored: listStored,
   more: () => ({}),

@@ -5,7 +5,7 @@ import { manageableReplies } from './replies.ts';
 /** Cinder leaves to drivers what a reference is; ours know a name, and the id in a volume's name. */
 const reference = z.record(z.string(), z.string().max(255, { error: 'is too long' }));
 
-const asked = z.looseObject({
+const asked = z.strictObject({
   host: text255.min(1, { error: 'is too short' }).nullish(),
   cluster: text255.nullish(),
   ref: reference,

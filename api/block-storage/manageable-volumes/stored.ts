@@ -4,6 +4,8 @@ import { Unanswered } from '#queues/questions.ts';
 import type { PoolName, VolumeId } from '#schema/ids.ts';
 import type { StoredItem } from '#schema/inventory.ts';
 import { poolParts } from '#schema/pools.ts';
+import { whyDown } from '../services/down.ts';
+import type { ServiceRow } from '../services/find.ts';
 
 /** Something on a backend that is a volume, or could become one. */
 export interface Manageable {
@@ -19,6 +21,14 @@ export interface Manageable {
 
 export const GIB = 1024 ** 3;
 
+/** A pool whose content is asked for. */
+interface Pool {
+  readonly name: PoolName;
+  readonly availabilityZone: string;
+  readonly backendName: string;
+  readonly service: Pick<ServiceRow, 'disabled' | 'last_seen_at'>;
+}
+
 /**
  * The pool that `host@backend#pool` names, or the only one of `host@backend`.
  * @param missing what is thrown when there is none.
@@ -28,19 +38,29 @@ export async function findPool(
   { app }: RequestContext,
   host: string,
   missing: () => ApiError,
-): Promise<{ readonly name: PoolName; readonly availabilityZone: string; readonly backendName: string }> {
+): Promise<Pool> {
   // Text that is no ASCII names no host, and MySQL compares names in ASCII.
   const known = /^[\x20-\x7e]*$/.test(host)
     ? await app.db
         .selectFrom('pools')
-        .select(['name', 'service_host', 'availability_zone', 'backend_name'])
-        .where((eb) => eb.or([eb('name', '=', host as PoolName), eb('service_host', '=', host)]))
+        .innerJoin('services', 'services.host', 'pools.service_host')
+        .select(['pools.name', 'pools.availability_zone', 'pools.backend_name'])
+        .select(['services.disabled', 'services.last_seen_at'])
+        .where('services.binary', '=', 'blockyard-storage')
+        .where((eb) => eb.or([eb('pools.name', '=', host as PoolName), eb('pools.service_host', '=', host)]))
         .execute()
     : [];
   const [pool, ...others] = known;
   if (pool === undefined) throw missing();
   if (others.length > 0) throw badRequest(`${host.slice(0, 255)} has several pools: name one of them.`);
-  return { name: pool.name, availabilityZone: pool.availability_zone, backendName: pool.backend_name };
+  const { name, availability_zone: availabilityZone, backend_name: backendName, ...service } = pool;
+  return { name, availabilityZone, backendName, service };
+}
+
+/** @throws ApiError 400 when nothing can be asked of the pool's back end: it is disabled, or its host is down */
+export async function checkTaken({ app }: RequestContext, { service }: Pool): Promise<void> {
+  if (service.disabled === 1 || (await whyDown(app, service)) !== null)
+    throw badRequest('Service is unavailable at this time.');
 }
 
 /** Asks the pool's agent what lies there. @throws ApiError 503 when it does not answer */

@@ -301,6 +301,41 @@ describe('administration', () => {
       }
   });
 
+  it('manages nothing on a back end that is disabled, nor for a type that encrypts', async () => {
+    const made = await api.call('POST', '/types', { as: 'admin', body: { volume_type: { name: 'secret' } } });
+    const record = {
+      provider: 'luks',
+      control_location: 'front-end',
+      cipher: 'aes-xts-plain64',
+      key_size: 256,
+    };
+    const path = `/types/${made.body.volume_type.id}/encryption`;
+    assert.equal((await api.call('POST', path, { as: 'admin', body: { encryption: record } })).status, 200);
+    const manage = (more: object, version = 71) =>
+      api.call('POST', '/manageable_volumes', {
+        as: 'admin',
+        version,
+        body: { volume: { host: POOL, ref: { 'source-name': 'x' }, ...more } },
+      });
+    assert.equal(
+      (await manage({ volume_type: 'secret', host: 'nowhere' })).body.badRequest.message,
+      'Managing to an encrypted volume type is not supported.',
+    );
+    assert.match(
+      (await manage({ cluster: null }, 15)).body.badRequest.message,
+      /Additional properties are not allowed \('cluster' was unexpected\)$/,
+    );
+    assert.match((await manage({ size: 1 })).body.badRequest.message, /'size' was unexpected/);
+    const service = { host: BACKEND, binary: 'cinder-volume' };
+    assert.equal((await put('/os-services/disable', service)).status, 200);
+    for (const { status, body } of [
+      await manage({}),
+      await get(`/manageable_volumes?host=${encodeURIComponent(POOL)}`),
+    ])
+      assert.deepEqual([status, body.badRequest?.message], [400, 'Service is unavailable at this time.']);
+    assert.equal((await put('/os-services/enable', service)).status, 200);
+  });
+
   it('manages nothing where its type has no volumes', async () => {
     const extra_specs = { 'RESKEY:availability_zones': 'mars,venus' };
     const made = await api.call('POST', '/types', {

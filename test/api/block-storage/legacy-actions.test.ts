@@ -200,7 +200,6 @@ describe('the older actions on volumes', () => {
       encrypted: false,
       qos_specs: null,
       access_mode: 'rw',
-      discard: false,
       cacheable: false,
       enforce_multipath: false,
     });
@@ -220,6 +219,35 @@ describe('the older actions on volumes', () => {
     assert.equal((await show(volume)).status, 'detaching');
     await accepted(volume, 'os-detach', {});
     await volumeBecomes(api, volume, 'available');
+  });
+
+  it('a connection by several paths names them, and what its volume is limited to', async () => {
+    const specs = {
+      read_iops_sec_per_gb: '10',
+      read_iops_sec_per_gb_min: '30',
+      read_iops_sec_max: '25',
+      write_iops_sec: '7',
+      colour: 'red',
+    };
+    const qos = await api.call('POST', '/qos-specs', {
+      as: 'admin',
+      body: { qos_specs: { name: 'by size', consumer: 'both', ...specs } },
+    });
+    const { id: type } = (
+      await api.call('POST', '/types', { as: 'admin', body: { volume_type: { name: 'by size' } } })
+    ).body.volume_type;
+    await api.call('GET', `/qos-specs/${qos.body.qos_specs.id}/associate?vol_type_id=${type}`, {
+      as: 'admin',
+    });
+    const volume = await availableVolume(api, { size: 2, volume_type: 'by size' });
+    const connector = { ...CONNECTOR, multipath: true };
+    const { data } = (await act(volume, 'os-initialize_connection', { connector })).body.connection_info;
+    assert.deepEqual(
+      [data.target_portals, data.target_iqns, data.target_luns],
+      [[data.target_portal], [data.target_iqn], [data.target_lun]],
+    );
+    assert.deepEqual(data.qos_specs, { read_iops_sec: 25, write_iops_sec: '7', colour: 'red' });
+    await accepted(volume, 'os-terminate_connection', { connector });
   });
 
   it('a note first, a connection after it; detaching shuts the host out as well', async () => {
