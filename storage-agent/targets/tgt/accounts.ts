@@ -107,6 +107,8 @@ export function createAccounts(client: TgtClient): Accounts {
     removeUnbound,
     async ensure(target, others, acls) {
       await removeLeftovers();
+      // tgtd may have bound one without our hearing of it. Removed as unbound, the guard would be missing, and leave a hole.
+      for (const username of target.accounts) fasten(target.name, username);
       const wanted = new Map(acls.map(({ username, secret }) => [username, secret]));
       for (const username of wanted.keys())
         if (others.some(({ accounts }) => accounts.includes(username)))

@@ -29,9 +29,12 @@ function dyingClient(client: TgtClient, at: number, when: 'before' | 'after', li
         calls += 1;
         if (calls > at && !livesOn) throw new Crash();
         if (calls === at && when === 'before') throw new Crash();
-        const answer = await (real[name] as (...args: unknown[]) => Promise<unknown>)(...args);
-        if (calls === at) throw new Crash();
-        return answer;
+        const dies = calls === at;
+        const answer = (real[name] as (...args: unknown[]) => Promise<unknown>)(...args);
+        if (!dies) return await answer;
+        // Also when tgtd refuses.
+        await answer.catch(() => undefined);
+        throw new Crash();
       };
     },
   });
@@ -145,6 +148,34 @@ describe('tgt target, crashing at every step', () => {
       }
     }).timeout(60_000);
   }
+
+  it('keeps the guard when a call that was carried out got no answer, and the same agent asks again', async () => {
+    const [a, b, c] = [acl('a'), acl('b'), acl('c')];
+    for (let at = 1, failed = true; failed; at += 1) {
+      assert.ok(at < 100, 'never got through');
+      const { volume, device } = await make();
+      const target = targetOver(dyingClient(client, at, 'after', true));
+      failed = false;
+      const twice = async <T>(work: () => Promise<T>): Promise<T> => {
+        try {
+          return await work();
+        } catch (error) {
+          if (!(error instanceof Crash)) throw error;
+          failed = true;
+          return await work();
+        }
+      };
+      for (const acls of [[a, b], [b, c], [c]]) {
+        const connection = await twice(() => target.ensure(volume, device, acls));
+        const found = (await client.targets()).find(({ name }) => name.endsWith(volume));
+        const users = acls.map(({ username }) => username);
+        assert.deepEqual(found?.accounts[0], `guard:${connection.iqn}`, `call ${at}`);
+        assert.deepEqual(new Set(found?.accounts.slice(1)), new Set(users), `call ${at}`);
+      }
+      await twice(() => target.absent(volume));
+      assert.deepEqual([await client.targets(), await client.accounts()], [[], []], `call ${at}`);
+    }
+  }).timeout(60_000);
 
   it('removes an export', async () => {
     let made = await make();
