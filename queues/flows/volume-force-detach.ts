@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import { sqlTime } from '#schema/clock.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import type { Tx } from '../transaction.ts';
 import { writeEviction } from './evictions.ts';
 import { cutOff, GONE } from './exports.ts';
 import { attachmentOf } from './facts.ts';
-import { flow } from './flow.ts';
+import { flow, type Run } from './flow.ts';
 import { dropAttachment, setAttachment, settle } from './settle.ts';
 import { removeVolume } from './volume-removal.ts';
 
@@ -74,5 +76,33 @@ export const volumeForceDetach = flow('volume.force-detach')
     stuck(tx, run) {
       setAttachment(tx, run, 'error_detaching');
       settle(tx, run, 'error');
+      failServer(tx, run);
     },
   });
+
+/** Nobody deletes it any more: what was to do that has been given up for this. Deleting it again is how a person clears it. */
+function failServer(tx: Tx, { facts, clock, error }: Run<'volume.force-detach', unknown>): void {
+  const attachment = attachmentOf(facts);
+  if (attachment?.boot_index !== 0 || attachment.server_id === null) return;
+  const { volume } = facts;
+  tx.later(
+    tx.q
+      .updateTable('servers')
+      .set({ status: 'ERROR', fault: error, task_state: null, updated_at: sqlTime(clock.now()) })
+      .where('id', '=', attachment.server_id)
+      .where('root_volume_id', '=', sql.val(volume.id))
+      .where('task_state', '=', 'deleting')
+      // Asked for since, it waits in line.
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('operations as next')
+              .select('next.id')
+              .where('next.volume_id', '=', volume.id)
+              .where('next.kind', '=', 'server.delete')
+              .where('next.state', 'in', OPEN_OPERATION_STATES),
+          ),
+        ),
+      ),
+  );
+}

@@ -227,6 +227,33 @@ describe('operations and a host that is down', () => {
     assert.equal((await evictions())[0]?.root, 1);
   });
 
+  it('or, where the cut fails for good, can be deleted again: what was to delete it has been given up', async () => {
+    const { volume, attachment } = await attached();
+    await yard.addServer(volume, 'ACTIVE', 'deleting');
+    await yard.db.updateTable('attachments').set({ boot_index: 0 }).execute();
+    const input = { serverId: yard.server, takesVolume: false };
+    const deletion = await yard.begin('server.delete', volume, input, attachment);
+    down = { compute: { begun: false } };
+    void run(deletion);
+    while (!tasks.includes('server.absent wait')) await sleep(5);
+    const force = await yard.begin('volume.force-detach', volume, {}, attachment);
+    const cut = async (): Promise<never> => {
+      throw new TaskError('failed', 'a session is left');
+    };
+    await runOperation({ ...deps(), dispatcher: { run: cut } }, force, signal);
+    assert.deepEqual(
+      [(await operation(deletion)).state, (await operation(force)).state],
+      ['undone', 'stuck'],
+    );
+    const server = await yard.db.selectFrom('servers').selectAll().executeTakeFirstOrThrow();
+    assert.deepEqual([server.status, server.task_state, server.fault], ['ERROR', null, 'a session is left']);
+
+    down = {};
+    await run(await yard.begin('server.delete', volume, input, attachment));
+    assert.equal((await yard.db.selectFrom('servers').selectAll().executeTakeFirst())?.status, 'DELETED');
+    assert.equal((await volumeNow()).status, 'available');
+  });
+
   describe('what must be finished once it was begun', () => {
     /** Which task the first was, and what its dispatcher was told. */
     const firstOf = async (id: OperationId): Promise<string | undefined> => {
