@@ -314,6 +314,10 @@ async function follow(
     );
     added.push(id);
   }
+  // No server that it was to be taken from has it there, and what the host is connected to is another one's.
+  const hosts = [...new Set(found.map(({ host }) => host))];
+  if (hosts.length > 0)
+    tx.later(tx.q.deleteFrom('evictions').where('volume_id', '=', volumeId).where('host', 'in', hosts));
   tx.later(
     tx.q
       .updateTable('volumes')
