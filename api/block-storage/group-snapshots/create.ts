@@ -9,6 +9,7 @@ import { findGroup, invalidGroup, volumesOf } from '../groups/rows.ts';
 import { charged } from '../quotas/charge.ts';
 import { snapshotCharge } from '../quotas/charges.ts';
 import { checkStorage } from '../services/down.ts';
+import { refuseFrozen } from '../services/freeze.ts';
 import type { SnapshotRow } from '../snapshots/rows.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import type { GroupSnapshotRow } from './rows.ts';
@@ -75,6 +76,10 @@ export async function createGroupSnapshot(context: RequestContext, wanted: NewGr
 async function readVolumes({ app }: RequestContext, ids: readonly VolumeId[]): Promise<VolumeRow[]> {
   const found = await Promise.all(ids.map((id) => app.volumes.load(id)));
   const volumes = found.filter((volume) => volume !== undefined);
+  await refuseFrozen(
+    app,
+    volumes.map(({ pool }) => pool),
+  );
   for (const volume of volumes) {
     if (!(LEGAL as readonly string[]).includes(volume.status)) {
       throw invalidVolume(

@@ -5,6 +5,7 @@ import { LostRow, type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId } from '#schema/ids.ts';
 import type { GroupSnapshotStatus } from '#schema/states.ts';
+import { refuseFrozen } from '../services/freeze.ts';
 import { drop } from '../snapshots/delete.ts';
 import { findGroupSnapshot, type GroupSnapshotRow } from './rows.ts';
 
@@ -15,6 +16,16 @@ const DELETABLE: readonly GroupSnapshotStatus[] = ['available', 'error', 'error_
 export async function deleteGroupSnapshot(context: RequestContext, id: string): Promise<Reply> {
   const { app } = context;
   const row = await findGroupSnapshot(context, id);
+  const volumes = await app.db
+    .selectFrom('snapshots')
+    .innerJoin('volumes', 'volumes.id', 'snapshots.volume_id')
+    .select('volumes.pool')
+    .where('snapshots.group_snapshot_id', '=', row.id)
+    .execute();
+  await refuseFrozen(
+    app,
+    volumes.map(({ pool }) => pool),
+  );
   const begun = await transaction(app.db, (tx) => begin(context, tx, row)).catch((error: unknown) => {
     throw error instanceof LostRow ? refused() : error;
   });

@@ -4,6 +4,7 @@ import { LostRow, type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { OperationId, VolumeId } from '#schema/ids.ts';
 import { volumeStatusesBefore } from '#schema/states.ts';
+import { refuseFrozen } from '../services/freeze.ts';
 import { findGroup, type GroupRow, invalidGroup } from './rows.ts';
 
 const DELETABLE = volumeStatusesBefore('deleting');
@@ -15,6 +16,15 @@ const DELETABLE = volumeStatusesBefore('deleting');
 export async function deleteGroup(context: RequestContext, id: string, withVolumes: boolean): Promise<Reply> {
   const { app } = context;
   const group = await findGroup(context, id);
+  const volumes = await app.db
+    .selectFrom('volumes')
+    .select('pool')
+    .where('group_id', '=', group.id)
+    .execute();
+  await refuseFrozen(
+    app,
+    volumes.map(({ pool }) => pool),
+  );
   const begun = await transaction(app.db, (tx) => drop(context, tx, group, withVolumes)).catch(
     (error: unknown) => {
       if (!(error instanceof LostRow)) throw error;

@@ -1,8 +1,9 @@
 /** Cinder's freeze, thaw and failover of a storage back end. */
-import type { RequestContext } from '#api/http/context.ts';
+import type { App, RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidInput } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { sqlTime } from '#schema/clock.ts';
+import type { PoolName } from '#schema/ids.ts';
 import { type ServiceRow, servicesOn } from './find.ts';
 import { hostOrCluster, type Named } from './host-or-cluster.ts';
 
@@ -11,7 +12,10 @@ const CLUSTERS_SINCE = 26;
 /** Where none may be named at any version. */
 export const HOST_ONLY = Number.POSITIVE_INFINITY;
 
-/** A frozen back end takes no new volumes until it is thawed; what it has goes on. */
+/**
+ * A frozen back end takes no new volumes until it is thawed, and none of its volumes and snapshots is deleted, nor is a snapshot
+ * taken; whoever has its volumes goes on.
+ */
 export async function freeze(context: RequestContext, named: Named): Promise<Reply> {
   return change(context, named, true);
 }
@@ -28,6 +32,22 @@ export async function failover(
 ): Promise<never> {
   const services = await backends(context, named, clustersSince);
   throw unchanged('replication_status', services, "['enabled', 'failed-over'] and must be up");
+}
+
+/** @throws ApiError 400 when one of these pools is of a back end that is frozen */
+export async function refuseFrozen({ db }: App, pools: readonly (PoolName | null)[]): Promise<void> {
+  const hosts = [...new Set(pools.flatMap((pool) => (pool === null ? [] : [pool.split('#')[0] ?? ''])))];
+  if (hosts.length === 0) return;
+  const frozen = await db
+    .selectFrom('services')
+    .select('id')
+    .where('binary', '=', 'blockyard-storage')
+    .where('host', 'in', hosts)
+    .where('frozen', '=', 1)
+    .limit(1)
+    .executeTakeFirst();
+  if (frozen !== undefined)
+    throw invalidInput('Modification operations are not allowed on frozen storage backends.');
 }
 
 async function change(context: RequestContext, named: Named, frozen: boolean): Promise<Reply> {

@@ -8,6 +8,7 @@ import type { VolumeStatus } from '#schema/states.ts';
 import { charged } from '../quotas/charge.ts';
 import { snapshotCharge } from '../quotas/charges.ts';
 import { checkStorage } from '../services/down.ts';
+import { refuseFrozen } from '../services/freeze.ts';
 import { findVolume } from '../volumes/rows.ts';
 import type { SnapshotRow } from './rows.ts';
 import type { NewSnapshot } from './schema.ts';
@@ -23,6 +24,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
   // Cinder looks for that, too.
   if (wanted.volume_id === null) throw notFound('Volume', 'None');
   const volume = await findVolume(context, wanted.volume_id);
+  await refuseFrozen(app, [volume.pool]);
   const { status } = volume;
   if (volume.pool === null && (status === 'creating' || status === 'error')) {
     throw invalidVolume('The snapshot cannot be created because volume has not been scheduled to any host.');

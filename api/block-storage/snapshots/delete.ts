@@ -5,6 +5,7 @@ import { LostRow, type Tx, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { GroupSnapshotId, OperationId } from '#schema/ids.ts';
 import { SNAPSHOT_STATUSES, type SnapshotStatus, snapshotStatusesBefore } from '#schema/states.ts';
+import { refuseFrozen } from '../services/freeze.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { findSnapshot, type SnapshotRow, volumeOf } from './rows.ts';
 import { lockIdle } from './status.ts';
@@ -16,6 +17,7 @@ export async function deleteSnapshot(context: RequestContext, id: string): Promi
   const { app } = context;
   const snapshot = await findSnapshot(context, id);
   const volume = await volumeOf(context, snapshot);
+  await refuseFrozen(app, [volume.pool]);
   const operation = await transaction(app.db, (tx) => drop(context, tx, volume, snapshot)).catch(
     (error: unknown) => {
       if (!(error instanceof LostRow)) throw error;
@@ -33,6 +35,7 @@ export async function forceDeleteSnapshot(context: RequestContext, id: string): 
   const { app } = context;
   const snapshot = await findSnapshot(context, id);
   const volume = await volumeOf(context, snapshot);
+  await refuseFrozen(app, [volume.pool]);
   const operation = await transaction(app.db, async (tx) => {
     await lockIdle(tx, snapshot);
     return drop(context, tx, volume, snapshot, SNAPSHOT_STATUSES);

@@ -4,6 +4,7 @@ import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { OPEN_OPERATION_STATES, VOLUME_STATUSES, volumeStatusesBefore } from '#schema/states.ts';
+import { refuseFrozen } from '../services/freeze.ts';
 import { dropSnapshots } from '../snapshots/delete.ts';
 import { findVolume, type VolumeRow } from './rows.ts';
 
@@ -24,6 +25,7 @@ export async function deleteVolume(
 ): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
+  await refuseFrozen(app, [volume.pool]);
   const operation = await transaction(app.db, async (tx) => {
     // The lock comes first: what the conditions look at can't change behind their back.
     tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());

@@ -47,7 +47,46 @@ describe('administration', () => {
   });
 
   it('freezes a back end, which takes no new volume until it is thawed', async () => {
+    const kept = await availableVolume(api, { size: 1 });
+    const snapshot = await api.call('POST', '/snapshots', { body: { snapshot: { volume_id: kept } } });
+    const kind = { name: 'kept together', group_specs: {} };
+    const types = await api.call('POST', '/group_types', { as: 'admin', body: { group_type: kind } });
+    const group = await api.call('POST', '/groups', {
+      body: { group: { group_type: types.body.group_type.id, volume_types: ['__DEFAULT__'] } },
+    });
+    const { id: groupId } = group.body.group;
+    const member = await availableVolume(api, { size: 1, group_id: groupId, volume_type: '__DEFAULT__' });
+    const together = await api.call('POST', '/group_snapshots', {
+      body: { group_snapshot: { group_id: groupId } },
+    });
+    const snapshots = [snapshot.body.snapshot.id, together.body.group_snapshot.id];
+    const paths = [`/snapshots/${snapshots[0]}`, `/group_snapshots/${snapshots[1]}`];
+    for (const path of paths)
+      await eventually(async () =>
+        assert.match(JSON.stringify((await api.call('GET', path)).body), /"status":"available"/),
+      );
     assert.equal((await put('/os-services/freeze', { host: BACKEND })).status, 200);
+    const force = (path: string): ['POST', string, object] => [
+      'POST',
+      `${path}/action`,
+      { 'os-force_delete': {} },
+    ];
+    for (const [method, path, body] of [
+      ['DELETE', `/volumes/${kept}?cascade=true`],
+      force(`/volumes/${kept}`),
+      ...paths.map((one) => ['DELETE', one] as const),
+      force(paths[0] ?? ''),
+      ['POST', '/snapshots', { snapshot: { volume_id: member } }],
+      ['POST', '/group_snapshots', { group_snapshot: { group_id: groupId } }],
+      ['POST', `/groups/${groupId}/action`, { delete: { 'delete-volumes': true } }],
+    ] as ['POST' | 'DELETE', string, object?][]) {
+      const answer = await api.call(method, path, { as: 'admin', body });
+      assert.deepEqual(
+        [answer.status, answer.body.badRequest?.message],
+        [400, 'Invalid input received: Modification operations are not allowed on frozen storage backends.'],
+        path,
+      );
+    }
     const frozen = await serviceOf(BACKEND);
     assert.deepEqual([frozen.frozen, frozen.status, frozen.disabled_reason], [true, 'disabled', 'frozen']);
     const { body } = await api.call('POST', '/volumes', { body: { volume: { size: 1 } } });
