@@ -1,10 +1,9 @@
 import type { Runner } from '#agent/run.ts';
-import type { HostName } from '#schema/ids.ts';
 import { createQemuImg } from '../images/qemu-img.ts';
 import type { Backend, CopyDisk } from './backend.ts';
 import type { BackendConfig } from './config.ts';
 import { createFileBackend } from './file/backend.ts';
-import { claimFolder } from './file/owner.ts';
+import { type Claimant, claimFolder } from './file/owner.ts';
 import { createLvmBackend } from './lvm/backend.ts';
 import { createLvmDoor } from './lvm/door.ts';
 import { type CacheLimits, createImageCache } from './lvm/image-cache.ts';
@@ -20,22 +19,22 @@ export interface OpenBackend {
 
 /**
  * Opens the configured backends; LVM's groups need not be there yet.
- * @throws Error when a folder is another host's
+ * @throws Error when a folder is another host's, or not the one that it was
  */
 export function openBackends(
-  { host, backends }: { readonly host: HostName; readonly backends: readonly BackendConfig[] },
+  { backends, ...claimant }: Claimant & { readonly backends: readonly BackendConfig[] },
   runner: Runner,
 ): Promise<OpenBackend[]> {
   return Promise.all(
-    backends.map(async (config) => ({ config, backend: await openBackend(config, host, runner) })),
+    backends.map(async (config) => ({ config, backend: await openBackend(config, claimant, runner) })),
   );
 }
 
-async function openBackend(config: BackendConfig, host: HostName, runner: Runner): Promise<Backend> {
+async function openBackend(config: BackendConfig, claimant: Claimant, runner: Runner): Promise<Backend> {
   if (config.kind === 'noop') return createNoopBackend(config.total_gib);
   if (config.kind === 'file') {
     const backend = await createFileBackend(config.path, runner);
-    await claimFolder(config.path, host);
+    await claimFolder(config.path, claimant);
     return backend;
   }
   const door = createLvmDoor(runner, config.vg);

@@ -54,7 +54,7 @@ export async function startStorageHosts(api: TestApi): Promise<StorageHosts> {
       const backends = mine.map(
         (backend) => ({ kind: 'file' as const, name: backend, path: join(dir, name, backend) }) as never,
       );
-      const opened = await openBackends({ host, backends }, runner);
+      const opened = await openBackends({ host, stateDir: join(dir, name, 'state'), backends }, runner);
       const keys = agentKeys(SECRET_KEY, agentQueue('storage', host));
       const target = createTgtTarget({
         client: createTgtClient(`${tgtd.socket}.0`),

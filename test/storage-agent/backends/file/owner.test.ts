@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRunner } from '#agent/run.ts';
@@ -20,7 +20,7 @@ describe('the owner of a folder of volumes', () => {
   afterEach(() => rm(dir, { recursive: true }));
 
   const open = (host: string, path = folder): Promise<Backend> =>
-    openBackend(`file:name=files,path=${path}`, systemRunner, host);
+    openBackend(`file:name=files,path=${path}`, systemRunner, { host, stateDir: join(dir, host) });
 
   it('is the host that first used it, whenever it starts again and by whichever path', async () => {
     await open('stor1');
@@ -29,7 +29,7 @@ describe('the owner of a folder of volumes', () => {
     assert.deepEqual([await readlink(mark), await readdir(folder)], ['stor1', [OWNER_MARK]]);
     for (const path of [folder, join(dir, 'linked')])
       await assert.rejects(open('stor2', path), {
-        message: `BLOCKYARD_BACKENDS: ${path} is the folder of storage host stor1, and this one is stor2; if stor1 has been renamed or is not to use it any more, remove ${path}/${OWNER_MARK}`,
+        message: `BLOCKYARD_BACKENDS: ${path} is the folder of storage host stor1, and this one is stor2; if stor1 has been renamed or is not to use it any more: ln -sfn stor2 ${path}/${OWNER_MARK}`,
       });
     assert.equal(await readlink(mark), 'stor1');
   });
@@ -46,9 +46,30 @@ describe('the owner of a folder of volumes', () => {
     await mkdir(folder);
     await writeFile(join(folder, `volume-${volume}`), 'data');
     assert.equal(await (await open('stor1')).activate(volume), true);
-    await unlink(mark);
+    await systemRunner.run('ln', ['-sfn', 'stor2', mark]);
     assert.equal(await (await open('stor2')).activate(volume), true);
     await assert.rejects(open('stor1'), /storage host stor2/);
+  });
+
+  it('does not take an empty folder for the one that it has had, as where a disk is not mounted', async () => {
+    await open('stor1');
+    await rename(folder, join(dir, 'elsewhere'));
+    for (let time = 0; time < 2; time += 1)
+      await assert.rejects(open('stor1'), {
+        message: `BLOCKYARD_BACKENDS: ${folder} is not the folder that this host has had, which was marked (is its disk mounted?); if it is to be used as it is: ln -sfn stor1 ${mark}`,
+      });
+    assert.deepEqual(await readdir(folder), []);
+    // Mounted after all.
+    await rm(folder, { recursive: true });
+    await rename(join(dir, 'elsewhere'), folder);
+    await open('stor1');
+    // A new disk; and a new machine, which has no memory.
+    await unlink(mark);
+    await systemRunner.run('ln', ['-sfn', 'stor1', mark]);
+    await open('stor1');
+    await unlink(mark);
+    await rm(join(dir, 'stor1'), { recursive: true });
+    await open('stor1');
   });
 
   it('shows in no list, and cannot be made a volume nor overwritten by one', async () => {
