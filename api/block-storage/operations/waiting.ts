@@ -3,12 +3,12 @@ import { z } from 'zod';
 import type { App } from '#api/http/context.ts';
 import { isoTime, time } from '#api/http/fields.ts';
 import { FLOWS } from '#queues/flows/index.ts';
+import { neededHosts } from '#queues/operations/needed-hosts.ts';
 import type { HostName, OperationId, PoolName } from '#schema/ids.ts';
 import type { OperationKind } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { OPEN_OPERATION_STATES, type OperationState } from '#schema/states.ts';
 import type { OperationStepsTable, OperationsTable } from '#schema/tables.ts';
-import type { AgentKind } from '#schema/tasks.ts';
 import { whyDown } from '../services/down.ts';
 
 export const waiting = z.strictObject({
@@ -117,21 +117,14 @@ function once<K, V>(ask: (of: K) => V): (of: K) => V {
   };
 }
 
-/** The step's own host is down, or the one that has the volume: a hypervisor cannot let go of a disk whose target is away. */
+/** A host is down that the step needs. */
 async function absence(
   services: Services,
   whyDownOnce: (service: Service) => Promise<string | null>,
   kind: OperationKind,
   step: Step,
 ): Promise<Waiting | undefined> {
-  const agent = agentOf(kind, step.name);
-  const needed = [
-    { agent, host: step.host },
-    ...(agent === 'compute' && step.pool !== null
-      ? [{ agent: 'storage', host: poolParts(step.pool).agent }]
-      : []),
-  ];
-  for (const { agent, host } of needed) {
+  for (const { agent, host } of neededHosts(kind, step)) {
     const service = services.find((each) => each.binary === `blockyard-${agent}` && each.agent === host);
     const down = service === undefined ? null : await whyDownOnce(service);
     if (service === undefined || down === null) continue;
@@ -158,13 +151,6 @@ function persistence(kind: OperationKind, steps: readonly Step[]): Waiting | und
 }
 
 function isEndless(kind: OperationKind, name: string): boolean {
-  const row = rowOf(kind, name);
+  const row = FLOWS[kind].rows.find((each) => each.name === name);
   return row !== undefined && row.on !== 'conductor' && row.endless === true;
 }
-
-function agentOf(kind: OperationKind, name: string): AgentKind | undefined {
-  const row = rowOf(kind, name);
-  return row === undefined || row.on === 'conductor' ? undefined : row.on;
-}
-
-const rowOf = (kind: OperationKind, name: string) => FLOWS[kind].rows.find((each) => each.name === name);

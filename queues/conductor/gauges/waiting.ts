@@ -5,7 +5,7 @@ import { DOWN_AFTER_S } from '#schema/reports.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
 import { gauge } from '#telemetry/metrics.ts';
-import { FLOWS } from '../../flows/index.ts';
+import { neededHosts } from '../../operations/needed-hosts.ts';
 
 const waiting = gauge({
   name: 'blockyard_operations_waiting',
@@ -13,12 +13,15 @@ const waiting = gauge({
   labelNames: ['agent', 'host'],
 });
 
-/** Of operations that are under way, and whose step the host has not answered. */
+/** Of operations that are under way, and whose step has not been answered; each is counted at the first host that it needs and is down. */
 export async function collectWaiting(db: Kysely<Tables>, clock: Clock): Promise<void> {
   const steps = await db
     .selectFrom('operation_steps')
     .innerJoin('operations', 'operations.id', 'operation_steps.operation_id')
-    .select(['operations.kind', 'operation_steps.name', 'operation_steps.host'])
+    .leftJoin('volumes', (join) =>
+      join.onRef('volumes.id', '=', 'operations.volume_id').on('operations.backup_id', 'is', null),
+    )
+    .select(['operations.kind', 'operation_steps.name', 'operation_steps.host', 'volumes.pool'])
     .where('operations.state', 'in', OPEN_OPERATION_STATES)
     .where('operation_steps.state', '=', 'running')
     .execute();
@@ -37,10 +40,11 @@ export async function collectWaiting(db: Kysely<Tables>, clock: Clock): Promise<
   for (const { binary, agent: host } of services) {
     if (!up.has(`${binary} ${host}`)) waiting.set({ agent: binary.slice(PREFIX.length), host }, 0);
   }
-  for (const { kind, name, host } of steps) {
-    const agent = FLOWS[kind as OperationKind].rows.find((row) => row.name === name)?.on;
-    if (agent !== undefined && agent !== 'conductor' && !up.has(`${PREFIX}${agent} ${host}`))
-      waiting.inc({ agent, host });
+  for (const step of steps) {
+    const away = neededHosts(step.kind as OperationKind, step).find(
+      ({ agent, host }) => !up.has(`${PREFIX}${agent} ${host}`),
+    );
+    if (away !== undefined) waiting.inc({ ...away });
   }
 }
 

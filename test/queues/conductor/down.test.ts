@@ -4,12 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
 import { Evictions } from '#queues/conductor/evictions.ts';
+import { collectWaiting } from '#queues/conductor/gauges/waiting.ts';
 import { HostDown } from '#queues/conductor/host-down.ts';
 import { unattended } from '#queues/conductor/sweeper.ts';
 import { FLOWS } from '#queues/flows/index.ts';
 import { systemClock } from '#queues/system.ts';
 import { type AttachmentId, asId, type HostName, type OperationId } from '#schema/ids.ts';
 import { type AgentKind, TaskError } from '#schema/tasks.ts';
+import { scrape } from '#telemetry/metrics.ts';
 import { engineParts } from '#test/support/engine.ts';
 import { ModelHost } from '#test/support/model-host.ts';
 import { createYard, SIZE_GIB, type Yard } from '#test/support/yard.ts';
@@ -252,6 +254,33 @@ describe('operations and a host that is down', () => {
     await run(await yard.begin('server.delete', volume, input, attachment));
     assert.equal((await yard.db.selectFrom('servers').selectAll().executeTakeFirst())?.status, 'DELETED');
     assert.equal((await volumeNow()).status, 'available');
+  });
+
+  it('a detach is counted at the storage host behind its hypervisor, and at that when it is down itself', async () => {
+    const { volume, attachment } = await attached();
+    await detaching(attachment);
+    down = { compute: { begun: false } };
+    void run(await yard.begin('volume.detach', volume, {}, attachment));
+    const steps = yard.db.selectFrom('operation_steps').select('name').where('state', '=', 'running');
+    while ((await steps.execute()).length === 0) await sleep(5);
+    const counted = async (): Promise<string[]> => {
+      await collectWaiting(yard.db, systemClock);
+      return (await scrape()).match(/^blockyard_operations_waiting.*/gm) ?? [];
+    };
+    const silence = (kind: AgentKind) =>
+      yard.db
+        .updateTable('services')
+        .set({ last_seen_at: '2026-01-01 00:00:00' })
+        .where('binary', '=', `blockyard-${kind}`)
+        .execute();
+    assert.deepEqual(await counted(), []);
+    await silence('storage');
+    assert.deepEqual(await counted(), ['blockyard_operations_waiting{agent="storage",host="stor1"} 1']);
+    await silence('compute');
+    assert.deepEqual((await counted()).toSorted(), [
+      'blockyard_operations_waiting{agent="compute",host="comp1"} 1',
+      'blockyard_operations_waiting{agent="storage",host="stor1"} 0',
+    ]);
   });
 
   describe('what must be finished once it was begun', () => {
