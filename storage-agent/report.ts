@@ -1,5 +1,9 @@
-import type { PoolReport, StorageReport } from '#schema/reports.ts';
+import { DOWN_AFTER_S, type PoolReport, type StorageReport } from '#schema/reports.ts';
+import type { Backend, Capacity } from './backends/backend.ts';
 import type { OpenBackend } from './backends/open.ts';
+
+/** LVM waits for its group's lock, and a folder for its NFS server: the host is there all the same, and must say so in time. */
+const WITHIN_MS = (DOWN_AFTER_S * 1_000) / 2;
 
 /** What a host says that can make backups and restore them. */
 export function withStore(store: string | undefined): Pick<StorageReport, 'backups'> {
@@ -7,7 +11,7 @@ export function withStore(store: string | undefined): Pick<StorageReport, 'backu
 }
 
 /**
- * The pools of this host. A backend whose space can't be asked for is left out, so that nothing is placed on it.
+ * The pools of this host. A backend whose space can't be asked for, or does not answer, is left out, so that nothing is placed on it.
  * @param store of backups that this host has, if any: a volume may be wanted where it is.
  * @param log is told why.
  */
@@ -15,11 +19,12 @@ export async function storageReport(
   backends: readonly OpenBackend[],
   store: string | undefined,
   log: (line: string) => void,
+  withinMs = WITHIN_MS,
 ): Promise<PoolReport[]> {
   const pools = await Promise.all(
     backends.map(async (open) => {
       try {
-        return [await poolOf(open, store)];
+        return [poolOf(open, store, await spaceOf(open.backend, withinMs))];
       } catch (error) {
         log(`backend ${open.config.name}: ${error instanceof Error ? error.message : String(error)}`);
         return [];
@@ -29,8 +34,29 @@ export async function storageReport(
   return pools.flat();
 }
 
-async function poolOf({ config, backend }: OpenBackend, store: string | undefined): Promise<PoolReport> {
-  const { totalGib, freeGib } = await backend.capacity();
+const asked = new WeakMap<Backend, Promise<Capacity>>();
+
+/** One that has not answered is not asked again meanwhile. @throws Error after so long */
+async function spaceOf(backend: Backend, withinMs: number): Promise<Capacity> {
+  const asking = asked.get(backend) ?? backend.capacity().finally(() => asked.delete(backend));
+  asked.set(backend, asking);
+  const patience = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => patience.reject(new Error(`its space is not known after ${withinMs / 1_000} s`)),
+    withinMs,
+  );
+  try {
+    return await Promise.race([asking, patience.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function poolOf(
+  { config, backend }: OpenBackend,
+  store: string | undefined,
+  { totalGib, freeGib }: Capacity,
+): PoolReport {
   return {
     backend: config.name,
     backendName: config.backend_name ?? config.name,
