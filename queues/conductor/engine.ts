@@ -351,10 +351,13 @@ class Operation {
     }
   }
 
-  #perform(
+  async #perform(
     ...[name, direction, on, task, call, offset, withinMs, whenDown, lane]: PerformArguments
   ): Promise<unknown> {
     const { facts, epoch, timeline } = this.#claim;
+    // A host that has begun this one refuses its earlier ones: a conductor after us must know that they are done.
+    if (this.#flow.rows.some((row) => row.on === on && timeline.unwritten(row.name, call.host)))
+      await this.#commit(async () => undefined);
     return performTask(
       { dispatcher: this.#deps.dispatcher, timeline, now: () => this.#now() },
       {

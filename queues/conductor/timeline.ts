@@ -42,6 +42,11 @@ export class Timeline {
     return [...this.#saved, ...this.#unsaved].some((step) => step.name === name && step.direction === 'do');
   }
 
+  /** It is known here only that this host has done the step. */
+  unwritten(name: string, host: string): boolean {
+    return this.#unsaved.some((step) => step.name === name && step.host === host && step.state === 'done');
+  }
+
   /** A new place in the timeline, or that of a step which a conductor that died left as running. */
   place(name: string, direction: 'do' | 'undo'): { position: number; attempt: number } {
     const same = this.#saved.filter((step) => step.name === name && step.direction === direction);

@@ -6,6 +6,14 @@ import { storedOn } from './exports.ts';
 import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { settle } from './settle.ts';
+import { WIPE } from './wipe.ts';
+
+function restored(tx: Tx, run: Run<'backup.restore', unknown>): void {
+  const { keyId } = run.facts.input;
+  if (keyId !== undefined) dropKey(tx, run.facts.volume);
+  settle(tx, run, 'available', keyId === undefined ? {} : { encryption_key_id: keyId });
+  endRestore(tx, run, run.facts.input.backupId);
+}
 
 /** Restored again it gets a key that fits whatever of the data is there. */
 function failed(tx: Tx, run: Run<'backup.restore', unknown>): void {
@@ -34,13 +42,9 @@ export const backupRestore = flow('backup.restore')
       none: 'what the volume had may be gone; the status says so until it is restored again or deleted',
     },
   })
+  .task(WIPE)
   .ends({
-    done(tx, run) {
-      const { keyId } = run.facts.input;
-      if (keyId !== undefined) dropKey(tx, run.facts.volume);
-      settle(tx, run, 'available', keyId === undefined ? {} : { encryption_key_id: keyId });
-      endRestore(tx, run, run.facts.input.backupId);
-    },
+    done: restored,
     undone: failed,
-    stuck: failed,
+    stuck: (tx, run) => (run.outrun || run.out.restore === undefined ? failed : restored)(tx, run),
   });

@@ -13,6 +13,7 @@ import { fillWithinS } from './fill.ts';
 import { type Flow, flow, type Run, type TaskCall } from './flow.ts';
 import { luksOf } from './luks.ts';
 import { type Changes, settle } from './settle.ts';
+import { WIPE, wipe } from './wipe.ts';
 
 type Kind = 'volume.migrate' | 'volume.retype';
 
@@ -139,19 +140,8 @@ function moving(kind: Kind): Flow {
       undo: { none: 'forward only: the key of what was there goes' },
     })
     .task({
-      name: 'wipe',
-      on: 'storage',
-      task: 'storage.remove',
-      waits: true,
-      // A disk that cannot be wiped keeps nobody from the new data: what is left is told by drift.
-      orStuck: true,
-      do({ facts, out }) {
-        const here = recodedIn(facts, out.place);
-        if (here === null) return null;
-        const { agent, backend } = here;
-        return { host: agent, input: { backend, kind: 'deleting', id: facts.volume.id } };
-      },
-      undo: { none: 'forward only: what has been wiped does not come back' },
+      ...WIPE,
+      do: ({ facts, out }) => (recodedIn(facts, out.place) === null ? null : wipe(facts)),
     })
     .task({
       name: 'remove',

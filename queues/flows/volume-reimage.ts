@@ -1,8 +1,19 @@
+import type { Tx } from '../transaction.ts';
 import { storedOn } from './exports.ts';
 import { fillWithinS } from './fill.ts';
-import { flow } from './flow.ts';
+import { flow, type Run } from './flow.ts';
 import { luksOf } from './luks.ts';
 import { settle } from './settle.ts';
+import { WIPE } from './wipe.ts';
+
+/** One that is reserved stays so. */
+function written(tx: Tx, run: Run<'volume.reimage', unknown>): void {
+  settle(tx, run, 'by-attachments', { image_metadata: JSON.stringify(run.facts.input.metadata) });
+}
+
+function failed(tx: Tx, run: Run<'volume.reimage', unknown>): void {
+  settle(tx, run, 'error');
+}
 
 /** Writes an image over a volume that nobody has connected. */
 export const volumeReimage = flow('volume.reimage')
@@ -29,10 +40,9 @@ export const volumeReimage = flow('volume.reimage')
       none: 'the volume keeps its data until the image’s are all there; then it has what was asked for',
     },
   })
+  .task(WIPE)
   .ends({
-    // One that is reserved stays so.
-    done: (tx, run) =>
-      settle(tx, run, 'by-attachments', { image_metadata: JSON.stringify(run.facts.input.metadata) }),
-    undone: (tx, run) => settle(tx, run, 'error'),
-    stuck: (tx, run) => settle(tx, run, 'error'),
+    done: written,
+    undone: failed,
+    stuck: (tx, run) => (run.outrun || run.out.rewrite === undefined ? failed : written)(tx, run),
   });

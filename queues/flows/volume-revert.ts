@@ -4,6 +4,12 @@ import { fillWithinS } from './fill.ts';
 import { flow, type Run } from './flow.ts';
 import { settle } from './settle.ts';
 import { setSnapshot } from './snapshots.ts';
+import { WIPE } from './wipe.ts';
+
+function reverted(tx: Tx, run: Run<'volume.revert', unknown>): void {
+  setSnapshot(tx, run, 'available');
+  settle(tx, run, 'available');
+}
 
 /** What was to be kept is kept; whether the volume holds the one or the other nobody has said. As in Cinder. */
 function failed(tx: Tx, run: Run<'volume.revert', unknown>): void {
@@ -36,11 +42,9 @@ export const volumeRevert = flow('volume.revert')
       none: 'the volume keeps its data until the snapshot’s are all there; then it has what was asked for',
     },
   })
+  .task(WIPE)
   .ends({
-    done(tx, run) {
-      setSnapshot(tx, run, 'available');
-      settle(tx, run, 'available');
-    },
+    done: reverted,
     undone: failed,
-    stuck: failed,
+    stuck: (tx, run) => (run.outrun || run.out.rewrite === undefined ? failed : reverted)(tx, run),
   });

@@ -71,7 +71,8 @@ export interface Backend {
   ensure(volumeId: string, sizeBytes: number, content?: Content): Promise<number>;
   /**
    * Gives the volume other data, and zeroes after them. It keeps what it has until they are all there; where thick snapshots hold
-   * on to it they are written over it, from a copy that is whole. A run that was cut short is done again.
+   * on to it they are written over it, from a copy that is whole. A run that was cut short is done again. What is to be wiped then stays
+   * as `deleting`, where the backend keeps any of it.
    * @throws TaskError `not-found` when there is no such volume or source.
    */
   rewrite(volumeId: string, sizeBytes: number, content: NewContent): Promise<void>;
@@ -118,7 +119,7 @@ export interface Backend {
   capacity(): Promise<Capacity>;
   /** All that lies here, ours or not, whatever made it; null for a backend that keeps nothing. Changes nothing. */
   items(): Promise<StoredItem[] | null>;
-  /** Removes exactly this piece, as `absent` would; missing is success. @throws TaskError `refused` while it is open */
+  /** Removes exactly this piece, as `absent` would; missing is success. @throws TaskError while it is open */
   remove(kind: RemovableKind, id: string): Promise<void>;
   /**
    * Gives what lies here under this name the volume's, and this size where it is less than a GiB smaller. When the volume is there

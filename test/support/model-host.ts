@@ -154,6 +154,7 @@ export class ModelHost {
       if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
       if (this.exports.has(volumeId)) throw new TaskError('refused', `volume ${volumeId} is exported`);
       this.filled.set(volumeId, this.#read(source));
+      this.leftovers.add(`deleting-${volumeId}`);
       return {};
     },
     'snapshot.adopt': ({ volumeId, snapshotId, name }) => {
@@ -188,6 +189,7 @@ export class ModelHost {
     'backup.restore': ({ volumeId, dataId }) => {
       if (!this.backups.has(dataId)) throw new TaskError('not-found', `no backup ${dataId}`);
       this.filled.set(volumeId, `backup ${dataId}`);
+      this.leftovers.add(`deleting-${volumeId}`);
       return {};
     },
     'export.ensure': ({ volumeId, acls }) => {

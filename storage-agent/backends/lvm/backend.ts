@@ -184,7 +184,8 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
   const removeOne = async (name: string, id: string): Promise<void> => {
     const item = (await shelf.items()).find((each) => each.name === name);
     if (item === undefined) return;
-    if (item.open === true) throw new TaskError('refused', `${name} is open`);
+    // For a moment only, perhaps: udev looks at what has got another name.
+    if (item.open === true) throw new TaskError('failed', `${name} is open`);
     const leaving = nameOf('deleting', id);
     const { named } = await shelf.find(name, leaving);
     const found = named.get(name);

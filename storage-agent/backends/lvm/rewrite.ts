@@ -15,8 +15,8 @@ interface Parts {
 
 /**
  * The new data are made whole under a name of their own, `replacing-<id>`, which then takes the volume's; what the volume had is
- * wiped last. A thick volume that has snapshots can't give its name away, for it is what they need: over it the data are copied,
- * and the snapshots keep what was there. At no moment does LVM hold neither the old data nor the new.
+ * then `deleting-<id>`, for a task of its own. A thick volume that has snapshots can't give its name away, for it is what they need: over it the data are copied,
+ * and the snapshots keep what was there; then it is the copy that is left for that task. At no moment does LVM hold neither the old data nor the new.
  */
 export function createRewrite({
   shelf,
@@ -75,9 +75,9 @@ export function createRewrite({
     if (held && content.kind === 'snapshot')
       return copyOver(snapshotName(content.snapshotId), name, sizeBytes);
     await make(filling, ready, sizeBytes, content);
-    if (held) await copyOver(ready, name, sizeBytes);
-    else await swap(name, leaving, ready);
-    await wiped(held ? ready : leaving);
+    if (!held) return swap(name, leaving, ready);
+    await copyOver(ready, name, sizeBytes);
+    await shelf.rename(ready, leaving);
   };
 
   return {

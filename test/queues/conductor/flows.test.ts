@@ -348,6 +348,7 @@ async function run(
   during: () => Promise<void> = async () => undefined,
 ): Promise<number> {
   let task = 0;
+  const newest = new Map<string, number>();
   const deps: EngineDeps = {
     ...engineParts(yard),
     dispatcher: {
@@ -359,6 +360,13 @@ async function run(
           throw new TaskError('invalid', 'planted fault');
         };
         await during();
+        if (fault?.what === 'conductor dies' && fault.when === 'before') fail();
+        // As agents do, whose journals outlive the conductor.
+        const { queue, envelope } = dispatch;
+        const line = `${queue} ${envelope.volumeId}`;
+        if (envelope.seq < (newest.get(line) ?? 0))
+          throw new TaskError('stale', 'older than what was done since');
+        newest.set(line, envelope.seq);
         if (fault?.when === 'before') fail();
         let output = host.carryOut(dispatch.task, dispatch.envelope.input);
         if (fault?.when === 'twice') output = host.carryOut(dispatch.task, dispatch.envelope.input);
@@ -663,12 +671,11 @@ async function assertClean(
     }
     case 'backup.restore': {
       const [backup] = (rows as { backups: { status: string }[] }).backups;
-      assert.deepEqual(
-        [state, volume?.status, backup?.status],
-        ['undone', 'error_restoring', 'available'],
-        label,
-      );
+      const end = row === 'wipe' ? ['stuck', 'available'] : ['undone', 'error_restoring'];
+      assert.deepEqual([state, volume?.status, backup?.status], [...end, 'available'], label);
       const own = volume?.encryption_key_id ?? null;
+      const { keyId } = JSON.parse(input) as { keyId?: string };
+      if (row === 'wipe') assert.equal(own, keyId ?? null, `${label}: the key of the data that there are`);
       assert.deepEqual((rows as { keys: object }).keys, own === null ? [] : [{ id: own }], label);
       return;
     }
@@ -680,9 +687,16 @@ async function assertClean(
       );
       return;
     case 'volume.revert':
-    case 'volume.reimage':
-      assert.deepEqual([state, volume?.status, volume?.pool], ['undone', 'error', yard.pool], label);
+    case 'volume.reimage': {
+      // The new data are in place all the same.
+      const end = row === 'wipe' ? ['stuck', 'available'] : ['undone', 'error'];
+      assert.deepEqual([state, volume?.status, volume?.pool], [...end, yard.pool], label);
+      const { snapshots } = rows as { snapshots: { status: string }[] };
+      for (const { status } of snapshots) assert.equal(status, 'available', label);
+      const image = row === 'wipe' && kind === 'volume.reimage' ? { image_id: 'other' } : null;
+      assert.deepEqual(JSON.parse(volume?.image_metadata ?? 'null'), image, label);
       return;
+    }
     case 'volume.migrate':
     case 'volume.retype': {
       const { copies, homes, staged } = hosts as { copies: object; homes: object; staged: object };
