@@ -6,6 +6,7 @@ import { sqlTime } from '#schema/clock.ts';
 import type { BackedUpVolume } from '#schema/operations.ts';
 import { poolParts } from '#schema/pools.ts';
 import { charged } from '../quotas/charge.ts';
+import { withoutName } from '../quotas/refusal.ts';
 import { checkStorage } from '../services/down.ts';
 import { prepareVolume } from '../volumes/create.ts';
 import { hasKey, keyForCopy, keyOf, type VolumeKey } from '../volumes/encryption.ts';
@@ -41,7 +42,10 @@ async function restoreToNew(context: RequestContext, backup: BackupRow, name: st
   const { app } = context;
   const operation = await charged(context, [prepared.charge], (tx) => prepared.write(tx)).catch(
     (error: unknown) => {
-      throw prepared.refusal(error) ?? error;
+      throw (
+        prepared.refusal(error) ??
+        withoutName(error, 'VolumeSizeExceedsAvailableQuota', 'VolumeLimitExceeded')
+      );
     },
   );
   app.operations.submit(operation);

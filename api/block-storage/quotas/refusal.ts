@@ -74,6 +74,18 @@ const NUMBER_EXCEEDED: Readonly<Record<Charge['of'], string>> = {
   groups: 'GroupLimitExceeded',
 };
 
+/**
+ * Where Cinder catches the errors of these names itself, it leaves out the name.
+ * @returns every other error as it is
+ */
+export function withoutName(error: unknown, ...names: readonly string[]): unknown {
+  if (!(error instanceof ApiError)) return error;
+  const name = names.find((each) => error.message.startsWith(`${each}: `));
+  return name === undefined
+    ? error
+    : new ApiError(error.status, error.message.slice(name.length + 2), error.headers);
+}
+
 /** Cinder shows the exception's name before its text. */
 function quotaError(name: string, message: string): ApiError {
   return new ApiError(413, `${name}: ${message}`, { 'Retry-After': '0' });

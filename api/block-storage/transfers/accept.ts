@@ -5,6 +5,7 @@ import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { charged } from '../quotas/charge.ts';
 import { volumeCharge } from '../quotas/charges.ts';
+import { withoutName } from '../quotas/refusal.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import { checkSnapshots } from './create.ts';
 import { isKey } from './key.ts';
@@ -23,7 +24,7 @@ export async function acceptTransfer(context: RequestContext, id: string, key: s
   const sizes = transfer.no_snapshots === 1 ? [] : await snapshotSizes(context, transfer);
   const charge = volumeCharge({ ...volume, project_id: caller.projectId }, sizes);
   await charged(context, [charge], (tx) => hand(context, tx, transfer, volume)).catch((error: unknown) => {
-    if (!(error instanceof LostRow)) throw error;
+    if (!(error instanceof LostRow)) throw withoutName(error, 'VolumeSizeExceedsAvailableQuota');
     throw invalidVolume(
       `Transfer ${transfer.id}: Volume id ${volume.id} expected in awaiting-transfer state.`,
     );

@@ -188,7 +188,14 @@ async function fromImage(context: RequestContext, reference: string): Promise<So
   const image = await findImage(context, reference);
   const { id } = image;
   const snapshotId = snapshotOf(context, image);
-  if (snapshotId !== undefined) return fromSnapshot(context, snapshotId);
+  if (snapshotId !== undefined)
+    return fromSnapshot(context, snapshotId).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+      throw new ApiError(
+        404,
+        `Nova specific image is found, but boot volume snapshot id:${snapshotId.slice(0, 255)} not found.`,
+      );
+    });
   const diskFormat = DISK_FORMATS.find((format) => format === image.disk_format);
   if (image.status !== 'active' || image.size === null) {
     throw invalidInput(`Image ${id} is not active.`);

@@ -346,6 +346,15 @@ describe('backups', () => {
     assert.equal(over.status, 413, JSON.stringify(over.body));
     assert.match(over.body.overLimit.message, /Backup gigabytes quota/);
     await volumeBecomes(api, volume, 'available');
+    const none = { quota_set: { volumes: 0, backup_gigabytes: -1 } };
+    await api.call('PUT', `/os-quota-sets/${PROJECT}`, { as: 'admin', body: none });
+    const restored = await api.call('POST', `/backups/${await made(volume)}/restore`, {
+      body: { restore: {} },
+    });
+    assert.equal(
+      restored.body.overLimit.message,
+      "Maximum number of volumes allowed (0) exceeded for quota 'volumes'.",
+    );
     await api.call('DELETE', `/os-quota-sets/${PROJECT}`, { as: 'admin' });
   });
 

@@ -123,14 +123,28 @@ describe('transfers', () => {
   it('are refused where the new owner has no room, and stay offered', async () => {
     const volume = await availableVolume(api);
     const { transfer } = (await offer({ volume_id: volume })).body;
-    const limit = (volumes: number) =>
-      api.call('PUT', `/os-quota-sets/${OTHER_PROJECT}`, { as: 'admin', body: { quota_set: { volumes } } });
-    assert.equal((await limit(0)).status, 200);
-    const refused = await accept(transfer.id, transfer.auth_key);
-    assert.equal(refused.status, 413);
-    assert.match(refused.body.overLimit.message, /Maximum number of volumes allowed \(0\) exceeded/);
+    const limit = (quotas: object) =>
+      api.call('PUT', `/os-quota-sets/${OTHER_PROJECT}`, { as: 'admin', body: { quota_set: quotas } });
+    const usage = await api.call('GET', `/os-quota-sets/${OTHER_PROJECT}?usage=True`, { as: 'admin' });
+    const has: number = usage.body.quota_set.gigabytes.in_use;
+    for (const [quotas, message] of [
+      [
+        { volumes: 0 },
+        "VolumeLimitExceeded: Maximum number of volumes allowed (0) exceeded for quota 'volumes'.",
+      ],
+      // Which error Cinder itself catches here, and shows without its name.
+      [
+        { volumes: -1, gigabytes: 0 },
+        `Requested volume or snapshot exceeds allowed gigabytes quota. Requested 1G, quota is 0G and ${has}G has been consumed.`,
+      ],
+    ] as const) {
+      assert.equal((await limit(quotas)).status, 200);
+      const refused = await accept(transfer.id, transfer.auth_key);
+      assert.equal(refused.status, 413);
+      assert.deepEqual([refused.body.overLimit.message, refused.body.overLimit.retryAfter], [message, '0']);
+    }
     assert.equal((await api.call('GET', `/volumes/${volume}`)).body.volume.status, 'awaiting-transfer');
-    await limit(-1);
+    await limit({ volumes: -1, gigabytes: -1 });
     assert.equal((await accept(transfer.id, transfer.auth_key)).status, 202);
   });
 

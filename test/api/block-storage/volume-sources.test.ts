@@ -71,6 +71,16 @@ describe('volumes from a source, and images from volumes', () => {
     });
     await volumeBecomes(api, body.volume.id, 'available');
     assert.equal(hosts.model.filled.get(body.volume.id), `image ${imageRef}`);
+
+    const gone = randomUUID();
+    const left = await image({
+      block_device_mapping: JSON.stringify([{ ...mapping[0], snapshot_id: gone }]),
+    });
+    const refused = await api.call('POST', '/volumes', { body: { volume: { size: 2, imageRef: left } } });
+    assert.equal(
+      refused.body.itemNotFound.message,
+      `Nova specific image is found, but boot volume snapshot id:${gone} not found.`,
+    );
   });
 
   it('an image makes a volume bootable, and is remembered by it and its copies', async () => {
