@@ -85,6 +85,22 @@ export function createStorageHandlers({
       if (left !== null) throw new TaskError('failed', `${initiator} ${left}`);
     }
   };
+  /** The target may still have open what is gone for everybody else: who has left is shut out of it, and nobody new let in. */
+  const keepOnly = async (
+    volumeId: string,
+    backend: Backend,
+    acls: readonly Acl[],
+    number: number,
+  ): Promise<void> => {
+    // LIO tells them in lower case.
+    const inside = new Set((await target.find(volumeId))?.initiators.map((each) => each.toLowerCase()));
+    const stay = acls
+      .filter(({ initiator }) => inside.has(initiator.toLowerCase()))
+      .map((acl) => open(volumeId, acl));
+    // With nobody left it would be closed, and be gone for good.
+    if (stay.length === 0 || stay.length === inside.size) return;
+    await target.ensure(volumeId, deviceOf(backend, volumeId), stay, number);
+  };
   const withImages = (): Images => {
     if (images === undefined)
       throw new TaskError('refused', 'this storage host has no BLOCKYARD_IMAGE_URL to get images from');
@@ -270,6 +286,7 @@ export function createStorageHandlers({
         return { connection: null };
       }
       if (!(await backend.activate(volumeId))) {
+        await keepOnly(volumeId, backend, acls, number);
         await assertShutOut(volumeId, shutOut);
         throw new TaskError('not-found', 'the volume does not exist on this backend');
       }

@@ -121,6 +121,33 @@ describe('storage handlers', () => {
     await assert.rejects(cut(), { name: 'TaskError', code: 'not-found' });
   });
 
+  it('shut out of a volume that is not there who has left, let the others go on, and nobody join them', async () => {
+    const place = { volumeId: randomUUID(), backend: 'files', number: 5 };
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => ({
+      ...login(),
+      initiator: `iqn.2010-10.org.blockyard:host:${name}`,
+    })) as [ReturnType<typeof login>, ReturnType<typeof login>, ReturnType<typeof login>];
+    const letIn = (...who: (typeof a)[]) => ({
+      ...place,
+      acls: who.map((each) => sealed(place.volumeId, each)),
+    });
+    await handlers['volume.ensure']({ ...place, sizeGib: 1 }, context);
+    const { connection } = await handlers['export.ensure'](letIn(a, b), context);
+    assert.ok(connection);
+    await unlink(fixture.backend.devicePath(place.volumeId));
+    const task = { ...letIn(b, c), shutOut: [a.initiator] };
+    for (let time = 0; time < 2; time += 1) {
+      await assert.rejects(handlers['export.ensure'](task, context), {
+        name: 'TaskError',
+        code: 'not-found',
+      });
+      assert.deepEqual((await target.find(place.volumeId))?.initiators, [b.initiator]);
+    }
+    await qemuIo(connection, b, 'length');
+    for (const out of [a, c]) await assert.rejects(qemuIo(connection, out, 'length'));
+    await target.absent(place.volumeId, null);
+  });
+
   for (const backend of ['same', 'linked'])
     it(`do not take a volume for its own copy where two back ends lie in one place (${backend}), nor remove the only one`, async () => {
       const volumeId = randomUUID();
