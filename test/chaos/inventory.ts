@@ -8,6 +8,7 @@ import { listDisks } from '#compute-agent/libvirt/domain-xml/list-disks.ts';
 import type { PoolName } from '#schema/ids.ts';
 import { poolParts } from '#schema/pools.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import { OWNER_MARK } from '#storage-agent/backends/file/owner.ts';
 import { parseAccounts, parseTargets } from '#storage-agent/targets/tgt/show.ts';
 import { exchange, MODE, OP } from '#storage-agent/targets/tgt/wire.ts';
 import { foldersIn } from './backends.ts';
@@ -192,9 +193,11 @@ async function foundOn(rig: Rig): Promise<Inventory> {
   });
 }
 
-/** What was unmanaged is nobody's. */
+/** What was unmanaged is nobody's, and the folder's mark is no volume's. */
 async function filesIn([backend, folder]: readonly [string, string]): Promise<string[]> {
-  const names = (await readdir(folder)).filter((name) => !name.startsWith('unmanaged-'));
+  const names = (await readdir(folder)).filter(
+    (name) => !name.startsWith('unmanaged-') && name !== OWNER_MARK,
+  );
   return names.map((name) => `${backend}: ${name}`);
 }
 
