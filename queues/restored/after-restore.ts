@@ -20,6 +20,7 @@ import type { Questions } from '../questions.ts';
 import type { Secrets } from '../secrets.ts';
 import { type Tx, transaction } from '../transaction.ts';
 import { endOpen } from './end-open.ts';
+import { settleGroups } from './groups.ts';
 import { hold, letGo, noteOperation, reopen } from './hold.ts';
 import { type Owner, readOwners } from './owner.ts';
 import { type Plugged, planRestore, type VolumePlan } from './plan.ts';
@@ -82,6 +83,7 @@ export async function afterRestore(deps: Deps): Promise<VolumePlan[]> {
       return doubt(deps, tx, plan, owner);
     });
   }
+  await settleGroups(deps.db, sqlTime(deps.clock.now()));
   await countAgain(deps.db);
   return plans;
 }

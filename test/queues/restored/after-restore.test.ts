@@ -4,7 +4,18 @@ import { Evictions } from '#queues/conductor/evictions.ts';
 import { letGo } from '#queues/drift/mysql-repairs.ts';
 import { systemClock } from '#queues/system.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { asId, type BackupId, type HostName, type OperationId, type VolumeId } from '#schema/ids.ts';
+import {
+  asId,
+  type BackupId,
+  type GroupId,
+  type GroupSnapshotId,
+  type HostName,
+  type OperationId,
+  type ProjectId,
+  type UserId,
+  type VolumeId,
+} from '#schema/ids.ts';
+import type { GroupStatus } from '#schema/states.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { createYard, type Yard } from '#test/support/yard.ts';
 import { Hosts } from './hosts.ts';
@@ -159,6 +170,68 @@ describe('"restored", volume by volume', () => {
     assert.equal((await operationNow(id)).state, 'queued');
     const { status, operation_id } = await volumeNow(volume);
     assert.deepEqual([status, operation_id], ['extending', id]);
+  });
+
+  describe('groups', () => {
+    const whole = {
+      project_id: asId<ProjectId>('p1'),
+      user_id: asId<UserId>('u1'),
+      name: null,
+      description: null,
+    };
+    const times = { created_at: sqlTime(systemClock.now()), updated_at: null };
+    const type = () =>
+      yard.db.selectFrom('group_types').select('id as group_type_id').executeTakeFirstOrThrow();
+    const addGroup = async (status: GroupStatus, volumes: readonly VolumeId[]): Promise<GroupId> => {
+      const id = asId<GroupId>(randomUUID());
+      const source = { group_snapshot_id: null, source_group_id: null };
+      const row = { id, status, ...whole, ...(await type()), availability_zone: 'nova', ...source, ...times };
+      await yard.db.insertInto('volume_groups').values(row).execute();
+      await yard.db.updateTable('volumes').set({ group_id: id }).where('id', 'in', volumes).execute();
+      return id;
+    };
+    const statuses = async (): Promise<string[]> => {
+      const groups = await yard.db.selectFrom('volume_groups').select('status').execute();
+      const snapshots = await yard.db.selectFrom('group_snapshots').select('status').execute();
+      return [...groups, ...snapshots].map(({ status }) => status).toSorted();
+    };
+
+    it('and their snapshots are what is left of their work when that has ended', async () => {
+      const [made, going] = [await stored('creating'), await stored('deleting')];
+      const groupId = await addGroup('creating', [made]);
+      await yard.begin('volume.create', made, { groupId });
+      await addGroup('deleting', [going]);
+      await yard.begin('volume.delete', going, {});
+      for (const status of ['creating', 'deleting'] as const) {
+        const id = asId<GroupSnapshotId>(randomUUID());
+        const row = { id, status, ...whole, group_id: groupId, ...(await type()), ...times };
+        await yard.db.insertInto('group_snapshots').values(row).execute();
+        const snapshotId = await yard.addSnapshot(made, status);
+        await yard.db
+          .updateTable('snapshots')
+          .set({ group_snapshot_id: id })
+          .where('id', '=', snapshotId)
+          .execute();
+        const kind = status === 'creating' ? 'snapshot.create' : 'snapshot.delete';
+        await yard.begin(kind, made, { snapshotId, groupSnapshotId: id });
+      }
+      await hosts.restored();
+      assert.deepEqual(await statuses(), ['available', 'error', 'error_deleting', 'error_deleting']);
+    });
+
+    it('wait for a volume that is held, and for one whose work goes on', async () => {
+      const volume = await yard.addVolume('creating', false);
+      const groupId = await addGroup('creating', [volume]);
+      await yard.begin('volume.create', volume, { groupId });
+      hosts.silent.add('stor1');
+      await hosts.restored();
+      assert.equal((await volumeNow(volume)).status, 'error');
+      assert.deepEqual(await statuses(), ['creating']);
+      hosts.silent.clear();
+      await hosts.restored();
+      assert.equal((await volumeNow(volume)).status, 'creating');
+      assert.deepEqual(await statuses(), ['creating']);
+    });
   });
 
   describe('what a host has yet to be rid of', () => {
