@@ -95,6 +95,11 @@ export interface OperationInputs {
   'server.power': { serverId: string; action: 'start' | 'stop' | 'reboot' | 'hard-reboot' };
 }
 
+interface MoveKeys {
+  readonly from: EncryptionKeyId | null;
+  readonly to: EncryptionKeyId | null;
+}
+
 export interface MoveInput {
   /** The type that the volume gets; without it the volume keeps the one that it has. */
   readonly type?: { readonly id: VolumeTypeId; readonly multiattach: boolean };
@@ -103,7 +108,9 @@ export interface MoveInput {
   /** `never`: the volume must stay where it is. */
   readonly policy: 'never' | 'on-demand';
   /** The data get another encryption: the key that has opened them so far, and the one that is to; null: they lie in clear. */
-  readonly keys?: { readonly from: EncryptionKeyId | null; readonly to: EncryptionKeyId | null };
+  readonly keys?: MoveKeys;
+  /** Once it is stuck and the volume's data have been written anew: those same, in doubt no longer. */
+  readonly formerKeys?: MoveKeys;
   /** With which the other agent logs in to read it; the secret is sealed. */
   readonly account: { readonly username: string; readonly secret: string };
 }

@@ -1,3 +1,4 @@
+import { endDoubt } from '../key-manager/keys-to-be.ts';
 import type { Tx } from '../transaction.ts';
 import { storedOn } from './exports.ts';
 import { fillWithinS } from './fill.ts';
@@ -8,6 +9,7 @@ import { WIPE } from './wipe.ts';
 
 /** One that is reserved stays so. */
 function written(tx: Tx, run: Run<'volume.reimage', unknown>): void {
+  endDoubt(tx, run.facts.volume.id);
   settle(tx, run, 'by-attachments', { image_metadata: JSON.stringify(run.facts.input.metadata) });
 }
 

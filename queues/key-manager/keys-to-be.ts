@@ -18,7 +18,7 @@ export async function readKeysToBe(db: Kysely<Tables>): Promise<ReadonlyMap<stri
     .execute();
   return new Map(
     operations.flatMap(({ kind, input, volume_id }) =>
-      keysOf(kind, input).map((key) => [key, volume_id] as const),
+      keptBy(kind, input).map((key) => [key, volume_id] as const),
     ),
   );
 }
@@ -33,7 +33,12 @@ export async function readStuckKeys(tx: Tx, volume: VolumeId): Promise<Encryptio
       .where('kind', '=', 'volume.retype')
       .where('state', '=', 'stuck'),
   );
-  return stuck.flatMap(({ kind, input }) => keysOf(kind, input));
+  return stuck.flatMap(({ kind, input }) => keptBy(kind, input));
+}
+
+function keptBy(kind: string, text: string): EncryptionKeyId[] {
+  const { formerKeys } = JSON.parse(text) as Partial<OperationInputs['volume.retype']>;
+  return [...keysOf(kind, text), ...[formerKeys?.from, formerKeys?.to].filter((key) => key != null)];
 }
 
 /** Those that a restore over a volume gives to it; of a retype both, where they are any. */
@@ -50,5 +55,17 @@ export function keysOf(kind: string, text: string): EncryptionKeyId[] {
 export function forgetKeys(tx: Tx, retype: OperationId): void {
   tx.later(
     tx.q.updateTable('operations').set({ input: sql`JSON_REMOVE(input, '$.keys')` }).where('id', '=', retype),
+  );
+}
+
+/**
+ * The volume's data have been written anew, as its own key says, so that no retype leaves them in doubt any more. Its keys are kept until
+ * the volume goes: a copy of what it had may lie elsewhere.
+ */
+export function endDoubt(tx: Tx, volume: VolumeId): void {
+  tx.later(
+    sql`UPDATE operations SET input = JSON_REMOVE(JSON_SET(input, '$.formerKeys', JSON_EXTRACT(input, '$.keys')), '$.keys')
+      WHERE volume_id = ${volume} AND kind = 'volume.retype' AND state = 'stuck'
+        AND JSON_CONTAINS_PATH(input, 'one', '$.keys')`.compile(tx.q),
   );
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { EngineDeps } from '#queues/conductor/deps.ts';
 import { runOperation } from '#queues/conductor/engine.ts';
-import { keysOf } from '#queues/key-manager/keys-to-be.ts';
+import { keysOf, readKeysToBe } from '#queues/key-manager/keys-to-be.ts';
 import { systemClock } from '#queues/system.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId, type EncryptionKeyId, type VolumeId } from '#schema/ids.ts';
@@ -204,6 +204,48 @@ describe('engine', () => {
     await runOperation(lost, retype, new AbortController().signal);
     assert.equal((await volumeNow()).status, 'error');
     assert.deepEqual((await keysLeft()).toSorted(), [keys.from, keys.to].toSorted());
+    await yard.db.updateTable('volumes').set({ status: 'deleting' }).execute();
+    const id = await yard.begin('volume.delete', volume, {});
+    await runOperation(hostsOf(host), id, new AbortController().signal);
+    assert.deepEqual(await keysLeft(), []);
+  });
+
+  it('leaves no doubt of data that an image has been written over since; its keys go with the volume all the same', async () => {
+    const { host, volume, keys, retype } = await recoded(await yard.addKey());
+    await yard.db
+      .updateTable('operations')
+      .set({ state: 'stuck', error: 'ended by "blockyard restored"' })
+      .where('id', '=', retype)
+      .execute();
+    await yard.db
+      .updateTable('volumes')
+      .set({ status: 'downloading', operation_id: null, migration_status: 'error' })
+      .execute();
+    const inDoubt = async (): Promise<EncryptionKeyId[]> => {
+      const row = await yard.db
+        .selectFrom('operations')
+        .selectAll()
+        .where('id', '=', retype)
+        .executeTakeFirst();
+      return keysOf(row?.kind ?? '', row?.input ?? '{}');
+    };
+    const writeOver = async (failure?: TaskError): Promise<void> => {
+      const image = { imageId: randomUUID() } as never;
+      const id = await yard.begin('volume.reimage', volume, { image, metadata: {} });
+      const hosts = deps(async ({ task, envelope }) => {
+        if (failure !== undefined) throw failure;
+        return host.carryOut(task, envelope.input);
+      });
+      await runOperation(hosts, id, new AbortController().signal);
+    };
+    await writeOver(new TaskError('invalid', 'no such image'));
+    assert.deepEqual([(await volumeNow()).status, await inDoubt()], ['error', [keys.from, keys.to]]);
+    await yard.db.updateTable('volumes').set({ status: 'downloading' }).execute();
+    await writeOver();
+    assert.deepEqual([(await volumeNow()).status, await inDoubt()], ['available', []]);
+    const kept = [keys.from, keys.to].toSorted();
+    assert.deepEqual([...(await readKeysToBe(yard.db)).keys()].toSorted(), kept);
+    assert.deepEqual((await keysLeft()).toSorted(), kept);
     await yard.db.updateTable('volumes').set({ status: 'deleting' }).execute();
     const id = await yard.begin('volume.delete', volume, {});
     await runOperation(hostsOf(host), id, new AbortController().signal);
