@@ -38,3 +38,19 @@ export function writeEviction(
     }),
   );
 }
+
+/**
+ * The host has been cleared by a task of the operation itself, as an attach that was undone before it had left it to be: that task is
+ * newer than the eviction, which the host would refuse for ever.
+ */
+export function dropEviction(tx: Tx, { facts }: Run<'volume.detach', unknown>): void {
+  const { host, server_id: serverId } = attachmentOf(facts) ?? { host: null, server_id: null };
+  if (host === null || serverId === null || !facts.uncleared.includes(host)) return;
+  tx.later(
+    tx.q
+      .deleteFrom('evictions')
+      .where('volume_id', '=', facts.volume.id)
+      .where('host', '=', host as HostName)
+      .where('server_id', '=', serverId),
+  );
+}

@@ -1,5 +1,6 @@
 import type { HostName } from '#schema/ids.ts';
 import type { Connection } from '#schema/tasks.ts';
+import { dropEviction } from './evictions.ts';
 import { REVOKE } from './exports.ts';
 import { attachmentOf, subject } from './facts.ts';
 import { flow } from './flow.ts';
@@ -45,6 +46,7 @@ export const volumeDetach = flow('volume.detach')
       const { pool, status: before } = run.facts.volume;
       const neverWas = pool === null || (before === 'error' && attachment?.host === null);
       const status = neverWas ? null : 'by-attachments';
+      dropEviction(tx, run);
       dropAttachment(tx, run);
       if (goes) removeVolume(tx, run, status);
       else settle(tx, run, status);

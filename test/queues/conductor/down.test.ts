@@ -103,6 +103,29 @@ describe('operations and a host that is down', () => {
     assert.deepEqual([await evictions(), [...host.exports]], [[], []]);
   });
 
+  it('or leaves that to the detach that waits behind it, as its server is being deleted', async () => {
+    down = { compute: { begun: true } };
+    const { volume, id } = await attaching();
+    const { attachment_id } = await operation(id);
+    const detach = await yard.begin(
+      'volume.detach',
+      volume,
+      { serverGone: true },
+      attachment_id ?? undefined,
+    );
+    await run(id);
+    assert.equal((await evictions()).length, 1);
+    // Its task is in the host's queue when that is back, and so comes before any report.
+    down = {};
+    await run(detach);
+    assert.deepEqual([(await operation(detach)).state, (await volumeNow()).status], ['done', 'available']);
+    assert.deepEqual(
+      await evictions(),
+      [],
+      'its number is newer: the host would refuse the eviction for ever',
+    );
+  });
+
   it('an attach to a host that has yet to be cleared of the volume is refused', async () => {
     const { volume, attachment } = await attached();
     await run(await yard.begin('volume.force-detach', volume, {}, attachment));
