@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { stringMap, trimmed255, uuid } from '#api/http/fields.ts';
+import { printable255, stringMap, text255, uuid } from '#api/http/fields.ts';
 import { manageableReplies } from '../manageable-volumes/replies.ts';
 
 const reference = z.looseObject({ 'source-name': z.string().max(255, { error: 'is too long' }) });
@@ -8,8 +8,8 @@ const asked = z.strictObject({
   volume_id: uuid,
   /** Cinder leaves to drivers what a reference is; ours know a name. */
   ref: z.union([reference, z.string()]),
-  name: trimmed255.nullish(),
-  description: trimmed255.nullish(),
+  name: text255.nullish(),
+  description: printable255.nullish(),
   metadata: stringMap.nullish(),
 });
 export const manageBody = z.strictObject({ snapshot: asked });

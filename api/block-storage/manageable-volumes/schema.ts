@@ -1,19 +1,20 @@
 import { z } from 'zod';
-import { flag, stringMap, text255, trimmed255 } from '#api/http/fields.ts';
+import { description255, flag, stringMap, text255 } from '#api/http/fields.ts';
+import { hostSchema as host } from '../services/host-or-cluster.ts';
 import { manageableReplies } from './replies.ts';
 
 /** Cinder leaves to drivers what a reference is; ours know a name, and the id in a volume's name. */
 const reference = z.record(z.string(), z.string().max(255, { error: 'is too long' }));
 
 const asked = z.strictObject({
-  host: text255.min(1, { error: 'is too short' }).nullish(),
+  host,
   cluster: text255.nullish(),
   ref: reference,
-  name: trimmed255.nullish(),
-  description: trimmed255.nullish(),
+  name: text255.trim().nullish(),
+  description: description255,
   volume_type: text255.nullish(),
   availability_zone: text255.nullish(),
-  bootable: flag.nullish(),
+  bootable: flag.optional(),
   metadata: stringMap.nullish(),
 });
 export const manageBody = z.strictObject({ volume: asked });

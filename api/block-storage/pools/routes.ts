@@ -2,8 +2,8 @@
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest } from '#api/http/errors.ts';
 import { anyQuery, isoTime, isTrue, noParams, strictFlag } from '#api/http/fields.ts';
+import { invalidFilters } from '#api/http/list-filters.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { capabilitiesOf, describe } from '#queues/placement/capabilities.ts';
 import { readSpecs, unmetSpec } from '#queues/placement/extra-specs.ts';
@@ -51,11 +51,7 @@ function readFilters(
   const { detail: _, name, volume_type, ...others } = query;
   if (microversion < NAME_SINCE) return {};
   const unknown = Object.keys(others);
-  if (unknown.length > 0 && microversion >= STRICT_SINCE) {
-    throw badRequest(
-      `Invalid filters ${unknown.join(', ').slice(0, 200).toWellFormed()} are found in query options.`,
-    );
-  }
+  if (unknown.length > 0 && microversion >= STRICT_SINCE) throw invalidFilters(unknown);
   return {
     ...others,
     ...(name !== undefined && { name }),

@@ -1,5 +1,16 @@
+import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
 import { invalidInput } from '#api/http/errors.ts';
+
+/** A host, or a back end or pool of one. */
+export const hostSchema = z
+  .string()
+  .min(1, { error: 'is too short' })
+  .max(255, { error: 'is too long' })
+  .regex(/^[a-zA-Z0-9\-._#@:/+[\]]*$/, {
+    error: String.raw`does not match '^[a-zA-Z0-9-._#@:/+\\[\\]]*$'`,
+  })
+  .nullish();
 
 export interface Named {
   readonly host?: string | null | undefined;

@@ -6,16 +6,9 @@ import { anyQuery, noParams, upTo } from '#api/http/fields.ts';
 import { type Reply, type Route, route } from '#api/http/route.ts';
 import { failover, freeze, HOST_ONLY, thaw } from './freeze.ts';
 import { listServices, setService } from './handlers.ts';
+import { hostSchema as host } from './host-or-cluster.ts';
 import { changeLogLevels, getLogLevels } from './log-levels.ts';
 
-const host = z
-  .string()
-  .min(1, { error: 'is too short' })
-  .max(255, { error: 'is too long' })
-  .regex(/^[a-zA-Z0-9\-._#@:/+[\]]*$/, {
-    error: String.raw`does not match '^[a-zA-Z0-9-._#@:/+\\[\\]]*$'`,
-  })
-  .nullish();
 const binary = z.string().min(1, { error: 'is too short' }).max(255, { error: 'is too long' });
 const switchable = z.strictObject({
   host,

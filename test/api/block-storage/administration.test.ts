@@ -287,7 +287,10 @@ describe('administration', () => {
     assert.deepEqual(await names(`name=${encodeURIComponent(POOL)}`, 71), [POOL]);
     assert.deepEqual(await names('volume_type=no-such', 34), [POOL]);
     assert.equal((await get('/scheduler-stats/get_pools?volume_type=no-such', { version: 35 })).status, 404);
-    assert.equal((await get('/scheduler-stats/get_pools?hats=1', { version: 31 })).status, 400);
+    assert.equal(
+      (await get('/scheduler-stats/get_pools?hats=1&shoes=2', { version: 31 })).body.badRequest.message,
+      'Invalid filters hats,shoes are found in query options.',
+    );
     assert.equal((await get('/scheduler-stats/get_pools?hats=1', { version: 30 })).status, 200);
   });
 
@@ -364,7 +367,14 @@ describe('administration', () => {
       (await manage({ cluster: null }, 15)).body.badRequest.message,
       /Additional properties are not allowed \('cluster' was unexpected\)$/,
     );
-    assert.match((await manage({ size: 1 })).body.badRequest.message, /'size' was unexpected/);
+    for (const [more, message] of [
+      [{ size: 1 }, /'size' was unexpected/],
+      [{ host: 'a b' }, /^Invalid input for field\/attribute host\. Value: a b\. 'a b' does not match /],
+      [{ name: 'n'.repeat(256) }, /^Invalid input for field\/attribute name\. .* is too long$/],
+      [{ description: 'a\u0007' }, /^Invalid input for field\/attribute description\. /],
+      [{ bootable: null }, /^Invalid input for field\/attribute bootable\. /],
+    ] as const)
+      assert.match((await manage(more)).body.badRequest.message, message);
     const service = { host: BACKEND, binary: 'cinder-volume' };
     assert.equal((await put('/os-services/disable', service)).status, 200);
     for (const { status, body } of [
