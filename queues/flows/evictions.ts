@@ -23,6 +23,7 @@ export function writeEviction(
 ): void {
   if (attachment?.managed !== 1 || attachment.host === null || attachment.server_id === null) return;
   const { operation, volume } = run.facts;
+  dropEviction(tx, run, attachment);
   tx.later(
     tx.q.insertInto('evictions').values({
       id: sql<EvictionId>`UUID()`,
@@ -40,11 +41,15 @@ export function writeEviction(
 }
 
 /**
- * The host has been cleared by a task of the operation itself, as an attach that was undone before it had left it to be: that task is
- * newer than the eviction, which the host would refuse for ever.
+ * Forgets what an attach that was undone before, or a detach by force, has left the host to be cleared of, where the operation's own task
+ * has done it, or another eviction is to: both are newer, and the host would refuse the older one for ever.
  */
-export function dropEviction(tx: Tx, { facts }: Run<'volume.detach', unknown>): void {
-  const { host, server_id: serverId } = attachmentOf(facts) ?? { host: null, server_id: null };
+export function dropEviction(
+  tx: Tx,
+  { facts }: Run<EvictingKind | 'volume.detach', unknown>,
+  attachment: AttachmentRow | undefined = attachmentOf(facts),
+): void {
+  const { host, server_id: serverId } = attachment ?? { host: null, server_id: null };
   if (host === null || serverId === null || !facts.uncleared.includes(host)) return;
   tx.later(
     tx.q

@@ -126,6 +126,22 @@ describe('operations and a host that is down', () => {
     );
   });
 
+  it('or to the newer eviction, where that detach is given up for one by force: the older would come too late', async () => {
+    down = { compute: { begun: true } };
+    const { volume, id } = await attaching();
+    const { attachment_id: attachment } = await operation(id);
+    assert.ok(attachment !== null);
+    const detach = await yard.begin('volume.detach', volume, { serverGone: true }, attachment);
+    await run(id);
+    void run(detach);
+    while (!tasks.includes('disk.detach wait')) await sleep(5);
+    await run(await yard.begin('volume.force-detach', volume, {}, attachment));
+    assert.equal((await operation(detach)).state, 'undone');
+    const [left, ...others] = await evictions();
+    assert.deepEqual([others, left?.root], [[], 0]);
+    assert.ok((left?.seq ?? 0) > (await operation(detach)).seq_base + 63);
+  });
+
   it('an attach to a host that has yet to be cleared of the volume is refused', async () => {
     const { volume, attachment } = await attached();
     await run(await yard.begin('volume.force-detach', volume, {}, attachment));
