@@ -93,10 +93,11 @@ function failServer(tx: Tx, { facts, clock, error }: Run<'volume.force-detach', 
       .where('root_volume_id', '=', sql.val(volume.id))
       .where('task_state', '=', 'deleting')
       // Asked for since, it waits in line.
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom('operations as next')
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb
+              .selectFrom('operations as next')
               .select('next.id')
               .where('next.volume_id', '=', volume.id)
               .where('next.kind', '=', 'server.delete')
