@@ -24,7 +24,7 @@ import { startTgtd, type TgtdServer } from '#stack/servers/tgtd.ts';
 
 const INITIATOR = 'iqn.2010-10.org.blockyard:host:lab';
 const MIB = 2 ** 20;
-const SECRETS = createSecrets('ab'.repeat(32));
+export const SECRETS = createSecrets('ab'.repeat(32));
 
 /** A volume behind a real iSCSI target, with the CHAP secret that opens it. */
 export interface LabVolume {
