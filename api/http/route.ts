@@ -7,7 +7,7 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
  * What a handler answers: `body` is serialised, `json` is sent as it stands, `stream` as it comes (its length is among
- * the headers); none of them means an empty reply.
+ * the headers, and what it gives out is no one's afterwards); none of them means an empty reply.
  */
 export interface Reply<B = unknown> {
   readonly status: number;

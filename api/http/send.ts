@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream';
+import { pipeline, Writable } from 'node:stream';
+import { giveBack } from '#images/give-back.ts';
 import { IDLE_MS } from './bytes.ts';
 import type { Reply } from './route.ts';
 
@@ -47,5 +48,27 @@ function sendStream(
   }
   response.setTimeout(IDLE_MS, () => response.destroy());
   // Whichever of the two fails takes the other with it: a body that is cut short is the only way left to tell.
-  pipeline(stream, response, () => undefined);
+  pipeline(stream, into(response), () => undefined);
+}
+
+/** Takes pieces that are nobody else's: each one's memory is given back once the kernel has its bytes. */
+function into(response: ServerResponse): Writable {
+  const sink = new Writable({
+    write(piece: Buffer, _encoding, done) {
+      response.write(piece, (error) => {
+        giveBack(piece);
+        done(error);
+      });
+    },
+    final(done) {
+      response.end(done);
+    },
+    destroy(error, done) {
+      // One that is out has let go of its connection, which the next request may use.
+      if (error !== null) response.destroy();
+      done(error);
+    },
+  });
+  response.once('close', () => sink.destroy());
+  return sink;
 }
