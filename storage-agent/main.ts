@@ -36,7 +36,7 @@ watchExports(target);
 const backups =
   config.backups === null
     ? undefined
-    : openBackups(
+    : await openBackups(
         config.backups,
         { runner: systemRunner, stateDir: config.stateDir, log },
         () => void agent?.reportNow(),

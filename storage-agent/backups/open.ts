@@ -1,13 +1,13 @@
 import type { Runner } from '#agent/run.ts';
 import type { BackupConfig } from './config.ts';
-import { type BackupStore, openBackupStore } from './store.ts';
+import { type BackupStore, openBackupStore, rememberedStore } from './store.ts';
 
 const AGAIN_MS = 10_000;
 
 /** This host's store of backups, as soon as it is one. */
 export interface Backups {
   readonly store: BackupStore;
-  /** The store's id; undefined while it has never been reached. */
+  /** The store's id, which a host that starts again has at once; undefined while it has never been reached, or is found to be away at the start. */
   found(): string | undefined;
   stop(): void;
 }
@@ -16,7 +16,7 @@ export interface Backups {
  * Looks for the store until it is there: an agent starts without it, since volumes are to be used all the same.
  * @param reached is called once, when it has been found.
  */
-export function openBackups(
+export async function openBackups(
   config: BackupConfig,
   {
     runner,
@@ -24,9 +24,10 @@ export function openBackups(
     log,
   }: { readonly runner: Runner; readonly stateDir: string; readonly log: (line: string) => void },
   reached: () => void,
-): Backups {
+): Promise<Backups> {
   const store = openBackupStore({ config, runner, stateDir });
-  let id: string | undefined;
+  // Looking takes seconds, in which a host that only starts again would be no place for what is made of backups.
+  let id = await rememberedStore(stateDir);
   let said: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -35,6 +36,7 @@ export function openBackups(
       id = await store.id();
       if (!stopped) reached();
     } catch (error) {
+      id = undefined;
       const text = error instanceof Error ? error.message : String(error);
       if (text !== said) log(`no backups: ${text}`);
       said = text;

@@ -232,6 +232,16 @@ function counted(consume: (data: AsyncIterable<Buffer>) => Promise<void>, sizeBy
   };
 }
 
+/** The store that this host has had before, if any. */
+export async function rememberedStore(stateDir: string): Promise<string | undefined> {
+  const text = await readFile(memoryOf(stateDir), 'utf8').catch(() => '');
+  return text.trim() || undefined;
+}
+
+function memoryOf(stateDir: string): string {
+  return join(stateDir, 'backup-store');
+}
+
 /**
  * The store's id, which its mark has had since the first host came by. A host that has known another store refuses this one: an
  * empty folder over which NFS should have been mounted looks like a new store.
@@ -239,18 +249,18 @@ function counted(consume: (data: AsyncIterable<Buffer>) => Promise<void>, sizeBy
 async function identify(restic: Restic, place: string, stateDir: string): Promise<string> {
   if (place.startsWith('/') && !(await isFolder(place)))
     throw new Error(`BLOCKYARD_BACKUP_REPOSITORY: ${place} is not a folder`);
-  const path = join(stateDir, 'backup-store');
-  const former = (await readFile(path, 'utf8').catch(() => '')).trim();
+  const path = memoryOf(stateDir);
+  const former = await rememberedStore(stateDir);
   let id = await restic.identity(MARK);
-  if (id === null && former === '') {
+  if (id === null && former === undefined) {
     await restic.init(MARK);
     id = await restic.identity(MARK);
   }
-  if (id === null || (former !== '' && former !== id))
+  if (id === null || (former !== undefined && former !== id))
     throw new Error(
       `BLOCKYARD_BACKUP_REPOSITORY is not the store that this host has had (is it mounted?); if that is right, remove ${path}`,
     );
-  if (former === '') {
+  if (former === undefined) {
     await writeFile(`${path}.new`, `${id}\n`, { mode: 0o600 });
     await rename(`${path}.new`, path);
   }

@@ -17,10 +17,12 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ProgramError } from '#agent/program-error.ts';
 import { type Runner, systemRunner } from '#agent/run.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { contentOfBackup } from '#storage-agent/backups/content.ts';
+import { type Backups, openBackups } from '#storage-agent/backups/open.ts';
 import { createRestic } from '#storage-agent/backups/restic.ts';
 import { type BackupStore, openBackupStore } from '#storage-agent/backups/store.ts';
 
@@ -129,6 +131,31 @@ describe('a store of backups', function () {
     );
   });
 
+  it('is known as soon as its host starts again, until it is seen to be away', async () => {
+    const start = async (at: string, runner: Runner): Promise<Backups> =>
+      openBackups(
+        { place: join(folder, at), password: PASSWORD },
+        { runner, stateDir: join(folder, 'host-a'), log: () => undefined },
+        () => undefined,
+      );
+    const gate = Promise.withResolvers<void>();
+    const slow: Runner = {
+      ...systemRunner,
+      run: async (...args) => {
+        await gate.promise;
+        return systemRunner.run(...args);
+      },
+    };
+    const again = await start('store', slow);
+    assert.equal(again.found(), id);
+    again.stop();
+    gate.resolve();
+
+    const elsewhere = await start('not-mounted', systemRunner);
+    assert.equal(elsewhere.found(), id);
+    while (elsewhere.found() !== undefined) await sleep(20);
+    elsewhere.stop();
+  });
   it('is found from another host that has it, and from no host that has another', async () => {
     const other = openStore('host-b');
     assert.equal(await other.id(), id);
