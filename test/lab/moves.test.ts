@@ -8,6 +8,7 @@ import { COMPUTE, STORAGE } from '#lab/nodes.ts';
 import { openDatabase } from '#queues/database.ts';
 import type { Tables } from '#schema/tables.ts';
 import { Client } from '#stack/demo/client.ts';
+import { watchArgv } from '#test/support/argv.ts';
 import { labOrSkip } from '#test/support/lab.ts';
 
 /** A GiB is read some times over, by an emulated processor. */
@@ -113,15 +114,6 @@ describe('a volume moves between storage hosts of the lab', function () {
       );
       assert.equal(left, '', `on ${machine.name}`);
     }
-  }
-  /** Every argv on the machine, twice a second, until it is stopped. */
-  async function watchArgv(machine: Machine): Promise<() => Promise<string>> {
-    const loop = `while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' >>/run/argv; sleep 0.5; done`;
-    await machine.sh(`rm -f /run/argv; systemd-run --quiet --unit argv sh -c "${loop}"`);
-    return async () => {
-      await machine.sh('systemctl stop argv');
-      return await machine.sh('sort -u /run/argv');
-    };
   }
   /** Of the account that may read the volume from there; the kernel shows it to root while the target has it. */
   async function secretOf(machine: Machine, id: string): Promise<string> {
