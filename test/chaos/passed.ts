@@ -2,9 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { allCells, type Cell, nameOf } from './cells.ts';
 import { faultOptions } from './faults.ts';
-import { parseOutcomes } from './table.ts';
+import { parseOutcomes, standing } from './table.ts';
 
-const FILE = fileURLToPath(new URL('../../docs/reliability-cells.txt', import.meta.url));
+const inDocs = (name: string): string => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
+const FILE = inDocs('reliability-cells.txt');
+const PAGE = inDocs('reliability.md');
 
 const placeName = ({ subject, place }: Cell): string => `${subject}, ${place}`;
 
@@ -31,8 +33,16 @@ export async function readPassed(): Promise<ReadonlySet<string>> {
   return new Set(parsePassed(await readFile(FILE, 'utf8')).map(nameOf));
 }
 
+const TABLE = /(?<=^<!-- passed -->\n\n).*?(?=\n\n<!-- \/passed -->$)/ms;
+
+/** The page, its table as these names of cells have it. @throws Error where it has no table */
+export function withTable(page: string, passed: ReadonlySet<string>): string {
+  if (!TABLE.test(page)) throw new Error('there is no table between <!-- passed --> and <!-- /passed -->');
+  return page.replace(TABLE, standing(allCells(), passed));
+}
+
 /**
- * Adds what has passed in these files of outcomes, and drops cells that there are no more.
+ * Adds what has passed in these files of outcomes, drops cells that there are no more, and writes the table of docs/reliability.md.
  * @param files as campaigns write them: `.data/chaos/SEED.jsonl`
  * @returns how many cells have passed by now.
  */
@@ -42,5 +52,6 @@ export async function addPassed(files: readonly string[]): Promise<number> {
   const known = new Set([...(await readPassed()), ...outcomes.map(nameOf)]);
   const passed = allCells().filter((cell) => known.has(nameOf(cell)));
   await writeFile(FILE, writePassed(passed));
+  await writeFile(PAGE, withTable(await readFile(PAGE, 'utf8'), new Set(passed.map(nameOf))));
   return passed.length;
 }

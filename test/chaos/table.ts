@@ -1,5 +1,5 @@
-import type { Cell } from './cells.ts';
-import { FAULT_NAMES, faultOptions } from './faults.ts';
+import { type Cell, nameOf } from './cells.ts';
+import { FAULT_NAMES, type Fault, faultOptions } from './faults.ts';
 
 export interface Outcome extends Cell {
   readonly passed: boolean;
@@ -16,39 +16,50 @@ export function parseOutcomes(text: string): Outcome[] {
     .map((line) => JSON.parse(line) as Outcome);
 }
 
-/** The matrix: for each subject and fault how many cells passed of those that were tried, and how long recovery took. */
+/** A campaign's matrix: for each subject and fault how many cells passed of those that were tried, and how long recovery took. */
 export function matrix(outcomes: readonly Outcome[]): string {
-  const faults = FAULT_NAMES.filter((fault) => outcomes.some((each) => each.fault === fault));
-  const subjects = [...new Set(outcomes.map(({ subject }) => subject))];
-  const row = (title: string, of: readonly Outcome[]): string[] => [
-    title,
-    ...faults.map((fault) => share(of.filter((each) => each.fault === fault))),
-    share(of),
-    ...spread(of),
-  ];
-  const rows = [
-    ['flow', ...faults.map((fault) => faultOptions(fault).short), 'all', 'median s', 'worst s'],
-    ['---', ...faults.map(() => '--:'), '--:', '--:', '--:'],
-    ...subjects.map((subject) =>
-      row(
-        subject,
-        outcomes.filter((each) => each.subject === subject),
-      ),
-    ),
-    row('**all**', outcomes),
-  ];
   const ends = Map.groupBy(outcomes, ({ end }) => end);
   return [
-    ...rows.map((cells) => `| ${cells.join(' | ')} |`),
+    table(outcomes, ['median s', 'worst s'], (of) => [share(of, ({ passed }) => passed), ...spread(of)]),
     '',
-    ...faults.map((fault) => `- \`${faultOptions(fault).short}\`: ${fault}`),
+    ...faultsOf(outcomes).map((fault) => `- \`${faultOptions(fault).short}\`: ${fault}`),
     '',
     `${outcomes.length} cells: ${[...ends].map(([end, of]) => `${of.length} ${end}`).join(', ')}.`,
   ].join('\n');
 }
 
-function share(of: readonly Outcome[]): string {
-  return of.length === 0 ? '' : `${of.filter(({ passed }) => passed).length}/${of.length}`;
+/** The matrix of all campaigns: how many of the cells that there are have passed. @param passed their names */
+export function standing(cells: readonly Cell[], passed: ReadonlySet<string>): string {
+  return table(cells, [], (of) => [share(of, (cell) => passed.has(nameOf(cell)))]);
+}
+
+/** A row for each subject, a column for each fault. @param tell what is said of cells: their share, and with all of a subject's what `more` names */
+function table<C extends Cell>(
+  cells: readonly C[],
+  more: readonly string[],
+  tell: (of: readonly C[]) => readonly [share: string, ...more: string[]],
+): string {
+  const faults = faultsOf(cells);
+  const row = (title: string, of: readonly C[]): string[] => [
+    title,
+    ...faults.map((fault) => tell(of.filter((each) => each.fault === fault))[0]),
+    ...tell(of),
+  ];
+  const rows = [
+    ['flow', ...faults.map((fault) => faultOptions(fault).short), 'all', ...more],
+    ['---', ...faults.map(() => '--:'), '--:', ...more.map(() => '--:')],
+    ...[...Map.groupBy(cells, ({ subject }) => subject)].map(([subject, of]) => row(subject, of)),
+    row('**all**', cells),
+  ];
+  return rows.map((columns) => `| ${columns.join(' | ')} |`).join('\n');
+}
+
+function faultsOf(cells: readonly Cell[]): Fault[] {
+  return FAULT_NAMES.filter((fault) => cells.some((each) => each.fault === fault));
+}
+
+function share<C extends Cell>(of: readonly C[], counts: (cell: C) => boolean): string {
+  return of.length === 0 ? '' : `${of.filter(counts).length}/${of.length}`;
 }
 
 function spread(of: readonly Outcome[]): [median: string, worst: string] {
