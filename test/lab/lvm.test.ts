@@ -1,7 +1,7 @@
 import type { Lab } from '#lab/lab.ts';
 import { labOrSkip } from '#test/support/lab.ts';
 
-/** Formatting with LUKS and restic take ten minutes and more of emulation: `npm run test:lab` has the time, `npm test` has not. */
+/** Formatting with LUKS and restic take four minutes of emulation, beside other work ten and more: `npm run test:lab` has the time, `npm test` has not. */
 const SUITES = process.env['BLOCKYARD_LAB'] === 'long' ? ['lvm', 'encrypted'] : ['lvm'];
 /** Node, LVM and LUKS under emulation, on a machine that does other things too. */
 const INSIDE_MS = 60 * 60_000;
