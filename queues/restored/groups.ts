@@ -17,11 +17,13 @@ export async function settleGroups(db: Kysely<Tables>, now: string): Promise<voi
     const part = sql`SELECT 1 FROM ${parts} AS part WHERE part.${sql.ref(each.column)} = ${table}.id`;
     const held = sql`SELECT 1 FROM volumes AS v JOIN operations AS o ON o.id = v.operation_id
       WHERE v.id = part.${sql.ref(each.volume)} AND o.state = 'stuck'`;
+    // One part that stays is enough: with the last of the others the whole would not go.
     await sql`UPDATE ${table} SET updated_at = ${now}, status = CASE
         WHEN status = 'deleting' THEN 'error_deleting'
         WHEN EXISTS (${part} AND part.status = 'error') THEN 'error'
         ELSE 'available' END
-      WHERE status IN ('creating', 'deleting')
-        AND NOT EXISTS (${part} AND (part.status = ${table}.status OR EXISTS (${held})))`.execute(db);
+      WHERE (status = 'creating' AND NOT EXISTS (${part} AND (part.status = 'creating' OR EXISTS (${held}))))
+        OR (status = 'deleting' AND (NOT EXISTS (${part})
+          OR EXISTS (${part} AND part.status <> 'deleting' AND NOT EXISTS (${held}))))`.execute(db);
   }
 }

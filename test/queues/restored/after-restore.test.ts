@@ -219,6 +219,17 @@ describe('"restored", volume by volume', () => {
       assert.deepEqual(await statuses(), ['available', 'error', 'error_deleting', 'error_deleting']);
     });
 
+    it('are not in deletion for ever where one volume goes and another stays', async () => {
+      const [gone, stays] = [await yard.addVolume('deleting', true), await stored('deleting')];
+      const groupId = await addGroup('deleting', [gone, stays]);
+      for (const volume of [gone, stays]) await yard.begin('volume.delete', volume, { groupId });
+      await hosts.restored();
+      await workOn();
+      const left = await yard.db.selectFrom('volumes').select(['id', 'status']).execute();
+      assert.deepEqual(left, [{ id: stays, status: 'error' }]);
+      assert.deepEqual(await statuses(), ['error_deleting']);
+    });
+
     it('wait for a volume that is held, and for one whose work goes on', async () => {
       const volume = await yard.addVolume('creating', false);
       const groupId = await addGroup('creating', [volume]);
