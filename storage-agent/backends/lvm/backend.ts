@@ -5,7 +5,7 @@ import type { CachedImage, ImageCache } from './image-cache.ts';
 import { missing, snapshotName } from './names.ts';
 import type { Provisioning } from './provisioning.ts';
 import { createRewrite } from './rewrite.ts';
-import type { Lv, Shelf } from './shelf.ts';
+import { assertNotHeld, type Lv, type Shelf } from './shelf.ts';
 
 export interface LvmParts {
   readonly shelf: Shelf;
@@ -190,6 +190,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     const { named } = await shelf.find(name, leaving);
     const found = named.get(name);
     if (found === undefined) return;
+    assertNotHeld(found);
     // What is left of an earlier removal keeps its name for the next look.
     const renamed = name !== leaving && !named.has(leaving);
     if (renamed) await shelf.rename(name, leaving);
@@ -268,5 +269,5 @@ function sourceOf(content: Content): string[] {
 }
 
 function whole(name: string, sizeBytes: number): Lv {
-  return { name, sizeBytes, active: true, origin: null, tags: [] };
+  return { name, sizeBytes, active: true, origin: null, held: false, tags: [] };
 }

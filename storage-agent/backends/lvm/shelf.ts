@@ -19,6 +19,8 @@ export interface Lv {
   readonly active: boolean;
   /** What it is a snapshot of; null when it stands alone. */
   readonly origin: string | null;
+  /** Thick snapshots, whoever's they are, need it: LVM would remove them with it. */
+  readonly held: boolean;
   readonly tags: readonly string[];
 }
 
@@ -48,7 +50,10 @@ export interface Shelf {
   deactivate(name: string): Promise<boolean>;
   /** @throws TaskError `refused` when there is no room. */
   extend(name: string, sizeBytes: number): Promise<void>;
-  /** Makes its data unreadable and removes it; it must have a name by which nobody uses it. */
+  /**
+   * Makes its data unreadable and removes it; it must have a name by which nobody uses it.
+   * @throws TaskError `refused` as `assertNotHeld`
+   */
   wipe(lv: Lv): Promise<void>;
   pathOf(name: string): string;
   /** Every logical volume that could be one of this backend's, ours or not. */
@@ -80,6 +85,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
       sizeBytes: sizeOf(row),
       active: row['lv_active'] === 'active',
       origin: row['origin'] || null,
+      held: row['lv_attr']?.[0]?.toLowerCase() === 'o',
       tags: (row['lv_tags'] ?? '').split(','),
     }));
   };
@@ -149,7 +155,9 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
     deactivate: (name) => unless('in-use', () => door.change('lvchange', ['-an', full(name)])),
     extend: (name, sizeBytes) =>
       spaceOrRefusal(() => door.change('lvextend', ['-y', '-L', `${sizeBytes}b`, full(name)])),
-    async wipe({ name, sizeBytes, active, origin }) {
+    async wipe(lv) {
+      assertNotHeld(lv);
+      const { name, sizeBytes, active, origin } = lv;
       // What a thick snapshot has kept of its origin can be reached, and wiped, only when it is a volume of its own.
       const split = origin !== null && !provisioning.thin;
       if (split) await door.change('lvconvert', ['-y', '--splitsnapshot', full(name)]);
@@ -192,6 +200,11 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
         await door.change('lvchange', ['--deltag', TAG, full(to)]);
     },
   };
+}
+
+/** @throws TaskError `refused` while thick snapshots of it exist. */
+export function assertNotHeld({ name, held }: Lv): void {
+  if (held) throw new TaskError('refused', `${name} has snapshots, which would go with it`);
 }
 
 const ITEM_FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_attr', 'origin', 'origin_size', 'pool_lv'];

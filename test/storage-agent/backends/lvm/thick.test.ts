@@ -66,6 +66,35 @@ describe('lvm backend, on real metadata', () => {
     assert.equal(await recorded.readSnapshot(snapshot, async (_path, sizeBytes) => sizeBytes), 64 * MIB);
   });
 
+  it('removes nothing of which somebody has a snapshot: LVM would remove that, too', async () => {
+    const volume = randomUUID();
+    const image: ImageContent = { id: volume, digest: null, open: () => assert.fail('it has begun') };
+    const changes: string[] = [];
+    for (const kind of ['volume', 'deleting'] as const) {
+      // Snapshots cannot be made here: what LVM says of a volume that has one, and of one that an administrator has taken.
+      const row = { lv_size: '67108864', lv_active: 'active', origin_size: '67108864' };
+      const lv = [
+        { ...row, lv_name: `${kind}-${volume}`, lv_attr: 'owi-a-s---', lv_tags: 'blockyard', origin: '' },
+        { ...row, lv_name: 'kept', lv_attr: 'swi-a-s---', lv_tags: '', origin: `${kind}-${volume}` },
+        { ...row, lv_name: `volume-${volume}`, lv_attr: '-wi-a-----', lv_tags: 'blockyard', origin: '' },
+      ];
+      const recorded = await over({
+        async run(program, args, options) {
+          if (program === 'pvs') return group.runner.run(program, args, options);
+          if (program !== 'lvs') changes.push(program);
+          const shown = kind === 'volume' ? lv.slice(0, 2) : lv;
+          return { exitCode: 0, stdout: JSON.stringify({ report: [{ lv: shown }] }), stderr: '' };
+        },
+      });
+      const refused = { code: 'refused', message: /snapshots/ };
+      await assert.rejects(recorded.remove(kind, volume), refused);
+      await assert.rejects(recorded.absent(volume), refused);
+      if (kind === 'deleting')
+        await assert.rejects(recorded.rewrite(volume, 64 * MIB, { kind: 'image', image }), refused);
+    }
+    assert.deepEqual(changes, []);
+  });
+
   it('keeps its hands off a volume that carries its name but not its tag', async () => {
     const volume = randomUUID();
     await group.lvm('lvcreate', '-y', '-Wn', '-L', '64m', '-n', `volume-${volume}`, group.name);
