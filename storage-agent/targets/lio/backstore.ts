@@ -74,6 +74,9 @@ function open(tree: Tree, dir: string, spec: BackstoreSpec): void {
   tree.write(`${dir}/control`, `udev_path=${spec.path},readonly=0`);
   // What targetcli shows.
   tree.write(`${dir}/udev_path`, spec.path);
+  // The kernel promises writes that force unit access and drops the force where the disk below has none (`iblock_execute_rw`):
+  // they would be answered out of the disk's cache. So none are promised, and initiators flush. Only now: those that have been promised keep asking.
+  tree.write(`${dir}/attrib/emulate_fua_write`, '0');
   try {
     tree.write(`${dir}/enable`, '1');
   } catch (error) {

@@ -107,6 +107,7 @@ export function itSurvivesCrashes(get: () => CutPoints): void {
     assert.equal(tree.read(`${backstore}/udev_path`), spec.backstore.path);
     assert.equal(tree.read(`${backstore}/attrib/emulate_tpu`), '1');
     assert.equal(tree.read(`${backstore}/attrib/emulate_3pc`), '0');
+    assert.equal(tree.read(`${backstore}/attrib/emulate_fua_write`), '0');
   };
 
   const assertGone = (tree: Tree, spec: ExportSpec): void => {

@@ -37,6 +37,7 @@ const APPEARS: readonly Made[] = [
       'wwn/vpd_unit_serial': 'T10 VPD Unit Serial Number: ',
       'attrib/emulate_tpu': '0',
       'attrib/emulate_3pc': '1',
+      'attrib/emulate_fua_write': '1',
       'attrib/emulate_model_alias': '0',
     },
   ],
