@@ -33,8 +33,8 @@ export const volumeDelete = flow('volume.delete')
       tx.later(tx.q.deleteFrom('attachments').where('volume_id', '=', volume.id));
       tx.later(tx.q.deleteFrom('volumes').where('id', '=', volume.id));
       dropKey(tx, volume);
-      // A retype that got stuck between two keys kept both, and marked the volume.
-      if (volume.migration_status === 'error')
+      // A retype that got stuck between two keys kept both, and marked the volume; it may have been moved since.
+      if (volume.migration_status !== null)
         for (const key of await readStuckKeys(tx, volume.id)) dropKey(tx, { encryption_key_id: key });
       if (volume.pool !== null) release(tx, volume.pool, volume.size_gib, 1);
       dropEmptyGroup(tx, input.groupId);

@@ -15,10 +15,11 @@ export const UNSEEN: RawBuilder<boolean> = sql<boolean>`CASE WHEN operations.bac
 
 /**
  * Of the same: its steps or keys are asked for as long as the volume is as it left it (a retype between two encryptions, see
- * `readStuckKeys` and `os-reset_status`).
+ * `readStuckKeys` and `os-reset_status`); the keys that nothing else names, until the volume is gone.
  */
 export const NEEDED: RawBuilder<boolean> = sql<boolean>`operations.kind = 'volume.retype' AND EXISTS (SELECT 1 FROM volumes
-  WHERE volumes.id = operations.volume_id AND volumes.status IN ('error', 'error_deleting', 'deleting'))`;
+  WHERE volumes.id = operations.volume_id AND (volumes.status IN ('error', 'error_deleting', 'deleting')
+    OR JSON_CONTAINS_PATH(operations.input, 'one', '$.formerKeys')))`;
 
 /** How many are stuck and wait for a person. */
 export async function countStuck(db: Kysely<Tables>): Promise<number> {

@@ -107,6 +107,15 @@ describe('stuck operations', () => {
     assert.deepEqual(await purged(), [repair]);
     await yard.db.updateTable('volumes').set({ status: 'available' }).execute();
     await add('volume.attach', 'done', volume, 1);
+    const keep = async (input: object): Promise<unknown> =>
+      yard.db
+        .updateTable('operations')
+        .set({ input: JSON.stringify(input) })
+        .where('id', '=', retype)
+        .execute();
+    await keep({ formerKeys: { from: systemIds.uuid(), to: null } });
+    assert.deepEqual(await purged(), [], 'an image has been written over it: nothing else names its key');
+    await keep({});
     assert.deepEqual(await purged(), [retype]);
   });
 
