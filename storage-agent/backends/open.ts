@@ -41,7 +41,7 @@ async function openBackend(config: BackendConfig, claimant: Claimant, runner: Ru
   const provisioning = config.kind === 'lvm' ? thick(door) : thin(door, config.pool);
   const shelf = createShelf(door, provisioning);
   const limits = config.kind === 'lvm-thin' ? cacheLimits(config) : null;
-  const cache = limits === null ? null : createImageCache(shelf, limits);
+  const cache = limits === null ? null : createImageCache(shelf, provisioning.pool, limits);
   return createLvmBackend({ shelf, provisioning, copyDisk: copyDiskWith(runner), cache });
 }
 

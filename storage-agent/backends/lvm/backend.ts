@@ -269,5 +269,5 @@ function sourceOf(content: Content): string[] {
 }
 
 function whole(name: string, sizeBytes: number): Lv {
-  return { name, sizeBytes, active: true, origin: null, held: false, tags: [] };
+  return { name, sizeBytes, active: true, origin: null, held: false, pool: null, tags: [] };
 }

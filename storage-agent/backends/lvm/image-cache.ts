@@ -26,7 +26,7 @@ export interface ImageCache {
   known(image: ImageContent): CachedImage | null;
   /** The cached image if it holds these data. Call it within `alone`. */
   find(image: ImageContent): Promise<CachedImage | null>;
-  /** Keeps the image; null when it is larger than all that may be kept. Call it within `alone`. */
+  /** Keeps the image; null when it is larger than all that may be kept, or another pool keeps it. Call it within `alone`. */
   add(image: ImageContent, opened: OpenedImage): Promise<CachedImage | null>;
   /** Lets go of the images of which `isGone` is true. */
   forget(isGone: (imageId: string) => Promise<boolean>): Promise<void>;
@@ -38,9 +38,11 @@ export interface ImageCache {
 const TAG = 'blockyard-image';
 
 /**
+ * @param pool where they are kept. Another pool of the group may keep images by the same names: they are another cache's, which may be
+ * writing one at this moment, and a snapshot of one would lie there.
  * @param limits `count` at least 1.
  */
-export function createImageCache(shelf: Shelf, limits: CacheLimits): ImageCache {
+export function createImageCache(shelf: Shelf, pool: string | null, limits: CacheLimits): ImageCache {
   const mutex = new KeyedMutex();
   /** Callers that work with an image or wait for it, by the image's id. */
   const callers = new Map<string, number>();
@@ -73,7 +75,8 @@ export function createImageCache(shelf: Shelf, limits: CacheLimits): ImageCache 
   };
   /** Nobody waits here while holding an image: what others work with is passed over. */
   const idle = (all: readonly Lv[]): Lv[] => all.filter(({ name }) => !callers.has(idOf(name)));
-  const all = (): Promise<Lv[]> => shelf.select(`tags=${TAG}`);
+  const mine = (lv: Lv): boolean => lv.pool === pool;
+  const all = async (): Promise<Lv[]> => (await shelf.select(`tags=${TAG}`)).filter(mine);
   const shrink = async (): Promise<void> => {
     for (;;) {
       const kept = (await all()).filter(({ name }) => name.startsWith('image-'));
@@ -109,15 +112,18 @@ export function createImageCache(shelf: Shelf, limits: CacheLimits): ImageCache 
       if (digest === null) return null;
       const name = nameOf('image', image.id);
       const found = (await shelf.find(name)).named.get(name);
-      return found?.tags.includes(digestTag(digest)) === true ? touch(found, digest) : null;
+      if (found === undefined || !mine(found)) return null;
+      return found.tags.includes(digestTag(digest)) ? touch(found, digest) : null;
     },
     async add(image, opened) {
       const { digest } = image;
       if (digest === null || opened.sizeBytes > limits.gib * GIB) return null;
       const [name, filling] = [nameOf('image', image.id), nameOf('imagefilling', image.id)];
-      for (const old of (await shelf.find(name, filling, nameOf('imagedeleting', image.id))).named.values())
-        await remove(old);
-      await shelf.create(filling, opened.sizeBytes, [TAG, digestTag(digest)]);
+      const { named } = await shelf.find(name, filling, nameOf('imagedeleting', image.id));
+      const left = [...named.values()];
+      if (!left.every(mine)) return null;
+      for (const old of left) await remove(old);
+      if (!(await shelf.create(filling, opened.sizeBytes, [TAG, digestTag(digest)]))) return null;
       await opened.writeTo(shelf.pathOf(filling), true);
       await shelf.rename(filling, name);
       const cached = touch({ name, sizeBytes: opened.sizeBytes }, digest);

@@ -21,6 +21,8 @@ export interface Lv {
   readonly origin: string | null;
   /** Thick snapshots, whoever's they are, need it: LVM would remove them with it. */
   readonly held: boolean;
+  /** The thin pool that it lies in; null for a thick one. */
+  readonly pool: string | null;
   readonly tags: readonly string[];
 }
 
@@ -72,7 +74,7 @@ interface Found {
   readonly snapshots: readonly Lv[];
 }
 
-const FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_active', 'lv_attr', 'origin', 'origin_size'];
+const FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_active', 'lv_attr', 'origin', 'origin_size', 'pool_lv'];
 
 export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
   const full = (name: string): string => `${door.group}/${name}`;
@@ -86,6 +88,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
       active: row['lv_active'] === 'active',
       origin: row['origin'] || null,
       held: row['lv_attr']?.[0]?.toLowerCase() === 'o',
+      pool: row['pool_lv'] || null,
       tags: (row['lv_tags'] ?? '').split(','),
     }));
   };

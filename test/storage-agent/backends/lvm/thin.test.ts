@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { ProgramError } from '#agent/program-error.ts';
 import type { Runner } from '#agent/run.ts';
-import type { Backend } from '#storage-agent/backends/backend.ts';
+import type { Backend, ImageContent } from '#storage-agent/backends/backend.ts';
 import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
 import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
 import { thick } from '#storage-agent/backends/lvm/provisioning.ts';
@@ -62,7 +62,7 @@ describe('lvm-thin backend, on transcripts', () => {
   const source = `volume-${other}`;
   const leaving = `deleting-${volume}`;
   const select = (...names: string[]): string =>
-    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,lv_attr,origin,origin_size -O lv_time -S ${names
+    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,lv_attr,origin,origin_size,pool_lv -O lv_time -S ${names
       .map((name) => `lv_name=${name}||origin=${name}`)
       .join('||')} vg0`;
   const lv = (name: string, gib: number, active = 'active', origin = '') => ({
@@ -86,6 +86,25 @@ describe('lvm-thin backend, on transcripts', () => {
   const revert = (backend: Backend): Promise<void> =>
     backend.rewrite(volume, GIB, { kind: 'snapshot', snapshotId: other });
   const create = `lvcreate ${ONLY} -y -Wn -n ${live} --addtag blockyard -V ${GIB}b --thinpool thin vg0`;
+
+  const SPACE = `lvs ${ONLY} -o lv_size,data_percent,metadata_percent,zero -S lv_name=thin vg0`;
+  const ENOUGH = {
+    lv_size: String(100 * GIB),
+    data_percent: '25.00',
+    metadata_percent: '50.00',
+    zero: 'zero',
+  };
+  const TAGGED = `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,lv_attr,origin,origin_size,pool_lv -O lv_time -S tags=blockyard-image vg0`;
+  const cachedElsewhere = (name: string) => ({
+    ...lv(name, 1),
+    lv_tags: 'blockyard,blockyard-image,blockyard-image=d1',
+    pool_lv: 'another',
+  });
+  const imageOf = (id: string): ImageContent => ({
+    id,
+    digest: 'd1',
+    open: (_atMost, work) => work({ sizeBytes: GIB, dataBytes: GIB, writeTo: async () => undefined }),
+  });
 
   const cases: [string, Transcript, (backend: Backend) => Promise<void>][] = [
     [
@@ -273,24 +292,45 @@ describe('lvm-thin backend, on transcripts', () => {
       },
     ],
     [
+      'lets an image be that another pool of its group keeps, or is being given',
+      [
+        PVS,
+        [select(live, filling), rows('lv')],
+        [select(`image-${other}`), rows('lv', cachedElsewhere(`image-${other}`))],
+        [SPACE, rows('lv', ENOUGH)],
+        [
+          select(`image-${other}`, `imagefilling-${other}`, `imagedeleting-${other}`),
+          rows('lv', cachedElsewhere(`image-${other}`), cachedElsewhere(`imagefilling-${other}`)),
+        ],
+        [create.replace(live, filling), ''],
+        [`lvrename ${ONLY} vg0 ${filling} ${live}`, ''],
+      ],
+      async (backend) =>
+        assert.equal(await backend.ensure(volume, GIB, { kind: 'image', image: imageOf(other) }), GIB),
+    ],
+    [
+      'makes room by none of another pool’s images',
+      [
+        PVS,
+        [select(live, filling), rows('lv')],
+        [select(`image-${other}`), rows('lv')],
+        [SPACE, rows('lv', { ...ENOUGH, data_percent: '100.00' })],
+        [TAGGED, rows('lv', cachedElsewhere(`image-${randomUUID()}`))],
+      ],
+      (backend) =>
+        assert.rejects(backend.ensure(volume, GIB, { kind: 'image', image: imageOf(other) }), {
+          code: 'refused',
+          message: /no space/,
+        }),
+    ],
+    [
       'makes an inactive volume ready',
       [PVS, [select(live), row(live, 1, '')], [`lvchange ${ONLY} -ay -K vg0/${live}`, '']],
       async (backend) => assert.equal(await backend.activate(volume), true),
     ],
     [
       'counts a pool as full as the fuller of its data and metadata',
-      [
-        PVS,
-        [
-          `lvs ${ONLY} -o lv_size,data_percent,metadata_percent,zero -S lv_name=thin vg0`,
-          rows('lv', {
-            lv_size: String(100 * GIB),
-            data_percent: '25.00',
-            metadata_percent: '50.00',
-            zero: 'zero',
-          }),
-        ],
-      ],
+      [PVS, [SPACE, rows('lv', ENOUGH)]],
       async (backend) => assert.deepEqual(await backend.capacity(), { totalGib: 100, freeGib: 50 }),
     ],
     [
@@ -298,7 +338,7 @@ describe('lvm-thin backend, on transcripts', () => {
       [
         PVS,
         [
-          `lvs ${ONLY} -o lv_size,data_percent,metadata_percent,zero -S lv_name=thin vg0`,
+          SPACE,
           rows('lv', { lv_size: String(GIB), data_percent: '1.00', metadata_percent: '1.00', zero: '' }),
         ],
       ],
