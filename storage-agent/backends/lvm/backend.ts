@@ -170,14 +170,18 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
         'refused',
         'the volume has snapshots, or is being copied; it cannot go before them',
       );
-    for (const each of [...others, leaving]) {
+    for (const each of others) {
       const left = named.get(each);
       if (left !== undefined) await shelf.wipe(left);
     }
+    // All its snapshots, if there were any, have just gone.
+    const freed = (lv: Lv): Lv => (thin ? lv : { ...lv, held: false });
+    const left = named.get(leaving);
+    if (left !== undefined) await shelf.wipe(freed(left));
     const found = named.get(name);
     if (found === undefined) return;
     await shelf.rename(name, leaving);
-    await shelf.wipe({ ...found, name: leaving });
+    await shelf.wipe({ ...freed(found), name: leaving });
   };
 
   /** By LVM's own word nobody has it open; the new name comes first here too. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { ProgramError } from '#agent/program-error.ts';
 import type { Runner } from '#agent/run.ts';
-import type { Backend, ImageContent } from '#storage-agent/backends/backend.ts';
+import type { Backend, CopyDisk, ImageContent } from '#storage-agent/backends/backend.ts';
 import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
 import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
 import { thick } from '#storage-agent/backends/lvm/provisioning.ts';
@@ -359,6 +359,38 @@ describe('lvm-thin backend, on transcripts', () => {
       assert.equal(runner.rest(), 0);
     });
 
+  const thickOn = (runner: Runner, copyDisk: CopyDisk): Backend => {
+    const door = createLvmDoor(runner, 'vg0');
+    const provisioning = thick(door);
+    return createLvmBackend({ shelf: createShelf(door, provisioning), provisioning, copyDisk, cache: null });
+  };
+
+  it('(thick) removes a volume with what a copy of it that was cut short has left', async () => {
+    const copying = `copying-${volume}`;
+    const gives = (name: string): Transcript => [
+      [`blkdiscard -z /dev/vg0/${name}`, ''],
+      [`lvremove ${ONLY} -y vg0/${name}`, ''],
+    ];
+    const runner = play([
+      PVS,
+      [
+        gone,
+        rows(
+          'lv',
+          { ...lv(live, 1), lv_attr: 'owi-a-s---' },
+          { ...lv(copying, 1, 'active', live), lv_attr: 'swi-a-s---', origin_size: String(GIB) },
+        ),
+      ],
+      [`lvconvert ${ONLY} -y --splitsnapshot vg0/${copying}`, ''],
+      [`lvchange ${ONLY} -ay -K vg0/${copying}`, ''],
+      ...gives(copying),
+      [`lvrename ${ONLY} vg0 ${live} ${leaving}`, ''],
+      ...gives(leaving),
+    ]);
+    await thickOn(runner, () => assert.fail('nothing is copied')).absent(volume);
+    assert.equal(runner.rest(), 0);
+  });
+
   it('(thick) copies a snapshot over its volume, whose name it needs itself', async () => {
     const runner = play([
       PVS,
@@ -367,16 +399,8 @@ describe('lvm-thin backend, on transcripts', () => {
       [`lvchange ${ONLY} -ay -K vg0/${snapshot}`, ''],
       [select(live), row(live, 1)],
     ]);
-    const door = createLvmDoor(runner, 'vg0');
-    const provisioning = thick(door);
     const copied: unknown[] = [];
-    const backend = createLvmBackend({
-      shelf: createShelf(door, provisioning),
-      provisioning,
-      copyDisk: async (...args) => void copied.push(args),
-      cache: null,
-    });
-    await revert(backend);
+    await revert(thickOn(runner, async (...args) => void copied.push(args)));
     assert.equal(runner.rest(), 0);
     assert.deepEqual(copied, [
       [`/dev/vg0/${snapshot}`, `/dev/vg0/${live}`, { sizeBytes: GIB, zeroed: false }],
