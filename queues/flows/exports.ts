@@ -12,11 +12,13 @@ export function aclsOf(
   without?: AttachmentId | null,
 ): Acl[] {
   const those = attachments.filter(({ id }) => id !== without);
-  return letIn(multiattach, those).flatMap(({ initiator, chap_username, chap_secret }) =>
+  const acls = letIn(multiattach, those).flatMap(({ initiator, chap_username, chap_secret }) =>
     initiator === null || chap_username === null || chap_secret === null
       ? []
       : [{ initiator, chap: { username: chap_username, secret: chap_secret } }],
   );
+  // Attachments of one client's initiator share their account.
+  return [...new Map(acls.map((acl) => [acl.chap.username, acl])).values()];
 }
 
 /** The export as it should be, for the storage agent that holds the volume. */

@@ -142,12 +142,10 @@ describe('a guest that does not answer and is reset', function () {
     await lab.handlers['disk.attach'](lab.attachment(volume, server), lab.context);
     const began = performance.now();
     const input = { volumeId: volume.id, serverId: server, connection: null };
-    let done = false;
-    const detached = lab.handlers['disk.detach'](input, lab.context).finally(() => {
-      done = true;
-    });
+    const done = new AbortController();
+    const detached = lab.handlers['disk.detach'](input, lab.context).finally(() => done.abort());
     // The first may come before the guest has been asked.
-    while (!done) {
+    while (!done.signal.aborted) {
       await sleep(100);
       await lab.run('reset', server);
     }

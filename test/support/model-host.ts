@@ -198,6 +198,9 @@ export class ModelHost {
         return { connection: null };
       }
       if (!this.volumes.has(volumeId)) throw new TaskError('not-found', `no volume ${volumeId}`);
+      // As LIO has it.
+      if (new Set(acls.map(({ initiator }) => initiator)).size < acls.length)
+        throw new TaskError('invalid', 'one initiator with two CHAP accounts');
       this.exports.set(
         volumeId,
         acls.map(({ initiator, chap }) => `${initiator} ${chap.username}`),

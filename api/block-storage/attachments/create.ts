@@ -6,7 +6,7 @@ import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId, type OperationId } from '#schema/ids.ts';
 import { unexpected } from '../versioned-body.ts';
 import { findVolume, type VolumeRow } from '../volumes/rows.ts';
-import { carryOut, connectorColumns } from './export.ts';
+import { accountOf, carryOut, connectorColumns } from './export.ts';
 import { findAttachment } from './rows.ts';
 import type { NewAttachment } from './schema.ts';
 import { asServer, checkServer } from './server.ts';
@@ -26,7 +26,9 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
   const id = asId<AttachmentId>(app.ids.uuid());
   const operation = await transaction(app.db, async (tx): Promise<OperationId | undefined> => {
     await reserve(context, tx, volume, wanted);
-    const mode = volume.readonly === 1 ? 'ro' : (wanted.mode ?? wanted.connector?.mode);
+    const { connector } = wanted;
+    const [account] = connector ? await tx.rows(accountOf(tx.q, volume.id, connector)) : [];
+    const mode = volume.readonly === 1 ? 'ro' : (wanted.mode ?? connector?.mode);
     tx.later(
       tx.q.insertInto('attachments').values({
         id,
@@ -47,10 +49,10 @@ export async function createAttachment(context: RequestContext, wanted: NewAttac
         attached_at: null,
         created_at: sqlTime(app.clock.now()),
         updated_at: null,
-        ...(wanted.connector && connectorColumns(context, volume.id, wanted.connector)),
+        ...(connector && connectorColumns(context, volume.id, connector, account)),
       }),
     );
-    if (!wanted.connector) return undefined;
+    if (!connector) return undefined;
     return app.operations.begin(tx, {
       kind: 'attachment.export',
       volumeId: volume.id,

@@ -8,7 +8,7 @@ import { sqlTime } from '#schema/clock.ts';
 import type { AttachmentId, VolumeId } from '#schema/ids.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Tables } from '#schema/tables.ts';
-import { carryOut, connectorColumns } from './export.ts';
+import { accountOf, carryOut, connectorColumns } from './export.ts';
 import { findAttachment, noAttachment } from './rows.ts';
 import type { Connector } from './schema.ts';
 import { detailView, exportedView } from './view.ts';
@@ -36,10 +36,11 @@ export async function updateAttachment(
           `Resource conflict: Volume attachments can not be updated if the volume is in an error state. The Volume ${attachment.volume_id} currently has a status of: ${volume.status} `,
         );
       }
+      const account = await accountOf(trx, attachment.volume_id, connector).executeTakeFirst();
       const { numUpdatedRows } = await trx
         .updateTable('attachments')
         .set({
-          ...connectorColumns(context, attachment.volume_id, connector),
+          ...connectorColumns(context, attachment.volume_id, connector, account),
           // What the reservation was asked for goes first.
           ...(attachment.mode_asked === null &&
             (connector.mode === 'ro' || connector.mode === 'rw') && { mode: connector.mode }),

@@ -166,6 +166,35 @@ describe('attachments of clients that connect by themselves', () => {
     assert.equal(hosts.model.exports.get(shared)?.length, 1);
   });
 
+  it('of one host share its account, and the volume is there until the last has let go', async () => {
+    const type = { name: 'shared-by-servers', extra_specs: { multiattach: '<is> True' } };
+    await api.call('POST', '/types', { as: 'admin', body: { volume_type: type } });
+    const volume = await availableVolume(api, { volume_type: type.name });
+    const attached = async (connectLater: boolean) => {
+      const first = { volume_uuid: volume, instance_uuid: randomUUID() };
+      const made = await create(connectLater ? first : { ...first, connector: CONNECTOR });
+      const path = `/attachments/${made.body.attachment?.id}`;
+      const shown = connectLater
+        ? await api.call('PUT', path, { body: { attachment: { connector: CONNECTOR } } })
+        : made;
+      assert.equal(shown.status, 200, JSON.stringify(shown.body));
+      assert.equal((await api.call('POST', `${path}/action`, { body: { 'os-complete': null } })).status, 204);
+      const { auth_username, auth_password } = shown.body.attachment.connection_info;
+      return { path, account: { auth_username, auth_password } };
+    };
+    const [one, two, three] = [await attached(false), await attached(false), await attached(true)];
+    for (const { account } of [two, three]) assert.deepEqual(account, one.account);
+    const letIn = [`${CONNECTOR.initiator} ${one.account.auth_username}`];
+    for (const { path } of [one, three]) {
+      assert.deepEqual(hosts.model.exports.get(volume), letIn);
+      assert.equal((await api.call('DELETE', path)).status, 200);
+    }
+    assert.deepEqual(hosts.model.exports.get(volume), letIn);
+    assert.equal((await api.call('DELETE', two.path)).status, 200);
+    assert.equal(hosts.model.exports.has(volume), false);
+    await volumeBecomes(api, volume, 'available');
+  });
+
   it('of many at once one gets the volume, and a delete at the same time gets nothing or everything', async () => {
     const volume = await availableVolume(api);
     const answers = await Promise.all([

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely';
-import { carryOut, connectorColumns } from '#api/block-storage/attachments/export.ts';
+import { accountOf, carryOut, connectorColumns } from '#api/block-storage/attachments/export.ts';
 import { findAttachment } from '#api/block-storage/attachments/rows.ts';
 import { type Connector, connector as connectorSchema } from '#api/block-storage/attachments/schema.ts';
 import { connectionInfo } from '#api/block-storage/attachments/view.ts';
@@ -57,6 +57,8 @@ function readConnector(given: string | object): Connector {
   return parseInput(connectorSchema, given);
 }
 
+type ConnectorColumns = ReturnType<typeof connectorColumns>;
+
 interface Begun {
   readonly attachment: AttachmentId;
   readonly operation?: OperationId;
@@ -99,10 +101,12 @@ async function begin(
   if (there !== undefined) return { attachment: there.id, ...(await underWay(trx, volume, there.id)) };
   // What `os-attach` has written down is whom this is for.
   const noted = clients.find((row) => row.status === 'attached' && row.initiator === null);
+  const account = await accountOf(trx, volume.id, connector).executeTakeFirst();
+  const columns = connectorColumns(context, volume.id, connector, account);
   const attachment =
     noted === undefined
-      ? await reserved(context, trx, volume, connector, locked.readonly)
-      : await given(context, trx, volume, connector, noted);
+      ? await reserved(context, trx, volume, columns, connector.mode === 'ro' || locked.readonly === 1)
+      : await given(context, trx, columns, noted);
   const operation = await app.operations.begin(trx, {
     kind: 'attachment.export',
     volumeId: volume.id,
@@ -136,8 +140,8 @@ async function reserved(
   context: RequestContext,
   trx: Transaction<Tables>,
   volume: VolumeRow,
-  connector: Connector,
-  readonly: 0 | 1 | null,
+  columns: ConnectorColumns,
+  readonly: boolean,
 ): Promise<AttachmentId> {
   const id = asId<AttachmentId>(context.app.ids.uuid());
   const now = sqlTime(context.app.clock.now());
@@ -150,12 +154,12 @@ async function reserved(
       server_id: null,
       status: 'reserved',
       managed: 0,
-      mode: readonly === 1 || connector.mode === 'ro' ? 'ro' : 'rw',
+      mode: readonly ? 'ro' : 'rw',
       connection: null,
       attached_at: null,
       created_at: now,
       updated_at: null,
-      ...connectorColumns(context, volume.id, connector),
+      ...columns,
     })
     .execute();
   await trx
@@ -170,11 +174,9 @@ async function reserved(
 async function given(
   context: RequestContext,
   trx: Transaction<Tables>,
-  volume: VolumeRow,
-  connector: Connector,
+  columns: ConnectorColumns,
   noted: { readonly id: AttachmentId; readonly host: string | null; readonly mountpoint: string | null },
 ): Promise<AttachmentId> {
-  const columns = connectorColumns(context, volume.id, connector);
   await trx
     .updateTable('attachments')
     .set({
