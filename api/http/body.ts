@@ -32,7 +32,7 @@ export async function readJsonBody(
   } catch {
     throw malformedBody();
   }
-  if (!isClean(value, MAX_DEPTH)) throw malformedBody();
+  if (!isClean(value)) throw malformedBody();
   return value;
 }
 
@@ -64,7 +64,7 @@ const tooLarge = (): ApiError =>
   });
 
 /** No lone surrogates (MySQL would change them), no `__proto__` key, no depth that recursion could not bear. */
-function isClean(value: unknown, depth: number): boolean {
+export function isClean(value: unknown, depth = MAX_DEPTH): boolean {
   if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
   if (depth === 0) return false;

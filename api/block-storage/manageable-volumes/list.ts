@@ -1,3 +1,4 @@
+import { isClean } from '#api/http/body.ts';
 import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, badRequest, invalidInput } from '#api/http/errors.ts';
 import { readPage, requestedSort } from '#api/http/pagination.ts';
@@ -68,11 +69,17 @@ function after(marker: string, all: readonly Manageable[]): number {
 function readReference(marker: string): Readonly<Record<string, unknown>> {
   const printed = /^\{\s*u?'source-name'\s*:\s*u?['"](.*)['"]\s*\}$/.exec(marker)?.[1];
   if (printed !== undefined) return { 'source-name': printed };
+  const read = parsed(marker);
+  if (read !== undefined && isClean(read)) return Object(read) as Readonly<Record<string, unknown>>;
+  const shown = marker.slice(0, 255).toWellFormed();
+  throw invalidInput(`marker ${shown} can not be analysed, please use json like format`);
+}
+
+function parsed(text: string): unknown {
   try {
-    return Object(JSON.parse(marker)) as Readonly<Record<string, unknown>>;
+    return JSON.parse(text);
   } catch {
-    const shown = marker.slice(0, 255).toWellFormed();
-    throw invalidInput(`marker ${shown} can not be analysed, please use json like format`);
+    return undefined;
   }
 }
 

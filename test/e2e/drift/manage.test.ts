@@ -134,6 +134,10 @@ describe('manage and unmanage', function () {
         'Invalid input received: marker nothing can not be analysed, please use json like format',
       ],
       [
+        `&marker=${'['.repeat(6_000)}${']'.repeat(6_000)}`,
+        `Invalid input received: marker ${'['.repeat(255)} can not be analysed, please use json like format`,
+      ],
+      [
         '&marker={"source-name":"nothing"}',
         "Invalid input received: marker not found: {'source-name': 'nothing'}",
       ],
