@@ -76,10 +76,7 @@ export async function createGroupSnapshot(context: RequestContext, wanted: NewGr
 async function readVolumes({ app }: RequestContext, ids: readonly VolumeId[]): Promise<VolumeRow[]> {
   const found = await Promise.all(ids.map((id) => app.volumes.load(id)));
   const volumes = found.filter((volume) => volume !== undefined);
-  await refuseFrozen(
-    app,
-    volumes.map(({ pool }) => pool),
-  );
+  await refuseFrozen(app, volumes);
   for (const volume of volumes) {
     if (!(LEGAL as readonly string[]).includes(volume.status)) {
       throw invalidVolume(

@@ -22,10 +22,7 @@ export async function deleteGroupSnapshot(context: RequestContext, id: string): 
     .select('volumes.pool')
     .where('snapshots.group_snapshot_id', '=', row.id)
     .execute();
-  await refuseFrozen(
-    app,
-    volumes.map(({ pool }) => pool),
-  );
+  await refuseFrozen(app, volumes);
   const begun = await transaction(app.db, (tx) => begin(context, tx, row)).catch((error: unknown) => {
     throw error instanceof LostRow ? refused() : error;
   });

@@ -21,10 +21,7 @@ export async function deleteGroup(context: RequestContext, id: string, withVolum
     .select('pool')
     .where('group_id', '=', group.id)
     .execute();
-  await refuseFrozen(
-    app,
-    volumes.map(({ pool }) => pool),
-  );
+  await refuseFrozen(app, volumes);
   const begun = await transaction(app.db, (tx) => drop(context, tx, group, withVolumes)).catch(
     (error: unknown) => {
       if (!(error instanceof LostRow)) throw error;

@@ -34,9 +34,12 @@ export async function failover(
   throw unchanged('replication_status', services, "['enabled', 'failed-over'] and must be up");
 }
 
-/** @throws ApiError 400 when one of these pools is of a back end that is frozen */
-export async function refuseFrozen({ db }: App, pools: readonly (PoolName | null)[]): Promise<void> {
-  const hosts = [...new Set(pools.flatMap((pool) => (pool === null ? [] : [pool.split('#')[0] ?? ''])))];
+/** @throws ApiError 400 when one of these volumes lies on a back end that is frozen */
+export async function refuseFrozen(
+  { db }: App,
+  volumes: readonly { readonly pool: PoolName | null }[],
+): Promise<void> {
+  const hosts = [...new Set(volumes.flatMap(({ pool }) => pool?.split('#')[0] ?? []))];
   if (hosts.length === 0) return;
   const frozen = await db
     .selectFrom('services')

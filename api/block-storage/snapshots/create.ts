@@ -24,7 +24,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
   // Cinder looks for that, too.
   if (wanted.volume_id === null) throw notFound('Volume', 'None');
   const volume = await findVolume(context, wanted.volume_id);
-  await refuseFrozen(app, [volume.pool]);
+  await refuseFrozen(app, [volume]);
   const { status } = volume;
   if (volume.pool === null && (status === 'creating' || status === 'error')) {
     throw invalidVolume('The snapshot cannot be created because volume has not been scheduled to any host.');

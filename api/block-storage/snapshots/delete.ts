@@ -17,7 +17,7 @@ export async function deleteSnapshot(context: RequestContext, id: string): Promi
   const { app } = context;
   const snapshot = await findSnapshot(context, id);
   const volume = await volumeOf(context, snapshot);
-  await refuseFrozen(app, [volume.pool]);
+  await refuseFrozen(app, [volume]);
   const operation = await transaction(app.db, (tx) => drop(context, tx, volume, snapshot)).catch(
     (error: unknown) => {
       if (!(error instanceof LostRow)) throw error;
@@ -35,7 +35,7 @@ export async function forceDeleteSnapshot(context: RequestContext, id: string): 
   const { app } = context;
   const snapshot = await findSnapshot(context, id);
   const volume = await volumeOf(context, snapshot);
-  await refuseFrozen(app, [volume.pool]);
+  await refuseFrozen(app, [volume]);
   const operation = await transaction(app.db, async (tx) => {
     await lockIdle(tx, snapshot);
     return drop(context, tx, volume, snapshot, SNAPSHOT_STATUSES);

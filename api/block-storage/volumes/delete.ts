@@ -25,7 +25,7 @@ export async function deleteVolume(
 ): Promise<Reply> {
   const { app, caller } = context;
   const volume = await findVolume(context, id);
-  await refuseFrozen(app, [volume.pool]);
+  await refuseFrozen(app, [volume]);
   const operation = await transaction(app.db, async (tx) => {
     // The lock comes first: what the conditions look at can't change behind their back.
     tx.later(tx.q.selectFrom('volumes').select('id').where('id', '=', volume.id).forUpdate());

@@ -4,7 +4,7 @@ import { TaskError } from '#schema/tasks.ts';
 import { type Kind, readName } from '../../names.ts';
 import { errnoOf } from '../errno.ts';
 import { assertFit } from '../fit.ts';
-import { growFile, OPEN, syncFolder } from './files.ts';
+import { exists, growFile, OPEN, syncFolder } from './files.ts';
 import { itemAt } from './items.ts';
 import { whoHasOpen } from './open-by.ts';
 
@@ -56,10 +56,6 @@ async function renameWithoutReplacing(folder: string, from: string, to: string):
   }
   await unlink(join(folder, from));
   await syncFolder(folder);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => null)) !== null;
 }
 
 async function sameFile(one: string, other: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { TaskError } from '#schema/tasks.ts';
 
 /** O_NONBLOCK: a FIFO in a volume's place must not hang the agent; it has no effect on a regular file. */
@@ -19,4 +19,9 @@ export async function growFile(file: FileHandle, sizeBytes: number): Promise<num
 export async function syncFolder(folder: string): Promise<void> {
   await using handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   await handle.sync();
+}
+
+/** Whether anything has the name, a link to nothing included. */
+export async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => null)) !== null;
 }

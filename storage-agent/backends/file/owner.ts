@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, readlink, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostName } from '#schema/ids.ts';
 import { errnoOf } from '../errno.ts';
-import { syncFolder } from './files.ts';
+import { exists, syncFolder } from './files.ts';
 
 /** In each folder of volumes: whose it is. */
 export const OWNER_MARK = '.blockyard-host';
@@ -60,11 +60,4 @@ async function ownerBy(mark: string): Promise<string | null> {
     if (errnoOf(error) !== 'EINVAL') throw error;
     throw new Error(`${mark} must be a symbolic link to the name of the storage host`, { cause: error });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
