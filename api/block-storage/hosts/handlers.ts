@@ -109,11 +109,7 @@ export async function updateHost(
   if (word === undefined) return { status: 200, body: {} };
   await app.db
     .updateTable('services')
-    .set({
-      disabled: word === 'disable' ? 1 : 0,
-      disabled_reason: null,
-      updated_at: sqlTime(app.clock.now()),
-    })
+    .set({ disabled: word === 'disable' ? 1 : 0, updated_at: sqlTime(app.clock.now()) })
     .where(
       'id',
       'in',

@@ -72,9 +72,8 @@ type Health = Pick<ServicesTable, 'last_seen_at' | 'disabled_reason'> & { readon
 /** @throws ApiError 409 with the reason when the agent could not do anything now. */
 export async function checkService(app: App, service: Health, what: string): Promise<void> {
   if (service.disabled === 1) {
-    throw conflict(
-      `${what} is disabled${service.disabled_reason === null ? '' : `: ${service.disabled_reason}`}.`,
-    );
+    const why = service.disabled_reason ?? '';
+    throw conflict(`${what} is disabled${why === '' ? '' : `: ${why}`}.`);
   }
   const reason = await whyDown(app, service);
   if (reason !== null) throw conflict(`${what} ${reason}.`);

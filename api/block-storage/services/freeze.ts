@@ -60,7 +60,7 @@ async function change(context: RequestContext, named: Named, frozen: boolean): P
     .set({
       frozen: frozen ? 1 : 0,
       disabled: frozen ? 1 : 0,
-      disabled_reason: frozen ? 'frozen' : null,
+      disabled_reason: frozen ? 'frozen' : '',
       updated_at: sqlTime(context.app.clock.now()),
     })
     .where(

@@ -56,22 +56,28 @@ interface Wanted {
   readonly reason?: string | null;
 }
 
-/** A disabled service gets no new volumes and no new attachments; what it has goes on. */
+/**
+ * A disabled service gets no new volumes and no new attachments; what it has goes on. The reason that was given last stays, as
+ * in Cinder, until another one is.
+ */
 export async function setService(context: RequestContext, named: Named, wanted: Wanted): Promise<Reply> {
   const { binary = '', service = '' } = named;
   const host = named.host ?? '';
   const name = binary === '' ? service : binary;
   if (host === '') throw invalidInput('Host field is missing.');
-  const values = {
-    disabled: wanted.disabled ? (1 as const) : (0 as const),
-    disabled_reason: wanted.reason ?? null,
-    updated_at: sqlTime(context.app.clock.now()),
-  };
   const known = ourBinary(name);
   // A host's name alone means the first of its back ends, as in Cinder.
   const [found] = known === undefined ? [] : await servicesOn(context.app, host, known);
   if (found === undefined) throw serviceNotFound(name, host);
-  await context.app.db.updateTable('services').set(values).where('id', '=', found.id).execute();
+  await context.app.db
+    .updateTable('services')
+    .set({
+      disabled: wanted.disabled ? 1 : 0,
+      ...(wanted.reason !== undefined && { disabled_reason: wanted.reason }),
+      updated_at: sqlTime(context.app.clock.now()),
+    })
+    .where('id', '=', found.id)
+    .execute();
   return {
     status: 200,
     body: {
@@ -81,7 +87,8 @@ export async function setService(context: RequestContext, named: Named, wanted: 
       status: wanted.disabled ? 'disabled' : 'enabled',
       disabled: wanted.disabled,
       // Enabling says so too, as clients' schemas want it.
-      ...((wanted.reason !== undefined || !wanted.disabled) && { disabled_reason: wanted.reason ?? null }),
+      ...(wanted.reason !== undefined && { disabled_reason: wanted.reason }),
+      ...(!wanted.disabled && { disabled_reason: found.disabled_reason }),
     },
   };
 }

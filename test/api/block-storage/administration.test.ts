@@ -101,7 +101,7 @@ describe('administration', () => {
     );
     assert.equal((await put('/os-services/thaw', { host: BACKEND })).status, 200);
     const thawed = await serviceOf(BACKEND);
-    assert.deepEqual([thawed.frozen, thawed.status, thawed.disabled_reason], [false, 'enabled', null]);
+    assert.deepEqual([thawed.frozen, thawed.status, thawed.disabled_reason], [false, 'enabled', '']);
     await availableVolume(api, { size: 1 });
   });
 
@@ -236,8 +236,11 @@ describe('administration', () => {
     });
     assert.equal((await serviceOf(BACKEND)).disabled_reason, 'new disks');
     const on = await put('/os-services/enable', body);
-    assert.deepEqual([on.body.disabled, on.body.disabled_reason], [false, null]);
-    assert.equal((await serviceOf(BACKEND)).disabled_reason, null);
+    assert.deepEqual([on.body.disabled, on.body.disabled_reason], [false, 'new disks']);
+    assert.equal((await put('/os-services/disable', body)).body.disabled_reason, undefined);
+    assert.equal((await put('/os-services/enable', body)).status, 200);
+    const { status, disabled_reason: kept } = await serviceOf(BACKEND);
+    assert.deepEqual([status, kept], ['enabled', 'new disks'], 'the reason stays, as in Cinder');
   });
 
   it('lists hosts and what lies on them', async () => {
