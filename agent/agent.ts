@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { atMost } from '#queues/at-most.ts';
-import { agentQueue, reportChannel, reportKey } from '#queues/names.ts';
+import { agentQueue, leaseKey, reportChannel, reportKey } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
 import { reach } from '#queues/stopping-points.ts';
 import { splitAccount, withAccount } from '#schema/accounts.ts';
@@ -10,6 +10,8 @@ import { type AgentReport, DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.
 import { type AgentKind, TASKS, type TaskEnvelope, TaskError, type TasksOf } from '#schema/tasks.ts';
 import type { Handlers, TaskContext } from './handlers.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
+import { type LeaseTimes, takeLease } from './lease.ts';
+import { type Machine, thisMachine } from './machine.ts';
 import { countReport } from './metrics.ts';
 import { observed } from './observed.ts';
 import { reclaimJobs } from './reclaim.ts';
@@ -34,10 +36,15 @@ export interface AgentOptions<K extends AgentKind> {
   readonly report: () => Promise<AgentReport>;
   /** Tasks of different volumes that may run at once. Default 32. */
   readonly concurrency?: number;
+  /** Default: this one. Tests have several. */
+  readonly machine?: Machine;
+  readonly leaseTimes?: LeaseTimes;
   readonly log: (line: string) => void;
 }
 
 export interface Agent {
+  /** Resolves with the reason when another machine works under this agent's name: no task is begun any more, and the process must end. */
+  readonly replaced: Promise<string>;
   /** Sends a report now instead of at the next turn: a domain has started, a target has lost its exports. */
   reportNow(): Promise<void>;
   /** Lets running tasks end, up to BullMQ's patience, and closes the connections. */
@@ -51,11 +58,13 @@ export interface Agent {
 const LOCK_MS = 6_000;
 const STALLED_CHECK_MS = 2_000;
 const STOP_MS = 8_000;
+const RELEASE_MS = 1_000;
 /** Characters of an error that crosses Redis. */
 const LONGEST_MESSAGE = 8_000;
 
 /**
- * Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one.
+ * Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one. While another
+ * machine works under this name it waits, for as long as it takes.
  * @throws Error when another agent works with the same `stateDir`.
  */
 export async function startAgent<K extends AgentKind>(options: AgentOptions<K>): Promise<Agent> {
@@ -67,6 +76,14 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
   const stopping = new AbortController();
   // BullMQ waits on a copy of this connection, which it closes itself; this one stays ours.
   const commands = openRedis(options.redisUrl);
+  const lease = await takeLease({
+    redis: commands,
+    key: leaseKey(prefix, kind, host),
+    agent: agentQueue(kind, host),
+    machine: options.machine ?? (await thisMachine()),
+    times: options.leaseTimes,
+    log,
+  });
   await reclaimJobs(agentQueue(kind, host), commands, prefix);
 
   async function carryOut(name: string, envelope: TaskEnvelope): Promise<unknown> {
@@ -77,6 +94,8 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     const input = TASKS[task].input.safeParse(envelope.input);
     if (!input.success)
       throw new TaskError('invalid', `task ${name}: ${input.error.issues[0]?.message ?? 'bad input'}`);
+    // The task stays as it is, begun by somebody who has gone: when its lock has run out, whoever has the name now takes it up.
+    if (!(await lease.sure())) await new Promise<never>(() => undefined);
     if (!(await journal.advance(envelope.volumeId, envelope.seq))) {
       throw new TaskError(
         'stale',
@@ -132,6 +151,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     // While Redis is away reports would only pile up; the next one after its return says all.
     if (commands.status !== 'ready') return;
     try {
+      if (!(await lease.renew())) return;
       const text = JSON.stringify(await options.report());
       await commands
         .pipeline()
@@ -145,15 +165,29 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     }
   }
   const timer = setInterval(() => void reportNow(), REPORT_EVERY_S * 1_000);
+  const replaced = lease.lost.then((reason) => {
+    clearInterval(timer);
+    void worker.close(true);
+    return reason;
+  });
   await reportNow();
 
   return {
+    replaced,
     reportNow,
     async stop() {
       clearInterval(timer);
       stopping.abort();
       // While Redis is away a worker closes only once it is back: that long nobody wants to wait.
-      await atMost(STOP_MS, worker.close());
+      let idle = false;
+      await atMost(
+        STOP_MS,
+        worker.close().then(() => {
+          idle = true;
+        }),
+      );
+      // Not while a task goes on.
+      if (idle && commands.status === 'ready') await atMost(RELEASE_MS, lease.release());
       await journal.close();
       leave();
       commands.disconnect();

@@ -9,7 +9,6 @@ import { libvirtHypervisor, noopHypervisor } from './hypervisor.ts';
 import { listenForEvictions } from './recovery/evictions.ts';
 import { computeReporter } from './report/report.ts';
 
-const stop = stopSignal();
 const config = readComputeConfig(process.env);
 const bootId = systemIds.uuid();
 const evictions = await listenForEvictions({ ...config, bootId });
@@ -34,6 +33,11 @@ const agent = await startAgent({
   report: computeReporter(config, bootId, hypervisor.servers),
   log,
 });
+void agent.replaced.then((reason) => {
+  log(reason);
+  process.exit(1);
+});
+const stop = stopSignal();
 const stopAnswering = await answerQuestions({ ...config, kind: 'compute', answers: hypervisor.answers, log });
 hypervisor.onChange(() => void agent.reportNow());
 hypervisor.recover();

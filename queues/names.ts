@@ -10,6 +10,11 @@ export function agentQueue(kind: AgentKind, host: HostName): string {
   return `${kind}.${host}`;
 }
 
+/** Which machine works under an agent's name: among its queue's keys, which its account reaches. */
+export function leaseKey(prefix: string, kind: AgentKind, host: HostName): string {
+  return `${prefix}:${agentQueue(kind, host)}:lease`;
+}
+
 /** BullMQ's stream of what happens on a queue (its documented key layout). */
 export function eventStream(prefix: string, queue: string): string {
   return `${prefix}:${queue}:events`;

@@ -75,6 +75,10 @@ const agent = await startAgent({
   }),
   log,
 });
+void agent.replaced.then((reason) => {
+  log(reason);
+  process.exit(1);
+});
 const forgetting =
   images &&
   forgetGoneImages(

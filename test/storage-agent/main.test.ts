@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
-import { agentQueue, reportKey } from '#queues/names.ts';
+import { agentQueue, leaseKey, reportKey } from '#queues/names.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { type TaskAccount, taskResult } from '#schema/accounts.ts';
 import { asId, type HostName } from '#schema/ids.ts';
@@ -51,13 +51,7 @@ describe('storage agent process', () => {
     await mkdir(join(folder, 'storage/disks'), { recursive: true });
     for (const name of ['passphrase-v', 'clear-v'])
       await writeFile(join(folder, 'storage/disks', name), SECRET);
-    agent = start(HOST, folder);
-    for (const stream of [agent.stdout, agent.stderr])
-      stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
-    while (!log.includes('is ready')) {
-      assert.equal(agent.exitCode, null, log);
-      await sleep(20);
-    }
+    await startAgain('is ready');
   });
 
   after(async () => {
@@ -93,6 +87,17 @@ describe('storage agent process', () => {
         BLOCKYARD_ISCSI_PORTAL: fixture.tgtd.portal,
       },
     });
+  /** The agent of all tests, until it has said that. */
+  const startAgain = async (said: string): Promise<void> => {
+    agent = start(HOST, folder);
+    log = '';
+    for (const stream of [agent.stdout, agent.stderr])
+      stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    while (!log.includes(said)) {
+      assert.equal(agent.exitCode, null, log);
+      await sleep(20);
+    }
+  };
   const argvs = async (): Promise<string> => {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
     const all = await Promise.all(
@@ -184,5 +189,21 @@ describe('storage agent process', () => {
     agent.kill('SIGTERM');
     const [code] = (await once(agent, 'exit')) as [number | null];
     assert.equal(code, 0, log);
+  });
+
+  it('ends and says why once another machine works under its name, for which it then waits', async function () {
+    this.timeout(60_000);
+    const lease = leaseKey(redis.prefix, 'storage', HOST);
+    // It was given up when the former agent was asked to end.
+    assert.equal(await commands.exists(lease), 0);
+    await startAgain('is ready');
+    await commands.set(lease, 'machine boot 2026-01-01T00:00:00.000Z 1 elsewhere');
+    assert.deepEqual(await once(agent, 'close'), [1, null], log);
+    const other = `storage.${HOST} is the agent of the machine elsewhere, since 2026-01-01T00:00:00.000Z`;
+    assert.ok(log.includes(`${other} by now`), log);
+    await startAgain(`${other} already`);
+    agent.kill('SIGTERM');
+    await once(agent, 'exit');
+    assert.ok(!log.includes('is ready'), log);
   });
 });

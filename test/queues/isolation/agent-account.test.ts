@@ -17,6 +17,7 @@ import {
   agentQueue,
   answerChannel,
   eventStream,
+  leaseKey,
   questionChannel,
   reportChannel,
   reportKey,
@@ -143,6 +144,7 @@ describe("an agent's account at Redis", function () {
       const [, text] = (await first) as [string, string];
       assert.equal((JSON.parse(text) as ComputeReport).host, STORAGE);
       assert.equal(await admin.get(reportKey(PREFIX, 'storage', STORAGE)), text);
+      assert.ok((await admin.pttl(leaseKey(PREFIX, 'storage', STORAGE))) > 0);
 
       const volume = randomUUID();
       assert.deepEqual(await dispatcher.run(create(volume), 10_000), { sizeBytes: 1_073_741_824 });
@@ -157,6 +159,7 @@ describe("an agent's account at Redis", function () {
     } finally {
       await agent.stop();
     }
+    assert.equal(await admin.exists(leaseKey(PREFIX, 'storage', STORAGE)), 0);
   });
 
   it('takes up again what a former self had begun, and what has stalled', async () => {
@@ -257,12 +260,15 @@ describe("an agent's account at Redis", function () {
     await refused(redis.get(`other:${agentQueue('compute', THIEF)}:meta`));
   });
 
-  it('does not let a thief read or forge reports', async () => {
+  it('does not let a thief read or forge reports, nor take the lease on the name of another agent', async () => {
     const redis = await thief();
     for (const [kind, host] of [
       ['compute', VICTIM],
       ['storage', THIEF],
     ] as const) {
+      await refused(redis.get(leaseKey(PREFIX, kind, host)));
+      await refused(redis.set(leaseKey(PREFIX, kind, host), 'a b'));
+      await refused(redis.del(leaseKey(PREFIX, kind, host)));
       await refused(redis.get(reportKey(PREFIX, kind, host)));
       await refused(redis.set(reportKey(PREFIX, kind, host), '{}'));
       await refused(redis.publish(reportChannel(PREFIX, kind, host), '{}'));
