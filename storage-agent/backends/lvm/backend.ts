@@ -19,7 +19,11 @@ export interface LvmParts {
 export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmParts): Backend {
   const { thin } = provisioning;
 
-  const growTo = async (lv: Lv, sizeBytes: number, snapshots: readonly Lv[] = []): Promise<number> => {
+  const growTo = async (
+    lv: Pick<Lv, 'name' | 'sizeBytes'>,
+    sizeBytes: number,
+    snapshots: readonly Lv[] = [],
+  ): Promise<number> => {
     if (lv.sizeBytes >= sizeBytes) return lv.sizeBytes;
     // A thick volume that has snapshots may change its size only while it is inactive.
     const still = !thin && snapshots.length > 0;
@@ -56,7 +60,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     const filling = nameOf('filling', volumeId);
     if (!(await shelf.create(filling, sizeBytes)))
       throw new Error('a volume that is not whole is in the way');
-    await write(shelf.pathOf(filling));
+    await write(await shelf.device(filling));
     await shelf.rename(filling, volumeName(volumeId));
     return sizeBytes;
   };
@@ -68,7 +72,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     if (left !== undefined) await shelf.wipe(left);
     if ((await shelf.snapshot(origin, copying, true)) !== 'made') throw missing();
     try {
-      return await work(shelf.pathOf(copying));
+      return await work(await shelf.device(copying));
     } finally {
       const done = (await shelf.find(copying)).named.get(copying);
       if (done !== undefined) await shelf.wipe(done);
@@ -85,7 +89,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       throw new TaskError('invalid', 'the image’s disk is larger than the volume');
     const name = volumeName(volumeId);
     if ((await shelf.snapshot(cached.name, name, true)) !== 'made') return null;
-    return growTo(whole(name, cached.sizeBytes), sizeBytes);
+    return growTo({ name, sizeBytes: cached.sizeBytes }, sizeBytes);
   };
 
   const fromImage = async (volumeId: string, sizeBytes: number, image: ImageContent): Promise<number> => {
@@ -98,7 +102,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       const added = await cache?.add(image, opened);
       if (added == null) return fillWith(volumeId, sizeBytes, (path) => opened.writeTo(path, thin));
       if (!(await cloned(added.name, name))) throw missing();
-      return growTo(whole(name, added.sizeBytes), sizeBytes);
+      return growTo({ name, sizeBytes: added.sizeBytes }, sizeBytes);
     });
   };
 
@@ -115,7 +119,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
     const name = volumeName(volumeId);
     if (thin) {
       if (!(await cloned(source.name, name))) throw missing();
-      return growTo(whole(name, source.sizeBytes), sizeBytes);
+      return growTo({ name, sizeBytes: source.sizeBytes }, sizeBytes);
     }
     const copy = (from: string): Promise<number> =>
       fillWith(volumeId, sizeBytes, (to) =>
@@ -123,7 +127,7 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       );
     if (!quick) return still(source.name, volumeId, copy);
     if (!source.active) await shelf.activate(source.name);
-    return copy(shelf.pathOf(source.name));
+    return copy(await shelf.device(source.name));
   };
 
   const filled = async (volumeId: string, sizeBytes: number, content: Content): Promise<number> => {
@@ -231,14 +235,14 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
       if (found === undefined) throw missing();
       if (await inUse(volumeId)) return still(name, volumeId, (path) => work(path, found.sizeBytes));
       if (!found.active) await shelf.activate(name);
-      return work(shelf.pathOf(name), found.sizeBytes);
+      return work(await shelf.device(name), found.sizeBytes);
     },
     async readSnapshot(snapshotId, work) {
       const name = snapshotName(snapshotId);
       const found = (await shelf.find(name)).named.get(name);
       if (found === undefined) throw missing();
       if (!found.active) await shelf.activate(name);
-      return work(shelf.pathOf(name), found.sizeBytes);
+      return work(await shelf.device(name), found.sizeBytes);
     },
     ...(cache !== null && { forgetImages: (isGone) => cache.forget(isGone) }),
     activate: async (volumeId) => shelf.ensureActive(volumeName(volumeId)),
@@ -270,8 +274,4 @@ export function createLvmBackend({ shelf, provisioning, copyDisk, cache }: LvmPa
 function sourceOf(content: Content): string[] {
   if (content.kind === 'image') return [];
   return [content.kind === 'volume' ? volumeName(content.volumeId) : snapshotName(content.snapshotId)];
-}
-
-function whole(name: string, sizeBytes: number): Lv {
-  return { name, sizeBytes, active: true, origin: null, held: false, pool: null, tags: [] };
 }

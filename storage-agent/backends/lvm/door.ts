@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ProgramError } from '#agent/program-error.ts';
 import type { Runner } from '#agent/run.ts';
 import { TaskError } from '#schema/tasks.ts';
+import { mappedAt, mappedName } from './device-id.ts';
 import { classify } from './failure.ts';
 
 /** The one way to LVM's commands, for one volume group. */
@@ -14,10 +15,19 @@ export interface LvmDoor {
   change(program: string, args: readonly string[]): Promise<void>;
   /** Runs `lvs` or `vgs` and gives its rows; a name that is not there gives no row when it is asked for by `-S`. */
   report(program: 'lvs' | 'vgs', fields: readonly string[], args: readonly string[]): Promise<Row[]>;
-  /** `/dev/<group>/<volume>` */
+  /** `/dev/<group>/<volume>`, to whatever it may lead. */
   pathOf(name: string): string;
-  /** Runs blkdiscard on a volume. @param deadlineMs wiping takes as long as writing all of it. */
-  blkdiscard(name: string, args: readonly string[], deadlineMs: number): Promise<void>;
+  /**
+   * The path for whoever is to open it now. It is udev's link, which may be late, or left over: data must be written to, wiped from and read
+   * from no other volume. A path that leads nowhere is not refused: opening it fails.
+   * @param id by which device-mapper must know the volume, where LVM has just told.
+   * @throws TaskError `failed` when it leads to any other device
+   */
+  device(name: string, id?: string): Promise<string>;
+  /** The id of the device of this volume; null where the path does not lead to it. */
+  idOf(name: string): Promise<string | null>;
+  /** Runs blkdiscard on a `device`. @param deadlineMs wiping takes as long as writing all of it. */
+  blkdiscard(device: string, args: readonly string[], deadlineMs: number): Promise<void>;
 }
 
 export type Row = Readonly<Record<string, string>>;
@@ -34,8 +44,9 @@ const ENV = { LVM_SUPPRESS_FD_WARNINGS: '1' };
 /**
  * LVM that looks at the group's own physical volumes and at nothing else (`--devices`): what a guest has on its volume, or what
  * arrives over iSCSI, must never be taken for LVM's own, however it is labelled.
+ * @param sysfs another one than the kernel's own, for tests without device-mapper.
  */
-export function createLvmDoor(runner: Runner, group: string): LvmDoor {
+export function createLvmDoor(runner: Runner, group: string, sysfs?: string): LvmDoor {
   let devices: Promise<string> | undefined;
 
   const find = async (): Promise<string> => {
@@ -64,6 +75,10 @@ export function createLvmDoor(runner: Runner, group: string): LvmDoor {
   };
 
   const pathOf = (name: string): string => `/dev/${group}/${name}`;
+  const mapped = async (name: string) => {
+    const found = await mappedAt(pathOf(name), sysfs);
+    return found === null ? null : { ...found, isIt: found.name === mappedName(group, name) };
+  };
   return {
     group,
     async change(program, args) {
@@ -71,8 +86,22 @@ export function createLvmDoor(runner: Runner, group: string): LvmDoor {
     },
     report: async (program, fields, args) => rowsOf(await lvm(program, [...reportArgs(fields), ...args])),
     pathOf,
-    async blkdiscard(name, args, deadlineMs) {
-      await runner.run('blkdiscard', [...args, pathOf(name)], { timeoutMs: deadlineMs });
+    async device(name, id) {
+      const path = pathOf(name);
+      const found = await mapped(name);
+      if (found !== null && !(found.isIt && (id === undefined || found.id === id)))
+        throw new TaskError(
+          'failed',
+          `${path} leads to ${found.name ?? 'no logical volume'}, not to that volume (is udev behind? see lsblk, vgmknodes)`,
+        );
+      return path;
+    },
+    async idOf(name) {
+      const found = await mapped(name);
+      return found?.isIt === true ? found.id : null;
+    },
+    async blkdiscard(device, args, deadlineMs) {
+      await runner.run('blkdiscard', [...args, device], { timeoutMs: deadlineMs });
     },
   };
 }

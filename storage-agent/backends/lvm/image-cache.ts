@@ -124,7 +124,7 @@ export function createImageCache(shelf: Shelf, pool: string | null, limits: Cach
       if (!left.every(mine)) return null;
       for (const old of left) await remove(old);
       if (!(await shelf.create(filling, opened.sizeBytes, [TAG, digestTag(digest)]))) return null;
-      await opened.writeTo(shelf.pathOf(filling), true);
+      await opened.writeTo(await shelf.device(filling), true);
       await shelf.rename(filling, name);
       const cached = touch({ name, sizeBytes: opened.sizeBytes }, digest);
       await shrink();

@@ -12,8 +12,8 @@ export interface Provisioning {
   createArgs(sizeBytes: number): string[];
   /** `lvcreate`'s arguments for a snapshot that is active at once, or not. */
   snapshotArgs(ready: boolean): string[];
-  /** Makes a volume's data unreadable for whoever gets its blocks next. */
-  wipe(name: string, deadlineMs: number): Promise<void>;
+  /** Makes a volume's data unreadable for whoever gets its blocks next. @param device of `LvmDoor.device` */
+  wipe(device: string, deadlineMs: number): Promise<void>;
   capacity(): Promise<Capacity>;
 }
 
@@ -29,7 +29,7 @@ export function thick(door: LvmDoor): Provisioning {
      */
     snapshotArgs: () => ['-s', '-L', '1p'],
     /** Zeroes, by the disk itself where it can (BLKZEROOUT); a mere discard promises no zeroes. */
-    wipe: (name, deadlineMs) => door.blkdiscard(name, ['-z'], deadlineMs),
+    wipe: (device, deadlineMs) => door.blkdiscard(device, ['-z'], deadlineMs),
     async capacity() {
       const [row] = await door.report('vgs', ['vg_size', 'vg_free'], [door.group]);
       return { totalGib: number(row?.['vg_size']) / GIB, freeGib: number(row?.['vg_free']) / GIB };
@@ -46,9 +46,9 @@ export function thin(door: LvmDoor, pool: string): Provisioning {
     /** LVM marks thin snapshots to be skipped when others are activated, unless told not to. */
     snapshotArgs: (ready) => (ready ? ['-s', '-kn'] : ['-s']),
     /** Gives the blocks back to the disk below; the pool's zeroing is what keeps them from the next owner. */
-    async wipe(name, deadlineMs) {
+    async wipe(device, deadlineMs) {
       try {
-        await door.blkdiscard(name, [], deadlineMs);
+        await door.blkdiscard(device, [], deadlineMs);
       } catch (error) {
         if (!isUnsupported(error)) throw error;
       }

@@ -34,7 +34,7 @@ export function createRewrite({
         if (thin) await makeRoom(opened.dataBytes);
         if (!(await shelf.create(filling, sizeBytes)))
           throw new Error('a volume that is not whole is in the way');
-        await opened.writeTo(shelf.pathOf(filling), thin);
+        await opened.writeTo(await shelf.device(filling), thin);
       });
     }
     await reach('copy.whole');
@@ -42,7 +42,7 @@ export function createRewrite({
   };
   const copyOver = async (from: string, to: string, sizeBytes: number): Promise<void> => {
     if (!(await shelf.ensureActive(from)) || !(await shelf.ensureActive(to))) throw missing();
-    await copyDisk(shelf.pathOf(from), shelf.pathOf(to), { sizeBytes, zeroed: false });
+    await copyDisk(await shelf.device(from), await shelf.device(to), { sizeBytes, zeroed: false });
   };
 
   const swap = async (name: string, leaving: string, ready: string): Promise<void> => {

@@ -3,7 +3,7 @@ import { TaskError } from '#schema/tasks.ts';
 import { readName } from '../../names.ts';
 import { copyDeadlineMs } from '../deadline.ts';
 import { assertFit } from '../fit.ts';
-import { deviceId } from './device-id.ts';
+import { mappedId } from './device-id.ts';
 import type { LvmDoor } from './door.ts';
 import { LvmFailure, type LvmReason } from './failure.ts';
 import type { Provisioning } from './provisioning.ts';
@@ -14,6 +14,8 @@ const TAG = 'blockyard';
 /** A logical volume of ours. */
 export interface Lv {
   readonly name: string;
+  /** By which device-mapper knows it while it is active. */
+  readonly id: string;
   /** Of the disk that it shows. */
   readonly sizeBytes: number;
   readonly active: boolean;
@@ -45,7 +47,7 @@ export interface Shelf {
   /**
    * Activates a volume unless it is active; LVM is not asked about one that this agent has made or activated, as long as its
    * device is there.
-   * @returns false when there is no such volume.
+   * @returns false when there is no such volume. @throws TaskError `failed` as `device`
    */
   ensureActive(name: string): Promise<boolean>;
   /** @returns false when it is open. */
@@ -54,10 +56,12 @@ export interface Shelf {
   extend(name: string, sizeBytes: number): Promise<void>;
   /**
    * Makes its data unreadable and removes it; it must have a name by which nobody uses it.
-   * @throws TaskError `refused` as `assertNotHeld`
+   * @throws TaskError `refused` as `assertNotHeld`, `failed` as `device`
    */
   wipe(lv: Lv): Promise<void>;
   pathOf(name: string): string;
+  /** As `LvmDoor.device`: for all that opens a volume by itself. */
+  device(name: string): Promise<string>;
   /** Every logical volume that could be one of this backend's, ours or not. */
   items(): Promise<StoredItem[]>;
   /**
@@ -74,7 +78,8 @@ interface Found {
   readonly snapshots: readonly Lv[];
 }
 
-const FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_active', 'lv_attr', 'origin', 'origin_size', 'pool_lv'];
+const ITEM_FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_attr', 'origin', 'origin_size', 'pool_lv'];
+const FIELDS = [...ITEM_FIELDS, 'lv_active', 'vg_uuid', 'lv_uuid'];
 
 export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
   const full = (name: string): string => `${door.group}/${name}`;
@@ -84,6 +89,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
     const found = await door.report('lvs', FIELDS, ['-O', 'lv_time', '-S', selection, door.group]);
     return found.map((row) => ({
       name: row['lv_name'] ?? '',
+      id: mappedId(row['vg_uuid'] ?? '', row['lv_uuid'] ?? ''),
       sizeBytes: sizeOf(row),
       active: row['lv_active'] === 'active',
       origin: row['origin'] || null,
@@ -102,7 +108,7 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
   /** The devices of volumes that are known to be ours, by name. */
   const devices = new Map<string, string>();
   const remember = async (name: string): Promise<void> => {
-    const id = await deviceId(door.pathOf(name));
+    const id = await door.idOf(name);
     if (id === null) devices.delete(name);
     else devices.set(name, id);
   };
@@ -148,10 +154,11 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
     activate,
     async ensureActive(name) {
       const known = devices.get(name);
-      if (known !== undefined && (await deviceId(door.pathOf(name))) === known) return true;
+      if (known !== undefined && (await door.idOf(name)) === known) return true;
       const found = (await find(name)).named.get(name);
       if (found === undefined) return false;
       if (!found.active) await activate(name);
+      await door.device(name, found.id);
       await remember(name);
       return true;
     },
@@ -160,16 +167,17 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
       spaceOrRefusal(() => door.change('lvextend', ['-y', '-L', `${sizeBytes}b`, full(name)])),
     async wipe(lv) {
       assertNotHeld(lv);
-      const { name, sizeBytes, active, origin } = lv;
+      const { name, id, sizeBytes, active, origin } = lv;
       // What a thick snapshot has kept of its origin can be reached, and wiped, only when it is a volume of its own.
       const split = origin !== null && !provisioning.thin;
       if (split) await door.change('lvconvert', ['-y', '--splitsnapshot', full(name)]);
       if (!active || split) await activate(name);
-      await provisioning.wipe(name, copyDeadlineMs(sizeBytes));
+      await provisioning.wipe(await door.device(name, id), copyDeadlineMs(sizeBytes));
       await unless('not-found', () => door.change('lvremove', ['-y', full(name)]));
       devices.delete(name);
     },
     pathOf: (name) => door.pathOf(name),
+    device: (name) => door.device(name),
     async items() {
       const rows = await door.report('lvs', ITEM_FIELDS, ['-O', 'lv_time', door.group]);
       return rows.filter((row) => (row['pool_lv'] || null) === provisioning.pool).map(itemOf);
@@ -209,8 +217,6 @@ export function createShelf(door: LvmDoor, provisioning: Provisioning): Shelf {
 export function assertNotHeld({ name, held }: Lv): void {
   if (held) throw new TaskError('refused', `${name} has snapshots, which would go with it`);
 }
-
-const ITEM_FIELDS = ['lv_name', 'lv_size', 'lv_tags', 'lv_attr', 'origin', 'origin_size', 'pool_lv'];
 
 /** What LVM's attributes (lvs(8), "lv_attr") tell of a logical volume's use. */
 function itemOf(row: Readonly<Record<string, string>>): StoredItem {

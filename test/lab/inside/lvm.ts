@@ -1,7 +1,7 @@
 /** LVM for real: run by test/lab/lvm.test.ts inside the storage node, as root. */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RunOptions, systemRunner } from '#agent/run.ts';
 import { asId, type HostName } from '#schema/ids.ts';
@@ -98,6 +98,37 @@ describe('LVM in the kernel', function () {
         await assert.rejects(backend.activate(volume), refused(/not ours/));
         await assert.rejects(another.activate(volume), refused(/not ours/));
         await group.run('lvremove', '-y', full);
+      });
+
+      it('takes no other volume, to which a link leads in its place, for the one to be exported, read or wiped', async () => {
+        const [volume, other] = [id(), id()];
+        for (const each of [volume, other]) await backend.ensure(each, 16 * MIB);
+        await write(backend.devicePath(other), 'theirs');
+        const mine = backend.devicePath(volume);
+        const [right, wrong] = [await realpath(mine), await realpath(backend.devicePath(other))];
+        const lead = (from: string, to: string): Promise<string> => group.run('ln', '-sfn', to, from);
+        const elsewhere = { name: 'TaskError', code: 'failed', message: / leads to / };
+        await lead(mine, wrong);
+        for (const each of [backend, await group.open(kind)])
+          await assert.rejects(each.activate(volume), elsewhere);
+        await assert.rejects(
+          backend.read(volume, idle, () => assert.fail('it is read')),
+          elsewhere,
+        );
+        await lead(mine, right);
+        assert.equal(await backend.activate(volume), true);
+        const leaving = group.path(`deleting-${volume}`);
+        const misled = await group.open(kind, '', {
+          async run(program, args, options) {
+            const result = await systemRunner.run(program, args, options);
+            if (program === 'lvrename') await lead(leaving, wrong);
+            return result;
+          },
+        });
+        await assert.rejects(misled.absent(volume), elsewhere);
+        await lead(leaving, right);
+        assert.equal(await read(backend.devicePath(other), 6), 'theirs');
+        for (const each of [volume, other]) await backend.absent(each);
       });
 
       it('keeps a snapshot as it was, and makes volumes of any size from it', async () => {

@@ -62,7 +62,7 @@ describe('lvm-thin backend, on transcripts', () => {
   const source = `volume-${other}`;
   const leaving = `deleting-${volume}`;
   const select = (...names: string[]): string =>
-    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,lv_attr,origin,origin_size,pool_lv -O lv_time -S ${names
+    `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,origin_size,pool_lv,lv_active,vg_uuid,lv_uuid -O lv_time -S ${names
       .map((name) => `lv_name=${name}||origin=${name}`)
       .join('||')} vg0`;
   const lv = (name: string, gib: number, active = 'active', origin = '') => ({
@@ -94,7 +94,7 @@ describe('lvm-thin backend, on transcripts', () => {
     metadata_percent: '50.00',
     zero: 'zero',
   };
-  const TAGGED = `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_active,lv_attr,origin,origin_size,pool_lv -O lv_time -S tags=blockyard-image vg0`;
+  const TAGGED = `lvs ${ONLY} -o lv_name,lv_size,lv_tags,lv_attr,origin,origin_size,pool_lv,lv_active,vg_uuid,lv_uuid -O lv_time -S tags=blockyard-image vg0`;
   const cachedElsewhere = (name: string) => ({
     ...lv(name, 1),
     lv_tags: 'blockyard,blockyard-image,blockyard-image=d1',
