@@ -74,6 +74,8 @@ function escaped(text: string): string {
       .toWellFormed()
       .replaceAll('&', '&amp;')
       .replaceAll('<', '&lt;')
+      // `]]>` must not stand in a text.
+      .replaceAll('>', '&gt;')
       .replaceAll("'", '&apos;')
   );
 }
