@@ -6,7 +6,7 @@ import { readGroups } from '../groups/list.ts';
 import { findGroup, type GroupRow, typesOf } from '../groups/rows.ts';
 import { updateGroup } from '../groups/update.ts';
 import { plainView, summaryView } from '../groups/view.ts';
-import { namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
+import { findTypeNamed } from '../types/rows.ts';
 import type { Changes, NewFromSource, NewGroup } from './schema.ts';
 
 type Query = Readonly<Record<string, string>>;
@@ -39,16 +39,14 @@ async function views(context: RequestContext, rows: readonly GroupRow[]) {
 
 /** None is made: it would promise one moment for all of its snapshots, which no back end here keeps. @throws ApiError 400 or 404 */
 export async function refuseGroup(
-  { app }: RequestContext,
+  context: RequestContext,
   { name, volume_types: types }: NewGroup,
 ): Promise<never> {
   if (!types) {
     throw badRequest(`volume_types must be provided to create consistency group ${name ?? 'None'}.`);
   }
-  const [unknown] = types.replace(/,+$/, '').split(',');
-  if (unknown !== undefined && (await readTypeByNameOrId(app.db, unknown)) === undefined) {
-    throw namedTypeMissing(unknown.slice(0, 255).toWellFormed());
-  }
+  const [first] = types.replace(/,+$/, '').split(',');
+  if (first !== undefined) await findTypeNamed(context, first);
   throw badRequest(
     'Invalid group type: no back end takes the snapshots of several volumes at one moment; make a group (group-create) instead.',
   );

@@ -7,7 +7,7 @@ import { asId, type GroupId, type VolumeTypeId } from '#schema/ids.ts';
 import { findGroupTypeNamed, type GroupTypeRow, specsOf } from '../group-types/rows.ts';
 import { charged } from '../quotas/charge.ts';
 import type { Charge } from '../quotas/charges.ts';
-import { namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
+import { findTypeNamed } from '../types/rows.ts';
 import { existingZone } from '../volumes/zones.ts';
 import type { GroupRow } from './rows.ts';
 import type { NewGroup } from './schema.ts';
@@ -94,13 +94,7 @@ function checkSpecs(type: GroupTypeRow): void {
 }
 
 /** By names or ids. @throws ApiError 404 */
-async function volumeTypes({ app }: RequestContext, wanted: readonly string[]): Promise<VolumeTypeId[]> {
-  const found = await Promise.all(
-    wanted.map(async (each) => {
-      const type = await readTypeByNameOrId(app.db, each);
-      if (type === undefined) throw namedTypeMissing(each);
-      return type.id;
-    }),
-  );
-  return [...new Set(found)];
+async function volumeTypes(context: RequestContext, wanted: readonly string[]): Promise<VolumeTypeId[]> {
+  const found = await Promise.all(wanted.map((each) => findTypeNamed(context, each)));
+  return [...new Set(found.map(({ id }) => id))];
 }

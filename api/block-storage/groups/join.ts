@@ -2,7 +2,7 @@ import type { RequestContext } from '#api/http/context.ts';
 import { type ApiError, invalidInput } from '#api/http/errors.ts';
 import type { Tx } from '#queues/transaction.ts';
 import type { GroupId } from '#schema/ids.ts';
-import { readTypeByNameOrId } from '../types/rows.ts';
+import { mayUse, namedTypeMissing, readTypeByNameOrId } from '../types/rows.ts';
 import { findGroup, invalidGroup, typesOf } from './rows.ts';
 
 /** The group that a new volume is made in. */
@@ -28,12 +28,12 @@ export async function joinGroup(
 ): Promise<Membership | undefined> {
   if (group === null || group === undefined || group === '') return undefined;
   const { id, availability_zone: availabilityZone } = await findGroup(context, group);
-  const wanted = type ? await readTypeByNameOrId(context.app.db, type) : undefined;
-  if (wanted === undefined) {
-    throw invalidInput('volume_type must be provided when creating a volume in a group.');
-  }
+  if (!type) throw invalidInput('volume_type must be provided when creating a volume in a group.');
   const types = (await typesOf(context, [id])).get(id) ?? [];
+  const wanted = await readTypeByNameOrId(context.app.db, type);
+  if (wanted === undefined) throw namedTypeMissing(type);
   if (!types.includes(wanted.id)) {
+    if (!(await mayUse(context, wanted))) throw namedTypeMissing(type);
     throw invalidInput(
       `Invalid volume_type provided: ${wanted.name} (requested type must be supported by this group).`,
     );

@@ -33,7 +33,7 @@ export async function mayUse({ app, caller }: RequestContext, type: TypeRow): Pr
 export function namedTypeMissing(wanted: string): ApiError {
   return isUuid(wanted)
     ? noType(wanted)
-    : new ApiError(404, `Volume type with name ${wanted} could not be found.`);
+    : new ApiError(404, `Volume type with name ${wanted.slice(0, 255).toWellFormed()} could not be found.`);
 }
 
 /** Locks the row when read inside a transaction that will change it. */
@@ -79,6 +79,13 @@ export async function readTypeByNameOrId(db: Kysely<Tables>, wanted: string): Pr
     ? await named.where('id', '=', wanted.toLowerCase() as VolumeTypeId).executeTakeFirst()
     : undefined;
   return byId ?? (await named.where('name', '=', wanted).executeTakeFirst());
+}
+
+/** @throws ApiError 404 when there is none, or it is private and the caller's project has no access to it. */
+export async function findTypeNamed(context: RequestContext, wanted: string): Promise<NamedType> {
+  const type = await readTypeByNameOrId(context.app.db, wanted);
+  if (type === undefined || !(await mayUse(context, type))) throw namedTypeMissing(wanted);
+  return type;
 }
 
 /** Extra specs that everybody may see; the others tell of the storage behind (Cinder's own list). */

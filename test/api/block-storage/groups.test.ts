@@ -217,6 +217,36 @@ describe('groups', () => {
     assert.match((await put({ add_volumes: other.volumes[0] })).body.badRequest.message, /already in group/);
   });
 
+  it('tell nobody of a private type that is not his, by its id or by its name', async () => {
+    const name = `theirs ${randomUUID()}`;
+    const theirs = await api.call('POST', '/types', {
+      as,
+      body: { volume_type: { name, 'os-volume-type-access:is_public': false } },
+    });
+    const { id: group } = (await create()).body.group;
+    for (const [known, unknown, kind] of [
+      [theirs.body.volume_type.id, randomUUID(), 'Volume type'],
+      [name, `no ${name}`, 'Volume type with name'],
+    ] as const) {
+      for (const type of [known, unknown]) {
+        const refusals = [
+          await create({ volume_types: [type] }),
+          await api.call('POST', '/consistencygroups', {
+            body: { consistencygroup: { volume_types: type } },
+          }),
+          await api.call('POST', '/volumes', {
+            body: { volume: { size: 1, volume_type: type, group_id: group } },
+          }),
+        ];
+        for (const { status, body } of refusals)
+          assert.deepEqual(
+            [status, body.itemNotFound?.message],
+            [404, `${kind} ${type} could not be found.`],
+          );
+      }
+    }
+  });
+
   it('go with their volumes when asked to, and with the last of them', async () => {
     const { id, volumes } = await makeGroup(2);
     const kept = await act(id, { delete: { 'delete-volumes': false } });

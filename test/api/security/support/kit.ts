@@ -108,6 +108,11 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   instance_uuid: ['server'],
   attachment_id: ['attachment'],
   volume_type: ['type'],
+  volume_types: ['type'],
+  group_type: ['group_type'],
+  // Several, with commas between.
+  add_volumes: ['volume', 'plugged'],
+  remove_volumes: ['volume', 'plugged'],
   new_type: ['type'],
   new_volume: ['volume', 'plugged'],
   flavorRef: [],
@@ -187,7 +192,7 @@ export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
     message: operation,
     ...(await makeServer(api, owner)),
     image: image.body.id,
-    ...(await makeOperators(api)),
+    ...(await makeOperators(api, owner)),
     ...(await makeGroup(api, owner)),
     transfer: await makeTransfer(api, owner),
     project: PROJECT_OF[owner],
@@ -346,8 +351,8 @@ async function makeServer(api: TestApi, owner: Owner): Promise<Pick<Kit, 'server
   return { server: id, plugged };
 }
 
-/** What operators keep to themselves: a private type, a private flavor, QoS specs. */
-async function makeOperators(api: TestApi): Promise<Pick<Kit, 'type' | 'flavor' | 'qos'>> {
+/** A private type that the project has been given, and what operators keep to themselves: a private flavor, QoS specs. */
+async function makeOperators(api: TestApi, owner: Owner): Promise<Pick<Kit, 'type' | 'flavor' | 'qos'>> {
   const as = 'admin';
   const type = await api.call('POST', '/types', {
     as,
@@ -358,6 +363,10 @@ async function makeOperators(api: TestApi): Promise<Pick<Kit, 'type' | 'flavor' 
         'os-volume-type-access:is_public': false,
       },
     },
+  });
+  await api.call('POST', `/types/${type.body.volume_type.id}/action`, {
+    as,
+    body: { addProjectAccess: { project: PROJECT_OF[owner] } },
   });
   const flavor = await api.compute('POST', '/flavors', {
     as,

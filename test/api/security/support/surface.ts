@@ -85,7 +85,8 @@ interface JsonSchema {
   readonly format?: string;
 }
 
-const ID_NAME = /(^|_)(uu)?ids?$|(^|_)volid$|[a-z]Ids?$|Ref$|^(member|owner|instance|volume_type)$/;
+const ID_NAME =
+  /(^|_)(uu)?ids?$|(^|_)volid$|[a-z]Ids?$|Ref$|^(member|owner|instance|volume_types?|group_type|(add|remove)_volumes)$/;
 
 /** Where a body may name something by its id, whatever the field is called. */
 export function idPlaces({ route }: Target): Place[] {
@@ -95,7 +96,8 @@ export function idPlaces({ route }: Target): Place[] {
     if (schema.items !== undefined) walk(schema.items, [...place, 0]);
     for (const [name, inner] of Object.entries(schema.properties ?? {})) {
       const here = [...place, name];
-      if (ID_NAME.test(name) || inner.format === 'uuid') found.push(here);
+      if (ID_NAME.test(name) || inner.format === 'uuid')
+        found.push(inner.items === undefined ? here : [...here, 0]);
       walk(inner, here);
     }
   };
