@@ -21,6 +21,10 @@ export const COMPUTE_POLICY: Policy = {
     'member',
     'POST /servers/{server_id}/os-volume_attachments',
   ],
+  'os_compute_api:os-volumes-attachments:update': [
+    'member',
+    'PUT /servers/{server_id}/os-volume_attachments/{volume_id}',
+  ],
   'os_compute_api:os-volumes-attachments:delete': [
     'member',
     'DELETE /servers/{server_id}/os-volume_attachments/{volume_id}',

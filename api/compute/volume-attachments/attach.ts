@@ -7,10 +7,10 @@ import type { Reply } from '#api/http/route.ts';
 import { transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import { type AttachmentId, asId } from '#schema/ids.ts';
-import { findServer, noServer } from '../servers/rows.ts';
+import { findServer } from '../servers/rows.ts';
 import { findInitiator } from './health.ts';
 import { holdType, reserve } from './reserve.ts';
-import { refuseBusy } from './state.ts';
+import { holdServer, refuseBusy } from './state.ts';
 
 interface Wanted {
   readonly volumeId: string;
@@ -35,12 +35,7 @@ export async function attach(context: RequestContext, serverId: string, wanted: 
   const device = wanted.device ?? null;
   const goes = wanted.delete_on_termination === true;
   const operation = await transaction(app.db, async (tx) => {
-    // Again, and held: a server that is being deleted takes with it only the volumes that it has now.
-    const [now] = await tx.rows(
-      tx.q.selectFrom('servers').selectAll().where('id', '=', server.id).forUpdate(),
-    );
-    if (now === undefined || now.status === 'DELETED') throw noServer(serverId);
-    refuseBusy(now, 'attach_volume');
+    await holdServer(tx, server.id, 'attach_volume');
     holdType(tx, volume);
     await reserve(context, tx, volume);
     const id = asId<AttachmentId>(app.ids.uuid());

@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
-import { badRequest, conflict, invalidVolume } from '#api/http/errors.ts';
+import { badRequest, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, transaction } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
 import type { AttachmentStatus, VolumeStatus } from '#schema/states.ts';
 import { findServer } from '../servers/rows.ts';
 import { findAttached } from './show.ts';
-import { refuseBusy } from './state.ts';
+import { refuseBusy, refuseUnmanaged } from './state.ts';
 
 /** Also from an attach or detach that was handed to a person: detaching again is how that person clears it. */
 const DETACHABLE: readonly AttachmentStatus[] = ['attached', 'error_attaching', 'error_detaching'];
@@ -19,11 +19,7 @@ export async function detach(context: RequestContext, serverId: string, volumeId
   refuseBusy(server, 'detach_volume');
   const attachment = await findAttached(context, server.id, volumeId);
   if (attachment.boot_index === 0) throw badRequest('Cannot detach a root device volume');
-  if (attachment.managed === 0) {
-    throw conflict(
-      `Attachment ${attachment.id} was made by a client that connects by itself; delete it with the block storage API.`,
-    );
-  }
+  refuseUnmanaged(attachment);
   const operation = await transaction(app.db, async (tx) => {
     const now = sqlTime(app.clock.now());
     tx.must(

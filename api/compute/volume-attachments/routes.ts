@@ -5,24 +5,29 @@ import { type Route, route } from '#api/http/route.ts';
 import { attach } from './attach.ts';
 import { detach } from './detach.ts';
 import { listAttached, showAttached } from './show.ts';
+import { update } from './update.ts';
 
 const serverParams = z.strictObject({ server_id: z.string() });
 const volumeParams = z.strictObject({ server_id: z.string(), volume_id: z.string() });
 
-const createBody = z.strictObject({
-  volumeAttachment: z.strictObject({
-    volumeId: uuid,
-    device: z
-      .string()
-      .regex(/^(\/dev\/)?(vd|sd|hd|xvd)[a-z]{1,3}$/, { error: 'is not a device like /dev/vdb' })
-      .nullish(),
-    tag: z
-      .string()
-      .regex(/^[^,/]{1,60}$/, { error: 'is not a tag' })
-      .optional(),
-    delete_on_termination: flag.optional(),
-  }),
+const settable = {
+  volumeId: uuid,
+  device: z
+    .string()
+    .regex(/^(\/dev\/)?(vd|sd|hd|xvd)[a-z]{1,3}$/, { error: 'is not a device like /dev/vdb' })
+    .nullish(),
+  tag: z
+    .string()
+    .regex(/^[^,/]{1,60}$/, { error: 'is not a tag' })
+    .optional(),
+  delete_on_termination: flag.optional(),
+} as const;
+const createBody = z.strictObject({ volumeAttachment: z.strictObject(settable) });
+const updateBody = z.strictObject({
+  volumeAttachment: z.strictObject({ ...settable, id: uuid.optional(), serverId: uuid.optional() }),
 });
+/** Nova's older versions exchange the volume for another one there, and do nothing else. */
+const UPDATE_SINCE = 85;
 
 const shown = z.strictObject({
   id: z.string().optional(),
@@ -72,6 +77,18 @@ export const volumeAttachmentRoutes: readonly Route[] = [
     query: anyQuery,
     replies: { 200: z.strictObject({ volumeAttachment: shown }) },
     handle: (context, { params }) => showAttached(context, params.server_id, params.volume_id),
+  }),
+  route({
+    method: 'PUT',
+    path: '/servers/{server_id}/os-volume_attachments/{volume_id}',
+    summary: 'Say whether a volume goes with its server',
+    since: UPDATE_SINCE,
+    params: volumeParams,
+    query: anyQuery,
+    body: updateBody,
+    replies: { 202: null },
+    handle: (context, { params, body }) =>
+      update(context, params.server_id, params.volume_id, body.volumeAttachment),
   }),
   route({
     method: 'DELETE',

@@ -35,7 +35,7 @@ function view({ microversion }: RequestContext, row: Row) {
 }
 
 /** Agents may answer with the bare name that libvirt uses. */
-function devicePath(name: string): string {
+export function devicePath(name: string): string {
   return name.startsWith('/') ? name : `/dev/${name}`;
 }
 

@@ -149,6 +149,66 @@ describe('servers that boot from volumes', () => {
     assert.deepEqual([...hosts.model.volumes.keys()].includes(marked), false);
   });
 
+  it('goes by what was said last of which volumes go with it', async () => {
+    const { server, volume: root } = await running({ delete_on_termination: true });
+    const [kept, marked] = [await availableVolume(api), await availableVolume(api)];
+    const path = (volume: string) => `/servers/${server}/os-volume_attachments/${volume}`;
+    const put = (volume: string, fields: object, options: { as?: 'stranger'; version?: number } = {}) =>
+      api.compute('PUT', path(volume), {
+        body: { volumeAttachment: { volumeId: volume, ...fields } },
+        ...options,
+      });
+    for (const [volumeId, before] of [
+      [kept, true],
+      [marked, false],
+    ] as const) {
+      const body = { volumeAttachment: { volumeId, delete_on_termination: before } };
+      await api.compute('POST', `/servers/${server}/os-volume_attachments`, { body });
+      await volumeBecomes(api, volumeId, 'in-use');
+      const same = { serverId: server, id: volumeId, device: undefined, delete_on_termination: !before };
+      assert.equal((await put(volumeId, same)).status, 202);
+      const shown = (await api.compute('GET', path(volumeId))).body.volumeAttachment;
+      assert.equal(shown.delete_on_termination, !before);
+      assert.equal((await put(volumeId, { device: shown.device })).status, 202);
+    }
+    assert.equal((await put(root, { delete_on_termination: false })).status, 202);
+
+    const flip = { delete_on_termination: true };
+    for (const [field, value] of [
+      ['id', marked],
+      ['serverId', marked],
+      ['device', '/dev/vdz'],
+      ['tag', 'x'],
+    ] as const) {
+      const { status, body } = await put(kept, { ...flip, [field]: value });
+      assert.deepEqual([status, body.badRequest?.message], [400, `The ${field} property is not mutable`]);
+    }
+    const exchanged = await put(kept, { ...flip, volumeId: marked });
+    assert.match(exchanged.body.badRequest.message, /^A volume is not exchanged for another one/);
+    assert.equal((await put(kept, flip, { version: 84 })).status, 404);
+    assert.equal((await put(kept, flip, { as: 'stranger' })).status, 404);
+    assert.equal((await put(await availableVolume(api), flip)).status, 404);
+    // Who deletes has read by then what goes: as it is for a moment only, written by hand.
+    const at = (task_state: 'deleting' | null) =>
+      api.db.updateTable('servers').set({ task_state }).where('id', '=', asId<ServerId>(server)).execute();
+    await at('deleting');
+    assert.equal((await put(kept, flip)).status, 409);
+    await at(null);
+    const is = (status: 'detaching' | 'attached') =>
+      api.db
+        .updateTable('attachments')
+        .set({ status })
+        .where('volume_id', '=', asId<VolumeId>(kept))
+        .execute();
+    await is('detaching');
+    assert.equal((await put(kept, flip)).status, 409);
+    await is('attached');
+
+    await remove(server);
+    for (const volume of [kept, root]) await volumeBecomes(api, volume, 'available');
+    await eventually(async () => assert.equal((await api.call('GET', `/volumes/${marked}`)).status, 404));
+  });
+
   it('keeps a marked volume that has a snapshot', async () => {
     const { server, volume } = await running({ delete_on_termination: true });
     await api.db

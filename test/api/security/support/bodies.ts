@@ -173,6 +173,9 @@ const BODIES: Readonly<Record<string, (own: Kit) => unknown>> = {
   'compute POST /servers/{server_id}/os-volume_attachments': ({ volume }) => ({
     volumeAttachment: { volumeId: volume },
   }),
+  'compute PUT /servers/{server_id}/os-volume_attachments/{volume_id}': ({ plugged }) => ({
+    volumeAttachment: { volumeId: plugged, delete_on_termination: true },
+  }),
   'compute POST /flavors': () => ({ flavor: { name: randomUUID(), vcpus: 1, ram: 64, disk: 0 } }),
   'compute POST /flavors/{id}/os-extra_specs': () => ({ extra_specs: metadata }),
   'image POST /images': () => ({ name: 'n', disk_format: 'raw', container_format: 'bare', key: 'new' }),
