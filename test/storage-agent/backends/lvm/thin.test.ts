@@ -7,7 +7,7 @@ import { createLvmBackend } from '#storage-agent/backends/lvm/backend.ts';
 import { createLvmDoor } from '#storage-agent/backends/lvm/door.ts';
 import { thick } from '#storage-agent/backends/lvm/provisioning.ts';
 import { createShelf } from '#storage-agent/backends/lvm/shelf.ts';
-import { openBackend } from '../opened.ts';
+import { openAll, openBackend } from '../opened.ts';
 
 const GIB = 1024 ** 3;
 
@@ -358,6 +358,50 @@ describe('lvm-thin backend, on transcripts', () => {
       await work(await openBackend('lvm-thin:name=a,vg=vg0,pool=thin', runner));
       assert.equal(runner.rest(), 0);
     });
+
+  it('writes an image once for all back ends of its pool, and keeps no more than the smallest of their limits', async () => {
+    const [second, old] = [randomUUID(), randomUUID()];
+    const [image, imageFilling, leavingOld] = [
+      `image-${other}`,
+      `imagefilling-${other}`,
+      `imagedeleting-${old}`,
+    ];
+    const cached = (id: string) => ({
+      ...lv(`image-${id}`, 1),
+      lv_tags: 'blockyard,blockyard-image',
+      pool_lv: 'thin',
+    });
+    const tags = '--addtag blockyard --addtag blockyard-image --addtag blockyard-image=d1';
+    const runner = play([
+      PVS,
+      [select(live, filling), rows('lv')],
+      [select(image), rows('lv')],
+      [SPACE, rows('lv', ENOUGH)],
+      [select(image, imageFilling, `imagedeleting-${other}`), rows('lv')],
+      [create.replace(live, imageFilling).replace('--addtag blockyard', tags), ''],
+      [`lvrename ${ONLY} vg0 ${imageFilling} ${image}`, ''],
+      [TAGGED, rows('lv', cached(old), cached(other))],
+      [TAGGED, rows('lv', cached(old), cached(other))],
+      [select(`image-${old}`), rows('lv', cached(old))],
+      [`lvrename ${ONLY} vg0 image-${old} ${leavingOld}`, ''],
+      [`blkdiscard /dev/vg0/${leavingOld}`, ''],
+      [`lvremove ${ONLY} -y vg0/${leavingOld}`, ''],
+      [TAGGED, rows('lv', cached(other))],
+      [`lvcreate ${ONLY} -y -n ${live} --addtag blockyard -s -kn vg0/${image}`, ''],
+      PVS,
+      [`lvcreate ${ONLY} -y -n volume-${second} --addtag blockyard -s -kn vg0/${image}`, ''],
+    ]);
+    const pool = 'vg=vg0,pool=thin';
+    const [a, b] = await openAll(
+      `lvm-thin:name=a,${pool};lvm-thin:name=b,${pool},image_cache_count=1`,
+      runner,
+    );
+    await Promise.all([
+      a?.ensure(volume, GIB, { kind: 'image', image: imageOf(other) }),
+      b?.ensure(second, GIB, { kind: 'image', image: imageOf(other) }),
+    ]);
+    assert.equal(runner.rest(), 0);
+  });
 
   const thickOn = (runner: Runner, copyDisk: CopyDisk): Backend => {
     const door = createLvmDoor(runner, 'vg0');
