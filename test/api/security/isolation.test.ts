@@ -43,7 +43,7 @@ const COMES_TOO_LATE: ReadonlySet<string> = new Set([
   'volume POST /volumes/{id}/action os-reimage os-reimage.image_id',
 ]);
 
-/** Where Cinder answers 400 to what there is not: an image by this id or by this name, a volume for a group. */
+/** Where Cinder answers 400 to what there is not: an image by this id or by this name, a volume for a group; and Nova to any but what the path names. */
 const SAID_TO_BE_BAD: ReadonlySet<string> = new Set([
   'volume POST /volumes volume.image_id',
   'volume POST /volumes volume.imageRef',
@@ -53,6 +53,8 @@ const SAID_TO_BE_BAD: ReadonlySet<string> = new Set([
   'volume PUT /consistencygroups/{id} consistencygroup.remove_volumes',
   'volume PUT /consistencygroups/{id}/update consistencygroup.add_volumes',
   'volume PUT /consistencygroups/{id}/update consistencygroup.remove_volumes',
+  'compute PUT /servers/{server_id}/os-volume_attachments/{volume_id} volumeAttachment.volumeId',
+  'compute PUT /servers/{server_id}/os-volume_attachments/{volume_id} volumeAttachment.serverId',
 ]);
 
 describe('another project’s ids', () => {

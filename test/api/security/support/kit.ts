@@ -106,6 +106,7 @@ const NOUN_OF_FIELD: Readonly<Record<string, readonly Noun[]>> = {
   image_id: ['image'],
   imageRef: ['image'],
   instance_uuid: ['server'],
+  serverId: ['server'],
   attachment_id: ['attachment'],
   volume_type: ['type'],
   volume_types: ['type'],
