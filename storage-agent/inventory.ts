@@ -69,7 +69,7 @@ async function placeOf(config: BackendConfig): Promise<string> {
   }
 }
 
-/** Of all back ends together: each device that is looked into keeps one of the four threads that Node reads files with. */
+/** Of all back ends together: each device that is looked into keeps one of the threads that Node reads files with. */
 const inTurn = limited(3);
 
 /** What is suspended, or lacks a disk, might never answer: it is not looked into. */
