@@ -113,8 +113,32 @@ function comparePlugged(row: AttachmentRow, volume: VolumeRow, domain: DomainIte
       break;
     }
   }
-  result.push(...compareLimits(row, volume, live, config));
+  result.push(...compareMode(row, live, config), ...compareLimits(row, volume, live, config));
   return result;
+}
+
+/** A guest that may write where it should only read, or the other way round. */
+function compareMode(
+  row: AttachmentRow,
+  live: DiskItem | undefined,
+  config: DiskItem | undefined,
+): Finding[] {
+  const readOnly = row.mode === 'ro';
+  const wrong = [
+    ...(live !== undefined && live.readOnly !== readOnly ? ['the running guest'] : []),
+    ...(config !== undefined && config.readOnly !== readOnly ? ['its definition'] : []),
+  ];
+  if (wrong.length === 0) return [];
+  return [
+    {
+      ...about(row),
+      kind: 'disk-mode',
+      wanted: readOnly ? 'read-only' : 'to be written too',
+      found: `in ${wrong.join(' and ')} it is ${readOnly ? 'to be written too' : 'read-only'}`,
+      repair: 'Detach the volume and attach it again.',
+      care: 'none',
+    },
+  ];
 }
 
 /** A disk that says of itself that it is another one. */

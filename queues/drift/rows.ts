@@ -120,6 +120,7 @@ function readAttachments(db: Kysely<Tables>) {
       'host',
       'managed',
       'mountpoint',
+      'mode',
       'initiator',
       'created_at',
     ])

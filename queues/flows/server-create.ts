@@ -62,7 +62,7 @@ export const serverCreate = flow('server.create')
     task: 'server.ensure',
     withinS: BOOT_WITHIN_S,
     do({ facts, out }) {
-      const { chap_username, chap_secret } = subject(facts);
+      const { chap_username, chap_secret, mode } = subject(facts);
       const { host, initiator, ...server } = out.place;
       const connection = out.export?.connection;
       if (connection == null) throw new Error('the storage agent answered without a connection');
@@ -79,7 +79,7 @@ export const serverCreate = flow('server.create')
           iotune: resolveIotune(facts.qos, facts.volume.size_gib),
           bus: 'virtio',
           device: ROOT_DEVICE,
-          readonly: false,
+          readonly: mode === 'ro',
           ...luksOf(facts),
         },
       };

@@ -74,6 +74,27 @@ describe('servers made with several volumes', () => {
     await eventually(async () => assert.equal((await api.compute('GET', `/servers/${id}`)).status, 404));
   }
 
+  it('may write on none that is flagged as read-only, the root volume neither', async () => {
+    const [root, data] = [await bootable(), await availableVolume(api)];
+    for (const id of [root, data]) {
+      const body = { 'os-update_readonly_flag': { readonly: true } };
+      assert.equal((await api.call('POST', `/volumes/${id}/action`, { body })).status, 202);
+    }
+    const told = new Map<string, unknown>();
+    const carryOut = hosts.model.carryOut.bind(hosts.model);
+    hosts.model.carryOut = (task, input) => {
+      if (task === 'server.ensure' || task === 'disk.attach')
+        told.set(task, (input as { readonly: boolean }).readonly);
+      return carryOut(task, input);
+    };
+    const { id } = (await create([existing(root, { boot_index: 0 }), existing(data)])).body.server;
+    await becomes(id, 'ACTIVE');
+    await volumeBecomes(api, data, 'in-use');
+    hosts.model.carryOut = carryOut;
+    assert.deepEqual(Object.fromEntries(told), { 'server.ensure': true, 'disk.attach': true });
+    await remove(id);
+  });
+
   it('has them all: one that was there, a blank one, one from a snapshot, one from an image', async () => {
     const [root, data, origin] = [await bootable(), await availableVolume(api), await availableVolume(api)];
     const taken = await api.call('POST', '/snapshots', { body: { snapshot: { volume_id: origin } } });
