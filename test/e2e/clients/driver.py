@@ -1,7 +1,8 @@
 """Runs the stock clients' commands one after another in one process, since starting Python for each takes seconds.
 
-Reads lines of JSON, {"client": "openstack" | "cinder", "argv": [...]} or {"commands": "openstack" | "cinder"}, and answers
-each with one: {"code", "stdout", "stderr"}, or {"commands": [...]}.
+Reads lines of JSON, {"client": "openstack" | "cinder", "argv": [...]} or {"commands": "openstack" | "beside" | "cinder"}, and answers
+each with one: {"code", "stdout", "stderr"}, or {"commands": [...]}. Of "openstack" these are block storage's and those that ask
+every service, of "beside" images' and those that give servers volumes.
 """
 
 import contextlib
@@ -15,14 +16,17 @@ import cinderclient.api_versions
 import cinderclient.shell
 import openstackclient.shell
 
-# openstackclient's commands that are block storage's, and those that ask every service.
-OPENSTACK_GROUPS = ("openstack.volume.v3", "openstack.common")
+def openstack_commands(*groups):
+    points = [point for group in groups for point in importlib.metadata.entry_points(group=group)]
+    return sorted(point.name.replace("_", " ") for point in points)
 
 
 def commands_of(client):
     if client == "openstack":
-        points = [point for group in OPENSTACK_GROUPS for point in importlib.metadata.entry_points(group=group)]
-        return sorted(point.name.replace("_", " ") for point in points)
+        return openstack_commands("openstack.volume.v3", "openstack.common")
+    if client == "beside":
+        of_servers = openstack_commands("openstack.compute.v2")
+        return openstack_commands("openstack.image.v2") + [name for name in of_servers if " volume" in name]
     shell = cinderclient.shell.OpenStackCinderShell()
     newest = cinderclient.api_versions.APIVersion(cinderclient.api_versions.MAX_VERSION)
     shell.get_subcommand_parser(newest, False, [])

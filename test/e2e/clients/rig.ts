@@ -68,7 +68,7 @@ export class ClientRig implements AsyncDisposable {
       OS_USER_DOMAIN_NAME: admin.domain,
       OS_PROJECT_DOMAIN_NAME: admin.domain,
       OS_VOLUME_API_VERSION: NEWEST,
-      OS_COMPUTE_API_VERSION: '2.79',
+      OS_COMPUTE_API_VERSION: '2.85',
     };
   }
 
@@ -108,9 +108,9 @@ export class Walk {
     return this.#walked;
   }
 
-  /** All that this client has, of its own accord. */
-  async commands(): Promise<string[]> {
-    const { commands } = (await this.#ask({ commands: this.#program })) as { commands: string[] };
+  /** All that this client has, of its own accord; `beside`: openstack's of images and servers, see driver.py. */
+  async commands(which: Program | 'beside' = this.#program): Promise<string[]> {
+    const { commands } = (await this.#ask({ commands: which })) as { commands: string[] };
     return commands;
   }
 
