@@ -10,6 +10,7 @@ import { agentQueue } from '#queues/names.ts';
 import { agentKeys, createSecrets } from '#queues/secrets.ts';
 import { asId } from '#schema/ids.ts';
 import { virsh } from '#stack/demo/host.ts';
+import { Collector } from '#test/e2e/observability/collector.ts';
 import { SecretYard } from './yard.ts';
 
 /** Where texts were found, and what they said. */
@@ -58,7 +59,7 @@ describe('planted secrets', function () {
     await rm(dir, { recursive: true, force: true });
   });
 
-  it('stand in no log, argument, answer, error, dashboard, timeline, metric, document, queue or table', async () => {
+  it('stand in no log, argument, answer, error, dashboard, timeline, trace, metric, document, queue or table', async () => {
     const master = randomBytes(32).toString('hex');
     const secrets: Record<string, string> = {
       'the master key': master,
@@ -79,10 +80,11 @@ describe('planted secrets', function () {
     const hay = new Haystack();
     // An address of its own: every process has its usual port there.
     const metrics = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(2, 255)}`;
+    await using collector = await Collector.start();
     await using yard = await SecretYard.start({
       runDir: join(dir, 'run'),
       log: (name, line) => hay.add(`log of ${name}`, line),
-      env: { BLOCKYARD_METRICS_LISTEN: metrics },
+      env: { BLOCKYARD_METRICS_LISTEN: metrics, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
     });
     const { stack } = yard;
     const host = asId<never>(stack.env['BLOCKYARD_HOST']!);
@@ -98,6 +100,8 @@ describe('planted secrets', function () {
       for (const name of Object.keys(secrets).filter((each) => !each.includes(`${kind} agent`)))
         assert.ok(!environ.includes(secrets[name]!), `${kind} has ${name}`);
     }
+    // A storage host's, which this stack gives to all.
+    secrets['the password of backups'] = stack.env['BLOCKYARD_BACKUP_PASSWORD']!;
 
     using sampling = sampleArguments(hay);
     const learn = async (): Promise<void> => {
@@ -105,6 +109,13 @@ describe('planted secrets', function () {
       for (const { volume_id, chap_secret } of rows)
         if (chap_secret !== null)
           secrets[`CHAP of ${volume_id}`] = createSecrets(master).decrypt(chap_secret, volume_id);
+      const keyed = await yard.db
+        .selectFrom('volumes')
+        .innerJoin('encryption_keys', 'encryption_keys.id', 'volumes.encryption_key_id')
+        .select(['volumes.id', 'encryption_keys.secret'])
+        .execute();
+      for (const { id, secret } of keyed)
+        secrets[`passphrase of ${id}`] = createSecrets(master).decrypt(secret, id);
       await dumpRedis(stack.env['REDIS_URL']!, hay);
       await dumpMysql(yard, hay);
     };
@@ -124,6 +135,30 @@ describe('planted secrets', function () {
     });
     const [first, second] = [await yard.volume({ imageRef: image.id }), await yard.volume()];
     await yard.attach(first);
+    // An encrypted one, and its backup.
+    const type = JSON.parse(
+      (await told(yard, hay, 'POST', '/v3/types', { volume_type: { name: 'sealed' } })) ?? '',
+    ) as { volume_type: { id: string } };
+    await told(yard, hay, 'POST', `/v3/types/${type.volume_type.id}/encryption`, {
+      encryption: {
+        provider: 'luks',
+        cipher: 'aes-xts-plain64',
+        key_size: 256,
+        control_location: 'front-end',
+      },
+    });
+    const sealed = await yard.volume({ volume_type: 'sealed' });
+    await told(yard, hay, 'POST', '/v3/backups', { backup: { volume_id: sealed } });
+    await yard.until('it is backed up', async () => {
+      const rows = await yard.db.selectFrom('backups').select(['status', 'fail_reason']).execute();
+      assert.ok(
+        rows.every(({ status }) => status !== 'error'),
+        JSON.stringify(rows),
+      );
+      return rows.some(({ status }) => status === 'available');
+    });
+    await yard.becomes(sealed, 'available');
+    await yard.attach(sealed);
     await learn();
     hay.add('libvirt domain', await virsh(stack.env, 'dumpxml', yard.server, '--inactive'));
     const listed = await virsh(stack.env, 'secret-list');
@@ -208,12 +243,16 @@ describe('planted secrets', function () {
     await told(yard, hay, 'GET', '/v3/volumes/detail');
     sampling[Symbol.dispose]();
     await readLogs(stack.runDir, hay);
+    hay.add('trace', collector.text);
+    for (const door of ['tgtd', 'virsh', 'qemu-img', 'restic'])
+      assert.ok(collector.text.includes(door), `no trace of ${door}`);
 
     assert.ok(
       Object.keys(secrets).filter((name) => name.startsWith('CHAP')).length >= 2,
       'no CHAP secret was seen',
     );
-    for (const place of ['log', 'argv', 'answer', 'metric', 'libvirt', 'redis', 'mysql', 'file'])
+    assert.ok(`passphrase of ${sealed}` in secrets);
+    for (const place of ['log', 'argv', 'answer', 'metric', 'libvirt', 'redis', 'mysql', 'file', 'trace'])
       assert.ok(hay.places().has(place), `nothing of ${place}`);
     assert.ok(hay.size > 100_000);
     assert.deepEqual([...new Set(hay.find(secrets))], []);
