@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemRunner } from '#agent/run.ts';
 import { parseProcfile } from '#stack/procfile.ts';
 
 /** One for each task that an agent is at, 16 of a list's files, 3 that are looked into for LUKS, one that is asked for its space. */
@@ -21,7 +22,7 @@ describe('a storage agent’s threads for files', () => {
     const folder = await mkdtemp(join(tmpdir(), 'by-hung-'));
     // Who opens it waits in the kernel for a writer, as for the server of an NFS.
     const fifo = join(folder, 'fifo');
-    execFileSync('mkfifo', [fifo]);
+    await systemRunner.run('mkfifo', [fifo]);
     const procfile = await readFile(join(import.meta.dirname, '../../Procfile'), 'utf8');
     const threads = /UV_THREADPOOL_SIZE=(\d+)/.exec(parseProcfile(procfile).get('storage') ?? '')?.[1];
     const child = spawn(process.execPath, ['--input-type=module', '--eval', CHILD, fifo], {
