@@ -151,7 +151,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     // While Redis is away reports would only pile up; the next one after its return says all.
     if (commands.status !== 'ready') return;
     try {
-      if (!(await lease.renew())) return;
+      if (!(await lease.sure())) return;
       const text = JSON.stringify(await options.report());
       await commands
         .pipeline()

@@ -7,10 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue, QueueEvents } from 'bullmq';
 import { type Agent, startAgent } from '#agent/agent.ts';
 import type { Handlers } from '#agent/handlers.ts';
+import type { LeaseTimes } from '#agent/lease.ts';
 import { agentQueue } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
 import { asId, type HostName } from '#schema/ids.ts';
-import { REPORT_EVERY_S } from '#schema/reports.ts';
 import { createRedis } from '../support/redis.ts';
 
 const HOST = asId<HostName>('h1');
@@ -47,8 +47,7 @@ describe('two machines of one host name', function () {
     await rm(dir, { recursive: true, force: true });
   });
 
-  /** With a lease that is soon over: reports, which renew it, come so seldom that its holder counts as silent. */
-  const start = (name: string, times: { lasts: number; missed: number; look: number }): Promise<Agent> =>
+  const start = (name: string, leaseTimes: LeaseTimes): Promise<Agent> =>
     startAgent({
       kind: 'storage',
       host: HOST,
@@ -56,7 +55,7 @@ describe('two machines of one host name', function () {
       prefix: place.prefix,
       stateDir: join(dir, randomUUID()),
       machine: { id: name, boot: `${name}2`, name },
-      leaseTimes: times,
+      leaseTimes,
       handlers: {
         async 'volume.absent'() {
           done.push(name);
@@ -77,8 +76,9 @@ describe('two machines of one host name', function () {
   const tasks = () => Promise.all(Array.from({ length: 8 }, task));
 
   it('carry out no task twice, and none on the one that waits', async () => {
-    const one = await start('one', { lasts: 5_000, missed: 5_000, look: 50 });
-    const waiting = start('two', { lasts: 5_000, missed: 5_000, look: 50 });
+    const times = { lasts: 5_000, missed: 5_000, renew: 500, look: 50 };
+    const one = await start('one', times);
+    const waiting = start('two', times);
     await tasks();
     assert.deepEqual(new Set(done), new Set(['one']));
     await one.stop();
@@ -92,10 +92,9 @@ describe('two machines of one host name', function () {
   });
 
   it('never both: the one whose place was taken while it was silent begins nothing, and says why', async () => {
-    const times = { lasts: 1_000, missed: 500, look: 50 };
-    assert.ok(times.lasts < REPORT_EVERY_S * 1_000);
-    const one = await start('one', times);
-    const two = await start('two', times);
+    // It still takes tasks, and does not renew: as when it was stopped for a while and has just gone on.
+    const one = await start('one', { lasts: 1_000, missed: 500, renew: 3_600_000, look: 50 });
+    const two = await start('two', { lasts: 1_000, missed: 500, renew: 100, look: 50 });
     await tasks();
     assert.deepEqual(new Set(done), new Set(['two']));
     assert.equal(done.length, 8);
