@@ -2,14 +2,17 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createBuiltinAuthenticator } from '#api/auth/builtin.ts';
+import { tokenReply } from '#api/identity/auth/schema.ts';
 import { bootstrapIdentity } from '#api/identity/bootstrap.ts';
 import { createBuiltinIdentity, type IdentitySettings } from '#api/identity/builtin/service.ts';
 import { createApi } from '#api/server.ts';
 import type { Clock } from '#schema/clock.ts';
-import { SECRET_KEY, type TestApi } from './api.ts';
+import { checkAnswer, SECRET_KEY, type TestApi } from './api.ts';
 
 export const ADMIN = { user: 'root', password: 'a long password', project: 'operators' } as const;
 const DEFAULT = { id: 'default' };
+/** No route of the table. */
+const LOGIN = '/identity/v3/auth/tokens';
 
 export type Scope =
   | { readonly project: { readonly id: string } }
@@ -76,11 +79,15 @@ export class IdentityApi implements AsyncDisposable {
       signal: AbortSignal.timeout(5_000),
     });
     const text = await response.text();
-    return {
+    const answered = {
       status: response.status,
       headers: response.headers,
       body: text === '' ? undefined : JSON.parse(text),
     };
+    if (method === 'POST' && path === LOGIN) {
+      if (response.ok) tokenReply.parse(answered.body);
+    } else if (response.ok && method !== 'HEAD') checkAnswer(method, path, answered, body);
+    return answered;
   }
 
   /** The same below the identity API. */
