@@ -21,12 +21,19 @@ export const connector = z.looseObject({
 });
 export type Connector = z.output<typeof connector>;
 
+/** An empty one is none, as in Cinder. */
+const connectorOrNone = connector
+  .partial({ initiator: true })
+  .refine((given) => given.initiator !== undefined || Object.keys(given).length === 0, {
+    error: "Invalid input received: Connector doesn't have required information: initiator",
+  })
+  .transform(({ initiator, ...rest }) => (initiator === undefined ? null : { ...rest, initiator }));
+
 export const createBody = z.strictObject({
   attachment: z.strictObject({
     volume_uuid: uuid,
     instance_uuid: uuid.optional(),
-    /** An empty one is none, as in Cinder. */
-    connector: z.union([z.strictObject({}).transform(() => null), connector]).nullish(),
+    connector: connectorOrNone.nullish(),
     mode: z.enum(['rw', 'ro'], { error: "is not one of ['rw', 'ro']" }).optional(),
   }),
 });

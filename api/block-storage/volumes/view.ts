@@ -101,7 +101,8 @@ function attachmentView(seesHosts: boolean, row: AttachmentRow) {
     volume_id: row.volume_id,
     server_id: row.server_id,
     host_name: seesHosts ? row.host : null,
-    device: row.mountpoint,
+    // Cinder's word where the connector named none.
+    device: row.mountpoint ?? (row.initiator === null ? null : 'na'),
     attached_at: row.attached_at === null ? null : isoTime(row.attached_at),
   };
 }

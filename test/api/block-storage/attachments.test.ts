@@ -72,6 +72,36 @@ describe('attachments of clients that connect by themselves', () => {
     await volumeBecomes(api, volume, 'available');
   });
 
+  it('a connector that is no good is told what is wrong with it; an empty one is none', async () => {
+    const volume = await availableVolume(api);
+    const refused = async (connector: object) => {
+      const { status, body } = await create({ volume_uuid: volume, connector });
+      assert.equal(status, 400);
+      return body.badRequest.message;
+    };
+    assert.equal(
+      await refused({ host: 'a' }),
+      "Invalid input received: Connector doesn't have required information: initiator",
+    );
+    assert.match(await refused({ ...CONNECTOR, host: 5 }), /^Invalid input for field\/attribute host\. /);
+    assert.match(await refused({ ...CONNECTOR, mode: 'x' }), /^Invalid input for field\/attribute mode\. /);
+    assert.match(await refused({ initiator: 'x' }), /'x' is not an iSCSI name$/);
+    const { body } = await create({ volume_uuid: volume, connector: {} });
+    assert.equal(body.attachment.status, 'reserved');
+    assert.equal((await api.call('DELETE', `/attachments/${body.attachment.id}`)).status, 200);
+  });
+
+  it('of a connector without a device has the device that Cinder calls `na`', async () => {
+    const volume = await availableVolume(api);
+    const { mountpoint: _, ...connector } = CONNECTOR;
+    const { body } = await create({ volume_uuid: volume, connector });
+    const path = `/attachments/${body.attachment.id}`;
+    assert.equal((await api.call('POST', `${path}/action`, { body: { 'os-complete': null } })).status, 204);
+    const shown = (await api.call('GET', `/volumes/${volume}`)).body.volume;
+    assert.equal(shown.attachments[0].device, 'na');
+    assert.equal((await api.call('DELETE', path)).status, 200);
+  });
+
   it('a reservation can be given back, and made once', async () => {
     const volume = await availableVolume(api);
     const first = await create({ volume_uuid: volume });

@@ -273,6 +273,8 @@ describe('the older actions on volumes', () => {
         /^Invalid input received: Connector doesn't have required information: initiator$/,
       );
     }
+    const nothing = { connector: null };
+    await refused(volume, 'os-initialize_connection', nothing, /None is not of type 'object', 'string'$/);
     assert.equal((await act(volume, 'os-initialize_connection', { connector: CONNECTOR })).status, 200);
     assert.equal((await api.call('DELETE', `/volumes/${volume}`)).status, 400);
     await accepted(volume, 'os-terminate_connection', { connector: null });

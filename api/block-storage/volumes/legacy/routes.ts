@@ -14,7 +14,7 @@ import { terminateConnection } from './terminate-connection.ts';
 
 const ACTION = { method: 'POST', path: '/volumes/{id}/action', params: idParams, query: anyQuery } as const;
 
-const connector = z.union([z.string(), z.looseObject({})]);
+const connector = z.union([z.looseObject({}), z.string()]);
 
 const attach = z
   .strictObject({
