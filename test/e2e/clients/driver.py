@@ -1,8 +1,8 @@
 """Runs the stock clients' commands one after another in one process, since starting Python for each takes seconds.
 
-Reads lines of JSON, {"client": "openstack" | "cinder", "argv": [...]} or {"commands": "openstack" | "beside" | "cinder"}, and answers
+Reads lines of JSON, {"client": "openstack" | "cinder", "argv": [...]} or {"commands": "openstack" | "beside" | "identity" | "cinder"}, and answers
 each with one: {"code", "stdout", "stderr"}, or {"commands": [...]}. Of "openstack" these are block storage's and those that ask
-every service, of "beside" images' and those that give servers volumes.
+every service, of "beside" images' and those that give servers volumes, of "identity" its own.
 """
 
 import contextlib
@@ -24,6 +24,8 @@ def openstack_commands(*groups):
 def commands_of(client):
     if client == "openstack":
         return openstack_commands("openstack.volume.v3", "openstack.common")
+    if client == "identity":
+        return openstack_commands("openstack.identity.v3")
     if client == "beside":
         of_servers = openstack_commands("openstack.compute.v2")
         return openstack_commands("openstack.image.v2") + [name for name in of_servers if " volume" in name]

@@ -72,10 +72,10 @@ export class ClientRig implements AsyncDisposable {
     };
   }
 
-  /** One client's commands, told apart from one another. */
-  walk(program: Program): Walk {
+  /** One client's commands, told apart from one another. @param env in the place of what `env` has */
+  walk(program: Program, env: Readonly<Record<string, string>> = {}): Walk {
     const driver = spawn('/usr/bin/python3', [join(import.meta.dirname, 'driver.py')], {
-      env: this.env,
+      env: { ...this.env, ...env },
       cwd: this.dir,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -108,8 +108,8 @@ export class Walk {
     return this.#walked;
   }
 
-  /** All that this client has, of its own accord; `beside`: openstack's of images and servers, see driver.py. */
-  async commands(which: Program | 'beside' = this.#program): Promise<string[]> {
+  /** All that this client has, of its own accord; `beside` and `identity`: others of openstack's, see driver.py. */
+  async commands(which: Program | 'beside' | 'identity' = this.#program): Promise<string[]> {
     const { commands } = (await this.#ask({ commands: which })) as { commands: string[] };
     return commands;
   }
