@@ -68,7 +68,7 @@ export class ClientRig implements AsyncDisposable {
       OS_USER_DOMAIN_NAME: admin.domain,
       OS_PROJECT_DOMAIN_NAME: admin.domain,
       OS_VOLUME_API_VERSION: NEWEST,
-      OS_COMPUTE_API_VERSION: '2.85',
+      OS_COMPUTE_API_VERSION: '2.79',
     };
   }
 
