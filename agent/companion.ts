@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { programEnvironment } from './program-environment.ts';
 
 /** A program that lives beside the agent: lines go in and text comes out until it ends. */
 export interface Companion {
@@ -22,11 +23,11 @@ export type StartCompanion = (
 
 const KILL_AFTER_MS = 1_000;
 
-/** Starts a real program, with `LC_ALL=C`. It dies with this process, even by SIGKILL. */
+/** Starts a real program, with `LC_ALL=C` and none of the agent's own variables. It dies with this process, even by SIGKILL. */
 export const systemCompanion: StartCompanion = (program, args, env = {}) => {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', program, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C', ...env },
+    env: programEnvironment(env),
   });
   child.stdin.on('error', () => undefined);
   child.stdout.setEncoding('utf8');

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { programEnvironment } from './program-environment.ts';
 import { ProgramError } from './program-error.ts';
 import { recorded } from './recording.ts';
 
@@ -21,7 +22,7 @@ export interface RunResult {
 /** The one door to every program: tests inject a recorded one, the benchmark a counting one. */
 export interface Runner {
   /**
-   * Runs a program without a shell, with `LC_ALL=C` and no standard input unless given.
+   * Runs a program without a shell, with `LC_ALL=C`, none of the agent's own variables, and no standard input unless given.
    * Resolves for exit code 0 only.
    * @throws ProgramError naming program, exit code and the useful line of stderr.
    */
@@ -46,7 +47,8 @@ function quoted(argument: string): string {
 async function start(program: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   const result = await execa(program, [...args], {
     reject: false,
-    env: { LC_ALL: 'C', ...options.env },
+    env: programEnvironment(options.env),
+    extendEnv: false,
     timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     forceKillAfterDelay: 2_000,
     stripFinalNewline: false,

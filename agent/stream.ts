@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { programEnvironment } from './program-environment.ts';
 import { ProgramError } from './program-error.ts';
 import { recorded } from './recording.ts';
 
@@ -27,7 +28,7 @@ export function streamed(
   return recorded({ program, command: () => [program, ...args].join(' ') }, async () => {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
       stdio: [stdin ?? 'ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C', ...env },
+      env: programEnvironment(env),
       signal,
       killSignal: 'SIGKILL',
     });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cloudAccount } from '#agent/program-environment.ts';
 import { ProgramError } from '#agent/program-error.ts';
 import type { Runner } from '#agent/run.ts';
 import { streamed } from '#agent/stream.ts';
@@ -92,6 +93,7 @@ export function createRestic(
 ): Restic {
   const common = ['--no-cache', ...(ca === undefined ? [] : ['--cacert', ca])];
   const env = (repository: string): Record<string, string> => ({
+    ...cloudAccount(),
     RESTIC_REPOSITORY: place(repository),
     RESTIC_PASSWORD: password,
   });
