@@ -72,11 +72,17 @@ export function startLoad(stack: Stack): Load {
     return volume?.status ?? `HTTP ${reply.status}`;
   }
 
+  async function whatWasDone(id: string): Promise<string> {
+    const reply = await call('GET', `${stack.apiUrl}/v3/${stack.project}/operations?volume_id=${id}`);
+    return reply.text();
+  }
+
   async function becomes(id: string, wanted: string, deadline: number): Promise<void> {
     for (;;) {
       const status = await statusOf(id).catch(String);
       if (status === wanted) return;
-      assert.ok(performance.now() < deadline, `volume ${id} was promised to be ${wanted} and is ${status}`);
+      if (performance.now() > deadline)
+        assert.fail(`volume ${id} was promised to be ${wanted} and is ${status}: ${await whatWasDone(id)}`);
       await sleep(100);
     }
   }
