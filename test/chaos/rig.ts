@@ -163,17 +163,24 @@ export class Rig extends Stage {
     below = Number.POSITIVE_INFINITY,
   ): Promise<{ volume: string; size: number; retune: () => Promise<unknown> }> {
     await this.apiUp();
-    const { type, spec } = (this.#limits ??= await this.#makeLimits());
+    const { type, retune } = await this.limits();
     const name = 'tuned';
     const [old] = await this.volumes(name);
     if (old !== undefined && old.size_gib >= below) await this.clear(name, 0);
     const volume = await this.volume('in-use', name, { volume_type: type });
-    const size = (await this.named(name))!.size_gib;
-    const retune = (): Promise<unknown> =>
-      this.call('PUT', this.path(`qos-specs/${spec}`), {
-        qos_specs: { total_iops_sec: String((this.#iops += 1)) },
-      });
-    return { volume, size, retune };
+    return { volume, size: (await this.named(name))!.size_gib, retune };
+  }
+
+  /** A type with limits, made at the first time, and what changes them. */
+  async limits(): Promise<{ type: string; retune: () => Promise<unknown> }> {
+    const { type, spec } = (this.#limits ??= await this.#makeLimits());
+    return {
+      type,
+      retune: () =>
+        this.call('PUT', this.path(`qos-specs/${spec}`), {
+          qos_specs: { total_iops_sec: String((this.#iops += 1)) },
+        }),
+    };
   }
 
   async #makeLimits(): Promise<{ type: string; spec: string }> {

@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { VolumeStatus } from '#schema/states.ts';
+import { OPEN_OPERATION_STATES } from '#schema/states.ts';
+import { assertStoreAgrees } from './backups.ts';
 import { crashMysql, cutOff } from './blows.ts';
 import { diagnose } from './diagnosis.ts';
+import { encryptedType } from './encrypted.ts';
 import { assertNothingLeft } from './inventory.ts';
 import { randomFrom } from './random.ts';
 import { Rig } from './rig.ts';
 import { RECOVERY_MS } from './stage.ts';
 import { starve } from './starve.ts';
+import { careful, clients, copies, limited, movers, plain, secretive, servers, type User } from './users.ts';
 
-const USERS = 6;
+const USERS: readonly User[] = [plain, plain, plain, plain, plain, plain];
+const ALL_USERS: readonly User[] = [plain, copies, limited, servers, clients, movers, secretive, careful];
 /** A new blow before the last one has been got over, as often as not. */
 const BETWEEN_BLOWS_MS = 900;
-const SIZE_AT_MOST = 3;
 const CUT_AT_MOST_S = 8;
 const IN_MS = 20_000;
 /** A guest may miss a request to let a disk go: the agent's patience with it is 160 s, and it may die on the way. */
@@ -32,19 +35,17 @@ interface SoakOptions {
 export async function soak(rig: Rig, { seed, lastsMs, all = false }: SoakOptions): Promise<void> {
   const until = performance.now() + lastsMs;
   const done = { calls: 0, blows: 0 };
-  const work = all
-    ? [plain, copies, plain, servers, clients, plain]
-    : Array.from({ length: USERS }, () => plain);
+  // What several of them use is there before the first blow.
+  if (all) await Promise.all([rig.limits(), encryptedType(rig)]);
 
-  async function user(index: number): Promise<void> {
+  async function user(work: User, index: number): Promise<void> {
     const name = `user ${index}`;
     const random = randomFrom(seed + index + 1);
     while (performance.now() < until) {
       // MySQL may be away, and a dead API is called again.
-      const choices = await work[index % work.length]!(rig, name).catch(() => [() => sleep(100)]);
-      await random
-        .pick<() => Promise<unknown>>(choices)()
-        .catch(() => sleep(100));
+      const choices = await work(rig, name).catch(() => []);
+      const call = choices.length === 0 ? () => sleep(100) : random.pick<() => Promise<unknown>>(choices);
+      await call().catch(() => sleep(100));
       done.calls += 1;
       await rig.until(`a call of ${name} ends (seed ${seed})`, () => rig.isResting(name), CALL_MS);
     }
@@ -74,13 +75,12 @@ export async function soak(rig: Rig, { seed, lastsMs, all = false }: SoakOptions
     }
   }
 
-  const ends = await Promise.allSettled([
-    reaper(),
-    ...Array.from({ length: USERS }, (_, index) => user(index)),
-  ]);
+  const ends = await Promise.allSettled([reaper(), ...(all ? ALL_USERS : USERS).map(user)]);
   console.log(`        seed ${seed}: ${done.calls} calls, ${done.blows} blows`);
   // All of them first: who is still at work would disturb what comes next.
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  // A retuned type's volumes are each an operation's, and a backup is no volume.
+  await rig.until('all operations have ended', () => noneIsOpen(rig), CALL_MS);
   await assertNothingLeft(rig);
   const stuck = await rig.db
     .selectFrom('operations')
@@ -88,6 +88,15 @@ export async function soak(rig: Rig, { seed, lastsMs, all = false }: SoakOptions
     .where('state', '=', 'stuck')
     .execute();
   assert.deepEqual(stuck, []);
+}
+
+async function noneIsOpen({ db }: Rig): Promise<boolean> {
+  const open = await db
+    .selectFrom('operations')
+    .select('id')
+    .where('state', 'in', OPEN_OPERATION_STATES)
+    .executeTakeFirst();
+  return open === undefined;
 }
 
 interface SoakAloneOptions {
@@ -112,6 +121,7 @@ export async function soakAlone({ seed, lastsMs, slowGuest }: SoakAloneOptions):
       await rig.anchor.verify();
       await rig.verifyBystander();
       await rig.verifyNoDrift();
+      await assertStoreAgrees(rig);
     }
   } catch (error) {
     console.log(await diagnose(rig));
@@ -120,61 +130,4 @@ export async function soakAlone({ seed, lastsMs, slowGuest }: SoakAloneOptions):
     await feed?.();
     await rig[Symbol.asyncDispose]();
   }
-}
-
-type Choices = readonly (() => Promise<unknown>)[];
-
-/** Volumes that come, grow, are attached and go. */
-async function plain(rig: Rig, name: string): Promise<Choices> {
-  const volume = await rig.named(name);
-  if (volume === undefined) return [() => rig.create(name)];
-  const grow = (): Promise<unknown> => rig.extend(volume.id, volume.size_gib + 1);
-  const mayGrow = volume.size_gib < SIZE_AT_MOST ? [grow] : [];
-  const attach = (): Promise<unknown> => rig.attach(volume.id);
-  const calls: Partial<Record<VolumeStatus, Choices>> = {
-    available: [attach, attach, () => rig.delete(volume.id), ...mayGrow],
-    'in-use': [() => rig.detach(volume.id), ...mayGrow],
-    error: [() => rig.delete(volume.id)],
-  };
-  return calls[volume.status] ?? [];
-}
-
-/** Volumes made from images and snapshots of them. */
-async function copies(rig: Rig, name: string): Promise<Choices> {
-  const volume = await rig.named(name);
-  if (volume === undefined) return [() => rig.create(name, { imageRef: rig.image }), () => rig.create(name)];
-  const remove = (): Promise<unknown> => rig.delete(volume.id);
-  if (volume.status !== 'available') return [remove];
-  const snapshots = await rig.snapshotsOf(volume.id);
-  return [
-    () => rig.call('POST', rig.path('snapshots'), { snapshot: { volume_id: volume.id, name } }),
-    ...snapshots.map((id) => () => rig.call('DELETE', rig.path(`snapshots/${id}`))),
-    ...(snapshots.length === 0 ? [remove] : []),
-  ];
-}
-
-/** Volumes that clients connect to by themselves. */
-async function clients(rig: Rig, name: string): Promise<Choices> {
-  const volume = await rig.named(name);
-  if (volume === undefined) return [() => rig.create(name)];
-  const attachments = await rig.attachmentsOf(volume.id);
-  if (attachments.length > 0)
-    return attachments.map((id) => () => rig.call('DELETE', rig.path(`attachments/${id}`)));
-  return [() => rig.lend(volume.id), () => rig.lend(volume.id), () => rig.delete(volume.id)];
-}
-
-/** A server that boots from a volume. */
-async function servers(rig: Rig, name: string): Promise<Choices> {
-  const volume = await rig.named(name);
-  if (volume === undefined) return [() => rig.create(name)];
-  const server = (await rig.servers()).at(0);
-  if (server === undefined) {
-    if (volume.status !== 'available') return [() => rig.delete(volume.id)];
-    return [() => rig.bootFrom(volume.id)];
-  }
-  const path = `/compute/v2.1/servers/${server.id}`;
-  return [
-    () => rig.call('DELETE', path),
-    () => rig.call('POST', `${path}/action`, { reboot: { type: 'HARD' } }),
-  ];
 }
