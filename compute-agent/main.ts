@@ -9,6 +9,7 @@ import { libvirtHypervisor, noopHypervisor } from './hypervisor.ts';
 import { listenForEvictions } from './recovery/evictions.ts';
 import { computeReporter } from './report/report.ts';
 
+const stop = stopSignal();
 const config = readComputeConfig(process.env);
 const bootId = systemIds.uuid();
 const evictions = await listenForEvictions({ ...config, bootId });
@@ -23,7 +24,7 @@ const hypervisor =
   config.hypervisor === 'noop'
     ? noopHypervisor(config)
     : libvirtHypervisor(config, systemCompanion, evictions, log);
-const agent = await startAgent({
+const starting = startAgent({
   kind: 'compute',
   host: config.host,
   redisUrl: config.redisUrl,
@@ -33,11 +34,12 @@ const agent = await startAgent({
   report: computeReporter(config, bootId, hypervisor.servers),
   log,
 });
+// It may wait for its name for as long as another machine has it.
+const agent = await Promise.race([starting, stop.then(() => process.exit())]);
 void agent.replaced.then((reason) => {
   log(reason);
   process.exit(1);
 });
-const stop = stopSignal();
 const stopAnswering = await answerQuestions({ ...config, kind: 'compute', answers: hypervisor.answers, log });
 hypervisor.onChange(() => void agent.reportNow());
 hypervisor.recover();
