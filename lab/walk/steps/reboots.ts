@@ -79,7 +79,12 @@ async function exported({ storage }: LabScene['lab'], volumeId: string): Promise
   const enabled = `cat /sys/kernel/config/target/iscsi/*:volume-${volumeId}/tpgt_1/enable 2>/dev/null || true`;
   const deadline = performance.now() + EXPORT_DEADLINE_MS;
   while ((await storage.sh(enabled)) !== '1') {
-    expectThat(`export of ${volumeId}`, performance.now() < deadline, 'enabled within two minutes', 'not yet');
+    expectThat(
+      `export of ${volumeId}`,
+      performance.now() < deadline,
+      'enabled within two minutes',
+      'not yet',
+    );
     await sleep(200);
   }
 }
