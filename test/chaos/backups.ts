@@ -39,6 +39,10 @@ export function backUp(rig: Rig, volume: string): Promise<unknown> {
   return rig.call('POST', rig.path('backups'), { backup: { volume_id: volume, name: 'backup' } });
 }
 
+export function restoreOver(rig: Rig, backup: string, volume: string): Promise<unknown> {
+  return rig.call('POST', rig.path(`backups/${backup}/restore`), { restore: { volume_id: volume } });
+}
+
 /** Leaves so many. */
 export async function clearBackups(rig: Rig, keep: number): Promise<void> {
   await rig.apiUp();

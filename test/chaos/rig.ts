@@ -79,8 +79,12 @@ export class Rig extends Stage {
   delete(volume: string): Promise<unknown> {
     return this.call('DELETE', this.path(`volumes/${volume}`));
   }
+  /** One of Cinder's actions of a volume: `os-extend` and the like. */
+  act(volume: string, action: object): Promise<unknown> {
+    return this.call('POST', this.path(`volumes/${volume}/action`), action);
+  }
   extend(volume: string, gib: number): Promise<unknown> {
-    return this.call('POST', this.path(`volumes/${volume}/action`), { 'os-extend': { new_size: gib } });
+    return this.act(volume, { 'os-extend': { new_size: gib } });
   }
 
   /** The newest first. */
@@ -306,7 +310,7 @@ export class Rig extends Stage {
     const [left] = await this.data.unmanaged();
     if (left !== undefined) return left;
     const volume = await this.volume('available', 'unmanages');
-    await this.call('POST', this.path(`volumes/${volume}/action`), { 'os-unmanage': {} });
+    await this.act(volume, { 'os-unmanage': {} });
     await this.until('a volume is unmanaged', async () => (await this.data.unmanaged()).includes(volume));
     await this.until('it is forgotten', async () => (await this.volumes('unmanages')).length === 0);
     return volume;
@@ -373,7 +377,7 @@ export class Rig extends Stage {
   }
 
   forceDetach(volume: string): Promise<unknown> {
-    return this.call('POST', this.path(`volumes/${volume}/action`), { 'os-force_detach': {} });
+    return this.act(volume, { 'os-force_detach': {} });
   }
   /** A volume that a server has which is off. */
   async pluggedWhereItIsOff(): Promise<string> {
@@ -403,7 +407,7 @@ export class Rig extends Stage {
     return volume;
   }
   async #makeBootable(volume: string): Promise<void> {
-    await this.call('POST', this.path(`volumes/${volume}/action`), { 'os-set_bootable': { bootable: true } });
+    await this.act(volume, { 'os-set_bootable': { bootable: true } });
   }
   async bootFrom(volume: string): Promise<void> {
     await this.#makeBootable(volume);

@@ -1,5 +1,5 @@
 import type { VolumeStatus } from '#schema/states.ts';
-import { backUp, backupsIn } from './backups.ts';
+import { backUp, backupsIn, restoreOver } from './backups.ts';
 import { encryptedType } from './encrypted.ts';
 import type { Rig } from './rig.ts';
 
@@ -35,12 +35,12 @@ export const copies: User = async (rig, name) => {
   const [newest, ...older] = await rig.snapshotsOf(volume.id);
   const snap = (): Promise<unknown> =>
     rig.call('POST', rig.path('snapshots'), { snapshot: { volume_id: volume.id, name } });
-  const reimage = (): Promise<unknown> => act(rig, volume.id, { 'os-reimage': { image_id: rig.image } });
+  const reimage = (): Promise<unknown> => rig.act(volume.id, { 'os-reimage': { image_id: rig.image } });
   if (newest === undefined) return [snap, reimage, remove];
   return [
     snap,
     reimage,
-    () => act(rig, volume.id, { revert: { snapshot_id: newest } }),
+    () => rig.act(volume.id, { revert: { snapshot_id: newest } }),
     ...[newest, ...older].map((id) => () => rig.call('DELETE', rig.path(`snapshots/${id}`))),
   ];
 };
@@ -85,7 +85,7 @@ export const movers: User = async (rig, name) => {
   const choices = await plain(rig, name);
   if (volume?.status !== 'available') return choices;
   const host = await rig.otherPool(volume.id);
-  const move = (): Promise<unknown> => act(rig, volume.id, { 'os-migrate_volume': { host } });
+  const move = (): Promise<unknown> => rig.act(volume.id, { 'os-migrate_volume': { host } });
   return [...choices, move, move];
 };
 
@@ -112,11 +112,7 @@ export const careful: User = async (rig, name) => {
   const restore = backups.map(
     ({ id }) =>
       () =>
-        rig.call('POST', rig.path(`backups/${id}/restore`), { restore: { volume_id: volume.id } }),
+        restoreOver(rig, id, volume.id),
   );
   return [() => backUp(rig, volume.id), ...restore, ...drop, ...(drop.length === 0 ? [remove] : [])];
 };
-
-function act(rig: Rig, volume: string, action: object): Promise<unknown> {
-  return rig.call('POST', rig.path(`volumes/${volume}/action`), action);
-}

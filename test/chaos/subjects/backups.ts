@@ -6,6 +6,7 @@ import {
   backupsIn,
   clearBackups,
   importAgain,
+  restoreOver,
   verifyBackup,
 } from '../backups.ts';
 import type { Subject } from './subject.ts';
@@ -40,8 +41,7 @@ export const BACKUP_SUBJECTS: readonly Subject[] = [
       // Not what an earlier restore has brought.
       await rig.data.mark(volume);
       return {
-        call: () =>
-          rig.call('POST', rig.path(`backups/${backup}/restore`), { restore: { volume_id: volume } }),
+        call: () => restoreOver(rig, backup, volume),
         async verify(end) {
           await rig.data.verify(volume, end === 'done' ? of : volume);
           await rig.data.verify(of);

@@ -83,8 +83,7 @@ export const COPY_SUBJECTS: readonly Subject[] = [
       const volume = await rig.volume('available', 'reverts');
       const snapshot = await rig.snapshotFor(volume);
       return {
-        call: () =>
-          rig.call('POST', rig.path(`volumes/${volume}/action`), { revert: { snapshot_id: snapshot } }),
+        call: () => rig.act(volume, { revert: { snapshot_id: snapshot } }),
         async verify() {
           await rig.data.verify(volume);
           await rig.data.verifySnapshot(snapshot, volume);
@@ -100,8 +99,7 @@ export const COPY_SUBJECTS: readonly Subject[] = [
       await rig.clear('reimaged', 1);
       const volume = await rig.volume('available', 'reimaged');
       return {
-        call: () =>
-          rig.call('POST', rig.path(`volumes/${volume}/action`), { 'os-reimage': { image_id: rig.image } }),
+        call: () => rig.act(volume, { 'os-reimage': { image_id: rig.image } }),
         async verify(end) {
           if (end === 'done') await rig.data.verifyImaged(volume);
         },
@@ -116,7 +114,7 @@ export const COPY_SUBJECTS: readonly Subject[] = [
       await rig.clearImages();
       return {
         call: () =>
-          rig.call('POST', rig.path(`volumes/${origin}/action`), {
+          rig.act(origin, {
             'os-volume_upload_image': { image_name: 'sent', disk_format: 'qcow2', container_format: 'bare' },
           }),
         async verify(end) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { BACKUP_S, backedUp, clearBackups } from '../backups.ts';
+import { BACKUP_S, backedUp, clearBackups, restoreOver } from '../backups.ts';
 import {
   encryptedOrigin,
   encryptedType,
@@ -102,7 +102,7 @@ export const ENCRYPTED_SUBJECTS: readonly Subject[] = [
       const before = await isEncrypted();
       return {
         call: () =>
-          rig.call('POST', rig.path(`volumes/${volume}/action`), {
+          rig.act(volume, {
             'os-retype': { new_type: before ? types.clear : types.encrypted, migration_policy: 'on-demand' },
           }),
         async verify(end) {
@@ -145,10 +145,7 @@ export const ENCRYPTED_SUBJECTS: readonly Subject[] = [
       const origin = await encryptedOrigin(rig);
       await rig.clearImages();
       return {
-        call: () =>
-          rig.call('POST', rig.path(`volumes/${origin}/action`), {
-            'os-volume_upload_image': { image_name: 'sent' },
-          }),
+        call: () => rig.act(origin, { 'os-volume_upload_image': { image_name: 'sent' } }),
         async verify(end) {
           await verifyOpens(rig, origin, 'image');
           if (end === 'done')
@@ -165,8 +162,7 @@ export const ENCRYPTED_SUBJECTS: readonly Subject[] = [
     async begin(rig) {
       const volume = await encryptedVolume(rig, 'available', 'encrypted reimaged');
       return {
-        call: () =>
-          rig.call('POST', rig.path(`volumes/${volume}/action`), { 'os-reimage': { image_id: rig.image } }),
+        call: () => rig.act(volume, { 'os-reimage': { image_id: rig.image } }),
         verify: () => verifyOpens(rig, volume, 'image'),
       };
     },
@@ -184,8 +180,7 @@ export const ENCRYPTED_SUBJECTS: readonly Subject[] = [
       const volume_type = await encryptedType(rig);
       const volume = await rig.volume('available', 'encrypted restored', { volume_type });
       return {
-        call: () =>
-          rig.call('POST', rig.path(`backups/${backup}/restore`), { restore: { volume_id: volume } }),
+        call: () => restoreOver(rig, backup, volume),
         async verify(end) {
           if (end === 'done') await verifyCopy(rig, volume);
           await verifyOpens(rig, await encryptedOrigin(rig), 'image');

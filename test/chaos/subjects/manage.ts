@@ -8,7 +8,7 @@ export const MANAGE_SUBJECTS: readonly Subject[] = [
     async begin(rig) {
       const volume = await rig.volume('available', 'unmanages');
       return {
-        call: () => rig.call('POST', rig.path(`volumes/${volume}/action`), { 'os-unmanage': {} }),
+        call: () => rig.act(volume, { 'os-unmanage': {} }),
         async verify(end) {
           if (end === 'done') await rig.data.verifyUnmanaged(volume);
           else await rig.data.verify(volume);

@@ -26,9 +26,7 @@ export const MOVE_SUBJECTS: readonly Subject[] = [
     async begin(rig) {
       const volume = await rig.volume('available', 'moves');
       const to = await rig.otherPool(volume);
-      return moving(rig, volume, to, () =>
-        rig.call('POST', rig.path(`volumes/${volume}/action`), { 'os-migrate_volume': { host: to } }),
-      );
+      return moving(rig, volume, to, () => rig.act(volume, { 'os-migrate_volume': { host: to } }));
     },
   },
   {
@@ -42,7 +40,7 @@ export const MOVE_SUBJECTS: readonly Subject[] = [
       const type = types.find((each) => each !== former)!;
       return {
         call: () =>
-          rig.call('POST', rig.path(`volumes/${volume}/action`), {
+          rig.act(volume, {
             'os-retype': { new_type: type, migration_policy: 'never' },
           }),
         async verify(end) {
@@ -63,7 +61,7 @@ export const MOVE_SUBJECTS: readonly Subject[] = [
       const { backendName } = poolParts(to);
       const type = await rig.type(`lies in ${backendName}`, backendName);
       return moving(rig, volume, to, () =>
-        rig.call('POST', rig.path(`volumes/${volume}/action`), {
+        rig.act(volume, {
           'os-retype': { new_type: type, migration_policy: 'on-demand' },
         }),
       );
