@@ -1,6 +1,7 @@
-import { existsSync, renameSync, watch } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { TaskError } from '#schema/tasks.ts';
 
 /**
  * Named places at which the fault tests stop a process to kill it, or something else, at exactly that instruction.
@@ -40,14 +41,18 @@ export type StoppingPoint =
   | 'export.emptied'
   | 'agent.effected'
   | 'conductor.answered'
+  | 'conductor.turned'
   | 'conductor.ended';
+
+/** What is in the file of a point at which the next process is not stopped, but fails for good. */
+export const FAILS = 'fails';
 
 /** Only tests set it. A file `point` or `point@about` in there arms that point for the next process that comes by. */
 const folder = process.env['BLOCKYARD_STOPPING_POINTS'];
 
 /**
  * Does nothing unless a test has armed this point: then it says so, by renaming the file to `point@about.PID`, and waits
- * until that file is removed.
+ * until that file is removed; or fails, where the test wants that: nothing real makes every task fail behind its effect.
  * @param about an operation's kind or a task's name, where a point is passed for several.
  */
 export function reach(point: StoppingPoint, about?: string): Promise<void> | undefined {
@@ -69,11 +74,19 @@ export function reachWithin(data: Readable, point: StoppingPoint): Readable {
 }
 
 function stop(folder: string, name: string): Promise<void> | undefined {
-  const reached = join(folder, `${name}.${process.pid}`);
+  const armed = join(folder, name);
+  const reached = `${armed}.${process.pid}`;
+  let fails: boolean;
   try {
-    renameSync(join(folder, name), reached);
+    // Once it is renamed the test may remove it at any moment.
+    fails = readFileSync(armed, 'utf8') === FAILS;
+    renameSync(armed, reached);
   } catch {
     return undefined;
+  }
+  if (fails) {
+    rmSync(reached);
+    return Promise.reject(new TaskError('invalid', `a test has made this fail at ${name}`));
   }
   return new Promise((resolve) => {
     const look = (): void => {

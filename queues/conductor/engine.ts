@@ -199,6 +199,7 @@ class Operation {
   async #turnBack(): Promise<void> {
     const error = this.#failure?.error ?? null;
     await this.#commit(async () => undefined, { state: 'undoing', error });
+    await reach('conductor.turned', this.#flow.kind);
   }
 
   /** Undoes in reverse order whatever may have been done, the row that failed included. */

@@ -53,26 +53,27 @@ export interface Way {
   readonly inside?: Readonly<Record<string, readonly StoppingPoint[]>>;
   /** Places that only other ways pass. */
   readonly never?: readonly StoppingPoint[];
-  /** Rows that are undone; then only the undos count, the rest is another way's. */
-  readonly undoes?: readonly string[];
+  /** The row that fails: then only the way back counts, the rest is another way's. */
+  readonly turnsBackAt?: string;
 }
 
 type TaskRow = Exclude<AnyRow, { on: 'conductor' }>;
 
 /** Every place that an operation passes on this way, in order: before, during and after the effect of each step. */
-export function placesOf({ kind, skips = [], inside = {}, never = [], undoes }: Way): Place[] {
+export function placesOf(way: Way): Place[] {
+  const { kind, skips = [], inside = {}, never = [], turnsBackAt } = way;
   const rows = taskRows(kind).filter(({ name }) => !skips.includes(name));
-  if (undoes !== undefined) {
-    return rows
-      .filter(({ name }) => undoes.includes(name))
-      .flatMap(({ undo }) =>
-        'none' in undo
-          ? []
-          : around(
-              undo.task,
-              INSIDE[undo.task].filter((point) => !never.includes(point)),
-            ),
-      );
+  if (turnsBackAt !== undefined) {
+    return [
+      turnOf(way),
+      ...undone(way).flatMap((task) =>
+        around(
+          task,
+          (task === 'export.ensure' ? TAKEN_AWAY : INSIDE[task]).filter((point) => !never.includes(point)),
+        ),
+      ),
+      `conductor.ended@${kind}`,
+    ];
   }
   return [
     `api.writing@${kind}`,
@@ -91,6 +92,27 @@ export function placesOf({ kind, skips = [], inside = {}, never = [], undoes }: 
   ];
 }
 
+/** Where an operation has been written down as one that is being undone. */
+export function turnOf({ kind }: Way): Place {
+  return `conductor.turned@${kind}`;
+}
+
+/** The task of a row that a flow has. */
+export function taskOf(kind: OperationKind, row: string): TaskName {
+  const { task } = taskRows(kind).find(({ name }) => name === row)!;
+  return task;
+}
+
+/** The tasks by which what was done up to the row that fails is undone, in their order. */
+function undone({ kind, skips = [], turnsBackAt }: Way): TaskName[] {
+  const rows = taskRows(kind);
+  return rows
+    .slice(0, rows.findIndex(({ name }) => name === turnsBackAt) + 1)
+    .filter(({ name }) => !skips.includes(name))
+    .toReversed()
+    .flatMap(({ undo }) => ('none' in undo ? [] : [undo.task]));
+}
+
 function around(task: TaskName, inside: readonly StoppingPoint[]): Place[] {
   return [
     `conductor.dispatched@${task}`,
@@ -106,18 +128,29 @@ function taskRows(kind: OperationKind): TaskRow[] {
   return FLOWS[kind].rows.filter((row): row is TaskRow => row.on !== 'conductor');
 }
 
-/** Flows or single rows (`flow: row`) that no way goes through, and why. */
+/** Flows, single rows (`flow: row`) or their undos (`flow: row, undone`) that no way goes through, and why. */
 export type Exempt = Readonly<Partial<Record<OperationKind | `${OperationKind}: ${string}`, string>>>;
 
-/** What no way goes through: whole flows, or single rows. A new flow must have a way, or a reason in `exempt`. */
+/**
+ * What no way goes through: whole flows, single rows, or undos of rows. A new flow must have a way, a row with an undo one that fails
+ * there or further down, or a reason in `exempt`; who is exempt with its row is so with its undo.
+ */
 export function uncovered(ways: readonly Way[], exempt: Exempt): string[] {
   return (Object.keys(FLOWS) as OperationKind[])
     .flatMap((kind): (OperationKind | `${OperationKind}: ${string}`)[] => {
-      const mine = ways.filter((way) => way.kind === kind && way.undoes === undefined);
-      if (mine.length === 0) return [kind];
-      return taskRows(kind)
-        .filter(({ name }) => mine.every(({ skips = [] }) => skips.includes(name)))
-        .map(({ name }) => `${kind}: ${name}` as const);
+      const mine = ways.filter((way) => way.kind === kind);
+      const there = mine.filter(({ turnsBackAt }) => turnsBackAt === undefined);
+      const back = mine.filter(({ turnsBackAt }) => turnsBackAt !== undefined);
+      if (there.length === 0) return [kind];
+      const rows = taskRows(kind);
+      const passed = rows.filter(({ name }) => !there.every(({ skips = [] }) => skips.includes(name)));
+      const left = passed.filter(
+        ({ undo }) => !('none' in undo || back.some((way) => undone(way).includes(undo.task))),
+      );
+      return [
+        ...rows.filter((row) => !passed.includes(row)).map(({ name }) => `${kind}: ${name}` as const),
+        ...left.map(({ name }) => `${kind}: ${name}, undone` as const),
+      ];
     })
     .filter((each) => exempt[each] === undefined);
 }

@@ -4,10 +4,12 @@ import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import type { Cell } from './cells.ts';
 import { FAULTS, faultOptions } from './faults.ts';
 import { assertNothingLeft } from './inventory.ts';
+import { taskOf, turnOf } from './places.ts';
 import type { Rig } from './rig.ts';
 import { RECOVERY_MS } from './stage.ts';
+import type { Place } from './stops.ts';
 import { SUBJECTS } from './subjects/index.ts';
-import type { End } from './subjects/subject.ts';
+import type { End, Subject } from './subjects/subject.ts';
 
 export interface Played {
   /** From the blow, or from when a host was back, to the end of the operation. */
@@ -25,6 +27,24 @@ const LOSES_WRITING: readonly string[] = [
 ];
 
 /**
+ * Arms the place: on a way back once the operation has turned, for what is undone is often asked for by the task that did it.
+ * @returns the process that has stopped there.
+ */
+async function stopAt({ stops }: Rig, subject: Subject, place: Place): Promise<number> {
+  const { kind, turnsBackAt, madeToFail, takesS } = subject;
+  if (turnsBackAt !== undefined) {
+    if (madeToFail) stops.fail(`agent.effected@${taskOf(kind, turnsBackAt)}`);
+    const turn = turnOf(subject);
+    stops.arm(turn);
+    const pid = await stops.reached(turn, takesS);
+    if (place === turn) return pid;
+    stops.arm(place);
+    stops.pass(turn, pid);
+  } else stops.arm(place);
+  return stops.reached(place, takesS);
+}
+
+/**
  * One cell: the operation is stopped at `place`, struck, let go, and must end well with nothing left over, no other volume
  * changed, and the guest still at work.
  */
@@ -35,9 +55,8 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
   const { call, verify, afterwards } = await subject.begin(rig);
   const before = await rig.operationCount();
   const aofBytes = await rig.aofBytes();
-  rig.stops.arm(place);
   try {
-    const reached = rig.stops.reached(place, subject.takesS);
+    const reached = stopAt(rig, subject, place);
     // An API that is killed says nothing.
     const called = call().catch((error: unknown) => error);
     const pid = await reached.catch(async (error: Error) => {
@@ -64,6 +83,7 @@ export async function play(rig: Rig, { subject: title, place, fault }: Cell): Pr
       },
       RECOVERY_MS + ((faultOptions(fault).lastsS ?? 0) + (subject.takesS ?? 0)) * 1_000,
     );
+    if (subject.turnsBackAt !== undefined) assert.equal(end, 'undone');
     const seconds = Math.max(0, performance.now() - back) / 1_000;
     await afterwards?.();
     await assertNothingLeft(rig);

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { StoppingPoint } from '#queues/stopping-points.ts';
+import { FAILS, type StoppingPoint } from '#queues/stopping-points.ts';
 
 /** A place for the next process that comes by: the point, and where it is passed for several, which of them. */
 export type Place = StoppingPoint | `${StoppingPoint}@${string}`;
@@ -20,6 +20,16 @@ export class Stops {
   /** The next process that passes this place stops there. Call `release` in the end. */
   arm(place: Place): void {
     writeFileSync(join(this.folder, place), '');
+  }
+
+  /** The next process that passes this place fails there for good. */
+  fail(place: Place): void {
+    writeFileSync(join(this.folder, place), FAILS);
+  }
+
+  /** Lets the process go on that has stopped there. */
+  pass(place: Place, pid: number): void {
+    rmSync(join(this.folder, `${place}.${pid}`), { force: true });
   }
 
   /** Resolves with the process id of the process that has stopped there. */

@@ -9,10 +9,11 @@ import { MOVE_SUBJECTS } from './moves.ts';
 import { REPAIR_SUBJECTS } from './repairs.ts';
 import { SERVER_SUBJECTS } from './servers.ts';
 import type { Subject } from './subject.ts';
+import { undosOf } from './undos.ts';
 import { VOLUME_SUBJECTS } from './volumes.ts';
 
 /** In an order in which one uses what another has left. */
-export const SUBJECTS: readonly Subject[] = [
+const FORWARD: readonly Subject[] = [
   ...VOLUME_SUBJECTS,
   ...COPY_SUBJECTS,
   ...CLIENT_SUBJECTS,
@@ -25,6 +26,8 @@ export const SUBJECTS: readonly Subject[] = [
   ...ENCRYPTED_SUBJECTS,
 ];
 
+export const SUBJECTS: readonly Subject[] = [...FORWARD, ...undosOf(FORWARD)];
+
 /** Flows, and rows of flows, that are not in the matrix, and why. */
 export const EXEMPT: Exempt = {
   'volume.migrate: export':
@@ -35,6 +38,7 @@ export const EXEMPT: Exempt = {
   'volume.migrate: stage': 'only a retype gives data another encryption',
   'volume.migrate: replace': 'as its stage',
   'volume.migrate: wipe': 'as its stage',
+  'volume.retype: copy, undone': 'as that of volume.migrate',
   'volume.repair: unplug': 'a disk of nobody’s in the one guest; its task is that of a detach',
   'volume.repair: disconnect': 'QEMU’s own initiator leaves no connection on the host',
   'volume.repair: remove': 'one call that removes a file by its name: test/e2e/drift',

@@ -15,6 +15,8 @@ export interface Ready {
 /** One way through a flow. */
 export interface Subject extends Way {
   readonly title: string;
+  /** Nothing real makes the row fail at which it turns back: the agent is made to say so when it has done all of it. */
+  readonly madeToFail?: true;
   /** Seconds that it may take by itself. What takes long is left to `npm run test:chaos`. */
   readonly takesS?: number;
   /** Brings about what the operation needs. */
