@@ -39,6 +39,8 @@ export interface AgentOptions<K extends AgentKind> {
   /** Default: this one. Tests have several. */
   readonly machine?: Machine;
   readonly leaseTimes?: LeaseTimes;
+  /** Called with the reason while another machine works under this name. */
+  readonly onWait?: (reason: string) => void;
   readonly log: (line: string) => void;
 }
 
@@ -82,6 +84,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     agent: agentQueue(kind, host),
     machine: options.machine ?? (await thisMachine()),
     times: options.leaseTimes,
+    onWait: options.onWait,
     log,
   });
   await reclaimJobs(agentQueue(kind, host), commands, prefix);

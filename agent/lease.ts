@@ -24,6 +24,8 @@ export interface LeaseOptions {
   readonly agent: string;
   readonly machine: Machine;
   readonly times?: LeaseTimes | undefined;
+  /** Called with the reason while another machine has the name. */
+  readonly onWait?: ((reason: string) => void) | undefined;
   readonly log: (line: string) => void;
 }
 
@@ -101,10 +103,11 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
     for (let looks = 0, silent = 0; held !== null; looks += 1) {
       // Two boots of one machine are never at work at once: then it is a clone.
       const patience = held.startsWith(`${machine.id} `) && !atWork ? times.missed : times.lasts;
-      if (looks % TELL_EVERY === 0)
-        log(
-          `BLOCKYARD_HOST: ${agent} is the agent of ${told(held)} already; this machine (${machine.name}) takes no tasks until that one has been silent for ${patience / 1_000} s. If both are to run, give one another name`,
-        );
+      if (looks % TELL_EVERY === 0) {
+        const reason = `BLOCKYARD_HOST: ${agent} is the agent of ${told(held)} already; this machine (${machine.name}) takes no tasks until that one has been silent for ${patience / 1_000} s. If both are to run, give one another name`;
+        options.onWait?.(reason);
+        log(reason);
+      }
       const before = performance.now();
       await sleep(times.look);
       const now = await redis.get(key);

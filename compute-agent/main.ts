@@ -13,11 +13,13 @@ const stop = stopSignal();
 const config = readComputeConfig(process.env);
 const bootId = systemIds.uuid();
 const evictions = await listenForEvictions({ ...config, bootId });
+let notReady: string | null = 'the agent is starting';
 const observed = await observeProcess({
   process: 'compute',
   db: null,
   redisUrl: config.redisUrl,
   variables: process.env,
+  trouble: () => notReady,
   log,
 });
 const hypervisor =
@@ -32,6 +34,9 @@ const starting = startAgent({
   stateDir: config.stateDir,
   handlers: hypervisor.handlers,
   report: computeReporter(config, bootId, hypervisor.servers),
+  onWait: (reason) => {
+    notReady = reason;
+  },
   log,
 });
 // It may wait for its name for as long as another machine has it.
@@ -43,6 +48,7 @@ void agent.replaced.then((reason) => {
 const stopAnswering = await answerQuestions({ ...config, kind: 'compute', answers: hypervisor.answers, log });
 hypervisor.onChange(() => void agent.reportNow());
 hypervisor.recover();
+notReady = null;
 log(`compute agent ${config.host} is ready`);
 
 await stop;

@@ -14,6 +14,8 @@ interface Options {
   readonly db: Kysely<Tables> | null;
   readonly redisUrl: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Why the process cannot do its work though its servers answer; null when it can. */
+  readonly trouble?: () => string | null;
   readonly log: (line: string) => void;
 }
 
@@ -39,7 +41,11 @@ export async function observeProcess(options: Options): Promise<ObservedProcess>
     process,
     version: VERSION,
     // An api needs no Redis to accept: MySQL has the operation.
-    troubles: () => serverTroubles(db, process === 'api' ? null : redis),
+    troubles: async () => {
+      const own = options.trouble?.() ?? null;
+      const servers = await serverTroubles(db, process === 'api' ? null : redis);
+      return own === null ? servers : [own, ...servers];
+    },
     log,
   });
   return {

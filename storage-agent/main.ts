@@ -22,11 +22,13 @@ import { storageReport, withStore } from './report.ts';
 import { openTarget } from './targets/open.ts';
 
 const config = readStorageConfig(process.env);
+let notReady: string | null = 'the agent is starting';
 const observed = await observeProcess({
   process: 'storage',
   db: null,
   redisUrl: config.redisUrl,
   variables: process.env,
+  trouble: () => notReady,
   log,
 });
 const backends = await openBackends(config, systemRunner);
@@ -73,6 +75,9 @@ const agent = await startAgent({
     pools: noteSpace(await storageReport(backends, backups?.found(), log)),
     ...withStore(backups?.found()),
   }),
+  onWait: (reason) => {
+    notReady = reason;
+  },
   log,
 });
 void agent.replaced.then((reason) => {
@@ -93,6 +98,7 @@ const stopAnswering = await answerQuestions({
   log,
 });
 daemon.onRestart(() => void agent.reportNow());
+notReady = null;
 log(`storage agent ${config.host} is ready`);
 
 await stopSignal();

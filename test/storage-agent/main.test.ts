@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
+import { thisMachine } from '#agent/machine.ts';
 import { agentQueue, leaseKey, reportKey } from '#queues/names.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { type TaskAccount, taskResult } from '#schema/accounts.ts';
@@ -205,5 +206,31 @@ describe('storage agent process', () => {
     agent.kill('SIGTERM');
     await once(agent, 'exit');
     assert.ok(!log.includes('is ready'), log);
+  });
+
+  it('says that it is not ready, and why, while it waits for its name', async function () {
+    this.timeout(60_000);
+    const lease = leaseKey(redis.prefix, 'storage', HOST);
+    await commands.set(lease, 'machine boot 2026-01-01T00:00:00.000Z 1 elsewhere');
+    await startAgain('elsewhere, since 2026-01-01T00:00:00.000Z already');
+    const ask = async (path: string) => {
+      const [url] = /http:\S+(?=\/metrics)/.exec(log) ?? [];
+      const response = await fetch(`${url}${path}`);
+      return [response.status, await response.text()] as const;
+    };
+    const [status, reason] = await ask('/readyz');
+    assert.equal(status, 503);
+    assert.match(
+      reason,
+      /^BLOCKYARD_HOST: storage\.storage-1 is the agent of the machine elsewhere, since 2026/,
+    );
+    assert.equal((await ask('/healthz'))[0], 200);
+    // As if the other one had been this machine's own former agent: then nothing is waited for.
+    const { id, boot } = await thisMachine();
+    await commands.set(lease, `${id} ${boot} 2026-01-01T00:00:00.000Z 2 here`);
+    while (!log.includes('is ready')) await sleep(20);
+    assert.deepEqual(await ask('/readyz'), [200, 'ready\n']);
+    agent.kill('SIGTERM');
+    await once(agent, 'exit');
   });
 });
