@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises';
-import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
 import { atMost } from '#queues/at-most.ts';
 import { agentQueue, leaseKey, reportChannel, reportKey } from '#queues/names.ts';
 import { openRedis } from '#queues/redis.ts';
 import { reach } from '#queues/stopping-points.ts';
+import { systemClock } from '#queues/system.ts';
 import { splitAccount, withAccount } from '#schema/accounts.ts';
+import { backendsOf } from '#schema/backends-of.ts';
 import type { HostName } from '#schema/ids.ts';
 import { type AgentReport, DOWN_AFTER_S, REPORT_EVERY_S } from '#schema/reports.ts';
 import { type AgentKind, TASKS, type TaskEnvelope, TaskError, type TasksOf } from '#schema/tasks.ts';
@@ -14,6 +16,7 @@ import { type LeaseTimes, takeLease } from './lease.ts';
 import { type Machine, thisMachine } from './machine.ts';
 import { countReport } from './metrics.ts';
 import { observed } from './observed.ts';
+import { Places } from './places.ts';
 import { reclaimJobs } from './reclaim.ts';
 import type { Recorder } from './recorder.ts';
 import { openSequenceJournal } from './sequence-journal.ts';
@@ -34,8 +37,6 @@ export interface AgentOptions<K extends AgentKind> {
   readonly handlers: Handlers<K>;
   /** What the agent says about itself every ten seconds. */
   readonly report: () => Promise<AgentReport>;
-  /** Tasks of different volumes that may run at once. Default 32. */
-  readonly concurrency?: number;
   /** Default: this one. Tests have several. */
   readonly machine?: Machine;
   readonly leaseTimes?: LeaseTimes;
@@ -59,13 +60,21 @@ export interface Agent {
  */
 const LOCK_MS = 6_000;
 const STALLED_CHECK_MS = 2_000;
+/** Tasks of different volumes at once, of one back end; all of them, on a hypervisor. */
+const PLACES = 32;
+/** A task that has found no place for so long goes back in line, where who has given it up can withdraw it, and is here again soon. */
+const PLACE_WITHIN_MS = 2_000;
+const PLACE_AGAIN_MS = 500;
+/** Tasks that are at work or wait for a place: more than all conductors send at once. */
+const IN_HAND = 1_024;
 const STOP_MS = 8_000;
 const RELEASE_MS = 1_000;
 /** Characters of an error that crosses Redis. */
 const LONGEST_MESSAGE = 8_000;
 
 /**
- * Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one. While another
+ * Works on the host's queue: oldest first, one at a time per volume, never an older step after a newer one; each back end has places
+ * of its own. While another
  * machine works under this name it waits, for as long as it takes.
  * @throws Error when another agent works with the same `stateDir`.
  */
@@ -130,14 +139,28 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     }
   }
 
+  const places = new Places(PLACES, PLACE_WITHIN_MS);
+  async function performInPlace(job: Job<TaskEnvelope>, token: string | undefined): Promise<unknown> {
+    const leave = await places.enter(backendsOf(job.data.input));
+    if (leave === null) {
+      await job.moveToDelayed(systemClock.now() + PLACE_AGAIN_MS, token);
+      throw new DelayedError();
+    }
+    try {
+      return await perform(job);
+    } finally {
+      leave();
+    }
+  }
+
   const runs = new SharedRuns<unknown>();
   const worker = new Worker<TaskEnvelope>(
     agentQueue(kind, host),
-    (job) => runs.run(job.id ?? '', () => perform(job)),
+    (job, token) => runs.run(job.id ?? '', () => performInPlace(job, token)),
     {
       connection: commands,
       prefix,
-      concurrency: options.concurrency ?? 32,
+      concurrency: IN_HAND,
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_CHECK_MS,
       maxStalledCount: 1_000,

@@ -1,6 +1,7 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { splitAccount, type TaskAccount, taskResult } from '#schema/accounts.ts';
+import { backendsOf } from '#schema/backends-of.ts';
 import { LONGEST_TIMER_MS } from '#schema/copying.ts';
 import type { OperationId } from '#schema/ids.ts';
 import {
@@ -28,7 +29,7 @@ export interface Dispatch {
   readonly jobId: string;
   readonly task: TaskName;
   readonly envelope: TaskEnvelope;
-  /** Those of a lane have a line of their own at each agent, and fewer places: they may last hours. */
+  /** Those of a lane have a line of their own at each back end, and fewer places: they may last hours. */
   readonly lane?: string;
   /** Projects take turns at an agent; our own upkeep takes turns with them. */
   readonly project?: string;
@@ -92,13 +93,13 @@ const LOOK_AT_LEAST_EVERY_MS = 15_000;
 const UNKNOWN_MORE_MS = 2_000;
 
 /**
- * Tasks on one agent's queue at once, and of these one project's. Agents carry out 32 at a time: a project alone leaves
- * some of these free for others.
+ * Tasks on one agent's queue at once that are about one back end, and of these one project's. Agents carry out 32 of each at a time: a
+ * project alone leaves some of these free for others, and a back end whose disks are silent keeps no other's waiting.
  */
-const AT_AN_AGENT = { total: 64, perKey: 24 } as const;
+const AT_A_BACKEND = { total: 64, perKey: 24 } as const;
 
-/** Of a lane: what lasts for hours must not take all of an agent's places. */
-const AT_AN_AGENT_IN_A_LANE = { total: 6, perKey: 3 } as const;
+/** Of a lane: what lasts for hours must not take all of these places. */
+const AT_A_BACKEND_IN_A_LANE = { total: 6, perKey: 3 } as const;
 
 /** @param reseal has only the agent that a task goes to be able to open its secrets. */
 export function createDispatcher(
@@ -129,9 +130,9 @@ export function createDispatcher(
     return queue;
   }
 
-  function lineOf({ queue, lane }: Dispatch): FairLine {
-    const name = lane === undefined ? queue : `${queue} ${lane}`;
-    const line = lines.get(name) ?? new FairLine(lane === undefined ? AT_AN_AGENT : AT_AN_AGENT_IN_A_LANE);
+  function lineOf({ queue, lane, envelope }: Dispatch): FairLine {
+    const name = [queue, lane ?? '', backendsOf(envelope.input)].join(' ');
+    const line = lines.get(name) ?? new FairLine(lane === undefined ? AT_A_BACKEND : AT_A_BACKEND_IN_A_LANE);
     lines.set(name, line);
     return line;
   }

@@ -6,7 +6,7 @@ import { readName } from '../../names.ts';
 import { errnoOf } from '../errno.ts';
 import { OWNER_MARK } from './owner.ts';
 
-/** Files looked at together, each by a thread, which waits as long as an NFS server is silent: the agent has 64 (Procfile). */
+/** Files looked at together, each by a thread, which waits as long as an NFS server is silent: the agent has 256 (Procfile). */
 const AT_ONCE = 16;
 
 /** Everything in the backend's folder but its owner's mark, in order of names; what disappears meanwhile is left out. */

@@ -177,6 +177,45 @@ describe('a task whose host is down', () => {
   });
 });
 
+describe('tasks of a back end that ends none', () => {
+  it('keep no task of another from its turn', async () => {
+    const redis = await createRedis();
+    const envelope = { volumeId: 'v', seq: 1, requestId: 'req-test' };
+    const dispatcher = createDispatcher(
+      redis.url,
+      redis.prefix,
+      Date.now,
+      new Liveness(Date.now),
+      (_agent, sealed) => sealed,
+    );
+    const send = (backend: string): void => {
+      const jobId = `${randomUUID()}.1.1.1`;
+      const input = { volumeId: 'v', backend };
+      const dispatch = {
+        queue: QUEUE,
+        jobId,
+        task: 'volume.absent' as const,
+        envelope: { ...envelope, input },
+      };
+      dispatcher.run(dispatch, undefined).catch(() => undefined);
+    };
+    const sent = async (count: number): Promise<void> => {
+      while ((await openQueueLength(redis)) < count) await sleep(10);
+      await sleep(100);
+      assert.equal(await openQueueLength(redis), count);
+    };
+    try {
+      for (let each = 0; each < 30; each += 1) send('silent');
+      await sent(24);
+      send('well');
+      await sent(25);
+    } finally {
+      dispatcher.abandon(new Error('the test is over'));
+      await dispatcher.close();
+    }
+  });
+});
+
 async function openQueueLength({ url, prefix }: { url: string; prefix: string }): Promise<number> {
   const redis = openRedis(url);
   try {
