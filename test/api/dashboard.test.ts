@@ -51,6 +51,10 @@ describe('dashboard', () => {
       const page = await get('', 'token-of-admin');
       assert.equal(page.status, 200);
       assert.match(await page.text(), /<title>Blockyard/);
+      assert.match(
+        page.headers.get('content-security-policy') ?? '',
+        /^default-src 'self'.*frame-ancestors 'none'$/,
+      );
 
       const jobs = await get('/api/queues?activeQueue=operations&status=waiting', 'token-of-admin');
       const text = await jobs.text();
