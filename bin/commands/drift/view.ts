@@ -39,8 +39,12 @@ export function driftText({ differences, unknown, hosts }: z.infer<typeof driftR
   const silent = unknown.map(
     ({ kind, host, reason }) => `unknown: ${kind} host ${oneLine(host)}: ${oneLine(reason)}\n`,
   );
-  const summary = `${differences.length} difference(s); ${hosts.length} host agent(s) answered, ${unknown.length} unknown.\n`;
+  const summary = `${counted(differences.length, 'difference')}; ${counted(hosts.length, 'agent')} answered, ${unknown.length || 'none'} did not.\n`;
   return [...paragraphs, ...silent, summary].join('\n');
+}
+
+function counted(many: number, what: string): string {
+  return `${many || 'no'} ${what}${many === 1 ? '' : 's'}`;
 }
 
 function lines(facts: readonly (readonly [title: string, fact: string])[]): string {

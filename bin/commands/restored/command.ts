@@ -20,7 +20,9 @@ const USAGE = `Usage:
 
 After MySQL was restored from a backup, and before any conductor or api is started: asks every host what it has, lets
 MySQL follow where hosts have moved on since the backup, and gives operations numbers that agents accept. What was under way
-and might remove data, or write over them, ends. What cannot be told is in error. Changes nothing on hosts. The agents must be up; Redis may be empty. May be run again, when hosts that were silent are back.
+and might remove data, or write over them, ends; what cannot be told is in error. Nothing is changed on hosts.
+
+The agents must be up; Redis may be empty. Run it again when hosts that were silent are back.
 
   DATABASE_URL, REDIS_URL, BLOCKYARD_SECRET_KEY, BLOCKYARD_QUEUE_PREFIX   as the conductor's
 
