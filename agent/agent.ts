@@ -191,6 +191,8 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     }
   }
   const timer = setInterval(() => void reportNow(), REPORT_EVERY_S * 1_000);
+  // With what was not sent meanwhile the next turn may come just after this host counts as down.
+  commands.on('ready', () => void reportNow());
   const replaced = lease.lost.then((reason) => {
     clearInterval(timer);
     void worker.close(true);
@@ -205,13 +207,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
       clearInterval(timer);
       stopping.abort();
       // While Redis is away a worker closes only once it is back: that long nobody wants to wait.
-      let idle = false;
-      await atMost(
-        STOP_MS,
-        worker.close().then(() => {
-          idle = true;
-        }),
-      );
+      const idle = await atMost(STOP_MS, worker.close());
       // Not while a task goes on.
       if (idle && commands.status === 'ready') await atMost(RELEASE_MS, lease.release());
       await journal.close();

@@ -1,21 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { cpus, networkInterfaces, totalmem } from 'node:os';
 import { z } from 'zod';
-import { agentQueue } from '#queues/names.ts';
-import { ownKeys } from '#queues/secrets.ts';
-import { asId, type HostName } from '#schema/ids.ts';
+import { AGENT_SETTINGS, type AgentConfig, agentConfigOf } from '#agent/config.ts';
 import type { ComputeReport } from '#schema/reports.ts';
-import { REDIS_SETTINGS, readSettings, redisUrl, SETTINGS } from '#schema/settings.ts';
+import { readSettings } from '#schema/settings.ts';
 import { DOMAIN_TYPES, type DomainTypeSetting } from './servers/machine.ts';
 
-export interface ComputeConfig {
-  readonly host: HostName;
-  readonly redisUrl: string;
-  readonly prefix: string;
-  readonly stateDir: string;
-  /** This agent's own, `BLOCKYARD_AGENT_KEY`. */
-  readonly keys: string;
-  readonly availabilityZone: string;
+export interface ComputeConfig extends AgentConfig {
   readonly hypervisor: 'libvirt' | 'noop';
   readonly noopServers: number;
   readonly libvirtUri: string;
@@ -46,14 +37,7 @@ const INITIATOR = /^iqn\.\d{4}-\d{2}\.[a-z0-9.:-]{1,211}$/;
 const HOST_INITIATOR = '/etc/iscsi/initiatorname.iscsi';
 
 const shape = {
-  BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
-  ...REDIS_SETTINGS,
-  BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
-  BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR,
-  BLOCKYARD_AGENT_KEY: SETTINGS.BLOCKYARD_AGENT_KEY,
-  BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY.optional(),
-  BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
-  BLOCKYARD_SERVICE_DOWN_S: SETTINGS.BLOCKYARD_SERVICE_DOWN_S,
+  ...AGENT_SETTINGS,
   BLOCKYARD_HYPERVISOR: z.enum(['libvirt', 'noop'], { error: 'must be libvirt or noop' }).default('libvirt'),
   BLOCKYARD_NOOP_SERVERS: z.coerce
     .number({ error: 'must be a number' })
@@ -103,12 +87,7 @@ export function readComputeConfig(
 ): ComputeConfig {
   const env = readSettings(shape, variables);
   return {
-    host: asId(env.BLOCKYARD_HOST),
-    redisUrl: redisUrl(env),
-    prefix: env.BLOCKYARD_QUEUE_PREFIX,
-    stateDir: `${env.BLOCKYARD_STATE_DIR}/compute`,
-    keys: ownKeys(env, agentQueue('compute', asId(env.BLOCKYARD_HOST))),
-    availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
+    ...agentConfigOf('compute', env),
     hypervisor: env.BLOCKYARD_HYPERVISOR,
     noopServers: env.BLOCKYARD_NOOP_SERVERS,
     libvirtUri: env.BLOCKYARD_LIBVIRT_URI,

@@ -1,5 +1,6 @@
 import { startAgent } from '#agent/agent.ts';
 import { systemCompanion } from '#agent/companion.ts';
+import { endWhenReplaced } from '#agent/end-when-replaced.ts';
 import { answerQuestions } from '#queues/answers.ts';
 import { observeProcess } from '#queues/observe-process.ts';
 import { stopSignal, systemIds } from '#queues/system.ts';
@@ -41,10 +42,7 @@ const starting = startAgent({
 });
 // It may wait for its name for as long as another machine has it.
 const agent = await Promise.race([starting, stop.then(() => process.exit())]);
-void agent.replaced.then((reason) => {
-  log(reason);
-  process.exit(1);
-});
+endWhenReplaced(agent, log);
 const stopAnswering = await answerQuestions({ ...config, kind: 'compute', answers: hypervisor.answers, log });
 hypervisor.onChange(() => void agent.reportNow());
 hypervisor.recover();

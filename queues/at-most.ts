@@ -1,11 +1,11 @@
-/** Settles as the work does, or resolves after `ms` although it goes on. */
-export async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+/** Settles as the work does, or resolves after `ms` although it goes on. @returns whether the work has ended. */
+export async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   try {
-    await Promise.race([
-      work,
-      new Promise((resolve) => {
-        timer = setTimeout(resolve, ms);
+    return await Promise.race([
+      work.then(() => true),
+      new Promise<boolean>((resolve) => {
+        timer = setTimeout(resolve, ms, false);
       }),
     ]);
   } finally {

@@ -1,21 +1,12 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { agentQueue } from '#queues/names.ts';
-import { ownKeys } from '#queues/secrets.ts';
-import { asId, type HostName } from '#schema/ids.ts';
-import { REDIS_SETTINGS, readSettings, redisUrl, SETTINGS } from '#schema/settings.ts';
+import { AGENT_SETTINGS, type AgentConfig, agentConfigOf } from '#agent/config.ts';
+import { readSettings } from '#schema/settings.ts';
 import { type BackendConfig, backends } from './backends/config.ts';
 import { BACKUP_SETTINGS, type BackupConfig, backupConfigOf } from './backups/config.ts';
 import { IMAGE_SETTINGS, type ImageServiceConfig, imageServiceOf } from './images/config.ts';
 
-export interface StorageConfig {
-  readonly host: HostName;
-  readonly redisUrl: string;
-  readonly prefix: string;
-  readonly stateDir: string;
-  /** This agent's own, `BLOCKYARD_AGENT_KEY`. */
-  readonly keys: string;
-  readonly availabilityZone: string;
+export interface StorageConfig extends AgentConfig {
   readonly backends: readonly BackendConfig[];
   readonly target: 'tgt' | 'lio' | 'none';
   readonly tgtSocket: string;
@@ -49,14 +40,7 @@ const iqnPrefix = z
 export function readStorageConfig(variables: Readonly<Record<string, string | undefined>>): StorageConfig {
   const env = readSettings(
     {
-      BLOCKYARD_HOST: SETTINGS.BLOCKYARD_HOST,
-      ...REDIS_SETTINGS,
-      BLOCKYARD_QUEUE_PREFIX: SETTINGS.BLOCKYARD_QUEUE_PREFIX,
-      BLOCKYARD_STATE_DIR: SETTINGS.BLOCKYARD_STATE_DIR,
-      BLOCKYARD_AGENT_KEY: SETTINGS.BLOCKYARD_AGENT_KEY,
-      BLOCKYARD_SECRET_KEY: SETTINGS.BLOCKYARD_SECRET_KEY.optional(),
-      BLOCKYARD_AVAILABILITY_ZONE: SETTINGS.BLOCKYARD_AVAILABILITY_ZONE,
-      BLOCKYARD_SERVICE_DOWN_S: SETTINGS.BLOCKYARD_SERVICE_DOWN_S,
+      ...AGENT_SETTINGS,
       BLOCKYARD_BACKENDS: backends,
       BLOCKYARD_TARGET: z.enum(['tgt', 'lio', 'none'], { error: 'must be tgt, lio or none' }).default('tgt'),
       BLOCKYARD_TGT_SOCKET: z
@@ -75,12 +59,7 @@ export function readStorageConfig(variables: Readonly<Record<string, string | un
   if (env.BLOCKYARD_TARGET === 'lio' && !env.BLOCKYARD_ISCSI_PORTAL.every(hasAddress))
     throw new Error('BLOCKYARD_ISCSI_PORTAL must have IP addresses, not names, when BLOCKYARD_TARGET is lio');
   return {
-    host: asId(env.BLOCKYARD_HOST),
-    redisUrl: redisUrl(env),
-    prefix: env.BLOCKYARD_QUEUE_PREFIX,
-    stateDir: `${env.BLOCKYARD_STATE_DIR}/storage`,
-    keys: ownKeys(env, agentQueue('storage', asId(env.BLOCKYARD_HOST))),
-    availabilityZone: env.BLOCKYARD_AVAILABILITY_ZONE,
+    ...agentConfigOf('storage', env),
     backends: env.BLOCKYARD_BACKENDS,
     target: env.BLOCKYARD_TARGET,
     tgtSocket: env.BLOCKYARD_TGT_SOCKET,

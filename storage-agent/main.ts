@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { startAgent } from '#agent/agent.ts';
+import { endWhenReplaced } from '#agent/end-when-replaced.ts';
 import { unrecorded } from '#agent/recording.ts';
 import { systemRunner } from '#agent/run.ts';
 import { answerQuestions } from '#queues/answers.ts';
@@ -80,10 +81,7 @@ const agent = await startAgent({
   },
   log,
 });
-void agent.replaced.then((reason) => {
-  log(reason);
-  process.exit(1);
-});
+endWhenReplaced(agent, log);
 const forgetting =
   images &&
   forgetGoneImages(

@@ -39,12 +39,13 @@ export function driftText({ differences, unknown, hosts }: z.infer<typeof driftR
   const silent = unknown.map(
     ({ kind, host, reason }) => `unknown: ${kind} host ${oneLine(host)}: ${oneLine(reason)}\n`,
   );
-  const summary = `${counted(differences.length, 'difference')}; ${counted(hosts.length, 'agent')} answered, ${unknown.length || 'none'} did not.\n`;
+  const missing = unknown.length === 0 ? '' : `, ${unknown.length} did not`;
+  const summary = `${counted(differences.length, 'difference')}; ${counted(hosts.length, 'agent')} answered${missing}.\n`;
   return [...paragraphs, ...silent, summary].join('\n');
 }
 
 function counted(many: number, what: string): string {
-  return `${many || 'no'} ${what}${many === 1 ? '' : 's'}`;
+  return `${many || 'No'} ${what}${many === 1 ? '' : 's'}`;
 }
 
 function lines(facts: readonly (readonly [title: string, fact: string])[]): string {
