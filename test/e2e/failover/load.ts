@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { openDatabase } from '#queues/database.ts';
 import { OPEN_OPERATION_STATES } from '#schema/states.ts';
 import { type Stack, startStack } from '#stack/environment.ts';
@@ -7,57 +8,132 @@ import { type Stack, startStack } from '#stack/environment.ts';
 const USERS = 6;
 const PAUSE_MS = 20;
 const SETTLE_MS = 60_000;
+const GIB = { first: 1, grown: 2 };
 
-/** What the API has promised with a 202, whatever happened to it since. */
+/** What the API has promised with a 202 (metadata: a 200), whatever happened to it since. */
 export interface Load {
   /** Promises so far. */
   readonly accepted: () => number;
   /** Requests that got no promise: refused with a 5xx, or cut off. */
   readonly refused: () => number;
-  /** Ends the users and holds the stack to every promise. @returns how many it kept. */
+  /** Ends the users and holds the stack to every promise. @returns how many things are as promised. */
   readonly settle: () => Promise<number>;
 }
 
-/** Users who create and delete volumes without pause; one that gets no answer tries something else. */
+/** What one volume or snapshot was promised to be; what a request that got no answer may have changed is not in it. */
+interface Promised {
+  readonly kind: 'volumes' | 'snapshots';
+  readonly id: string;
+  /** Of a snapshot. */
+  readonly volume?: string;
+  readonly size?: number | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Users who create, copy, grow, label and delete without pause; one that gets no answer tries something else. */
 export function startLoad(stack: Stack): Load {
-  const volumes = `${stack.apiUrl}/v3/${stack.project}/volumes`;
+  const base = `${stack.apiUrl}/v3/${stack.project}`;
   const headers = { 'X-Auth-Token': stack.adminToken, 'Content-Type': 'application/json' };
-  const call = (method: string, url: string, body?: object): Promise<Response> =>
-    fetch(url, {
+  const call = (method: string, path: string, body?: object): Promise<Response> =>
+    fetch(`${base}/${path}`, {
       method,
       headers,
       signal: AbortSignal.timeout(20_000),
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-  /** By id; a volume whose deletion got no answer is in neither. */
-  const promised = { exists: new Set<string>(), gone: new Set<string>() };
+  const there: Promised[] = [];
+  const gone: Promised[] = [];
   let accepted = 0;
   let refused = 0;
   const ending = new AbortController();
 
-  async function create(): Promise<void> {
-    const reply = await call('POST', volumes, { volume: { size: 1, name: 'load' } });
-    const { volume } = (await reply.json()) as { volume?: { id: string } };
-    if (reply.status !== 202 || volume === undefined) throw new Error(`create: ${reply.status}`);
-    promised.exists.add(volume.id);
+  /** @returns false when it is refused because of what the volume is at: nothing was promised, and nothing happens to it. */
+  async function kept(asked: Promise<Response>): Promise<boolean> {
+    const { status } = await asked;
+    if (status === 400) return false;
+    if (status !== 200 && status !== 202) throw new Error(`HTTP ${status}`);
+    accepted += 1;
+    return true;
+  }
+
+  async function make(kind: Promised['kind'], body: object, promise: Partial<Promised>): Promise<void> {
+    const reply = await call('POST', kind, body);
+    const made = ((await reply.json()) as Record<string, { id: string } | undefined>)[kind.slice(0, -1)];
+    if (reply.status === 400) return;
+    if (reply.status !== 202 || made === undefined) throw new Error(`${kind}: ${reply.status}`);
+    there.push({ ...promise, kind, id: made.id });
     accepted += 1;
   }
 
-  async function remove(id: string): Promise<void> {
-    promised.exists.delete(id);
-    const reply = await call('DELETE', `${volumes}/${id}`);
-    // Still being created: nothing was promised, and nothing happens to it.
-    if (reply.status === 400) promised.exists.add(id);
-    else if (reply.status === 202) {
-      promised.gone.add(id);
-      accepted += 1;
-    } else throw new Error(`delete: ${reply.status}`);
+  /** The oldest is one user's alone meanwhile, and the newest afterwards. */
+  async function withOldest(
+    kind: Promised['kind'],
+    act: (oldest: Promised) => Promise<Promised | undefined>,
+    unanswered: (oldest: Promised) => Promised | undefined = (oldest) => oldest,
+  ): Promise<void> {
+    const at = there.findIndex((each) => each.kind === kind);
+    const [oldest] = at === -1 ? [] : there.splice(at, 1);
+    if (oldest === undefined) return;
+    let next = unanswered(oldest);
+    try {
+      next = await act(oldest);
+    } finally {
+      if (next !== undefined) there.push(next);
+    }
   }
 
-  async function user(): Promise<void> {
-    for (let turn = 0; !ending.signal.aborted; turn++) {
-      const [oldest] = promised.exists;
-      await (turn % 3 === 2 && oldest !== undefined ? remove(oldest) : create()).catch(() => {
+  const create = (): Promise<void> =>
+    make('volumes', { volume: { size: GIB.first, name: 'load' } }, { size: GIB.first });
+  const remove = (kind: Promised['kind']): Promise<void> =>
+    withOldest(
+      kind,
+      async (oldest) => {
+        if (!(await kept(call('DELETE', `${kind}/${oldest.id}`)))) return oldest;
+        gone.push(oldest);
+        return undefined;
+      },
+      () => undefined,
+    );
+  const turns: readonly (() => Promise<void>)[] = [
+    create,
+    create,
+    () => remove('volumes'),
+    () =>
+      withOldest('volumes', async (volume) => {
+        await make('snapshots', { snapshot: { volume_id: volume.id, name: 'load' } }, { volume: volume.id });
+        return volume;
+      }),
+    () =>
+      withOldest('volumes', async (volume) => {
+        const { size } = volume;
+        await make('volumes', { volume: { source_volid: volume.id, name: 'copy' } }, { size });
+        return volume;
+      }),
+    () =>
+      withOldest(
+        'volumes',
+        async (volume) => {
+          const grow = call('POST', `volumes/${volume.id}/action`, { 'os-extend': { new_size: GIB.grown } });
+          return (await kept(grow)) ? { ...volume, size: GIB.grown } : volume;
+        },
+        (volume) => ({ ...volume, size: undefined }),
+      ),
+    () =>
+      withOldest(
+        'volumes',
+        async (volume) => {
+          const metadata = { turn: String(accepted) };
+          const label = call('PUT', `volumes/${volume.id}/metadata`, { metadata });
+          return (await kept(label)) ? { ...volume, metadata } : volume;
+        },
+        (volume) => ({ ...volume, metadata: undefined }),
+      ),
+    () => remove('snapshots'),
+  ];
+
+  async function user(_: unknown, number: number): Promise<void> {
+    for (let turn = number; !ending.signal.aborted; turn++) {
+      await turns[turn % turns.length]!().catch(() => {
         refused += 1;
       });
       await sleep(PAUSE_MS);
@@ -65,24 +141,35 @@ export function startLoad(stack: Stack): Load {
   }
   const users = Promise.all(Array.from({ length: USERS }, user));
 
-  async function statusOf(id: string): Promise<string> {
-    const reply = await call('GET', `${volumes}/${id}`);
-    if (reply.status === 404) return 'gone';
-    const { volume } = (await reply.json()) as { volume?: { status: string } };
-    return volume?.status ?? `HTTP ${reply.status}`;
+  async function found({ kind, id }: Promised): Promise<Record<string, unknown>> {
+    const reply = await call('GET', `${kind}/${id}`);
+    if (reply.status === 404) return { status: 'gone' };
+    const body = (await reply.json()) as Record<string, Record<string, unknown> | undefined>;
+    return body[kind.slice(0, -1)] ?? { status: `HTTP ${reply.status}` };
   }
 
-  async function whatWasDone(id: string): Promise<string> {
-    const reply = await call('GET', `${stack.apiUrl}/v3/${stack.project}/operations?volume_id=${id}`);
+  async function whatWasDone({ id, volume = id }: Promised): Promise<string> {
+    const reply = await call('GET', `operations?volume_id=${volume}`);
     return reply.text();
   }
 
-  async function becomes(id: string, wanted: string, deadline: number): Promise<void> {
+  async function becomes(promised: Promised, status: string, deadline: number): Promise<void> {
+    const { kind, id, size, metadata } = promised;
+    const wanted = {
+      status,
+      ...(status !== 'gone' && { ...(size && { size }), ...(metadata && { metadata }) }),
+    };
     for (;;) {
-      const status = await statusOf(id).catch(String);
-      if (status === wanted) return;
-      if (performance.now() > deadline)
-        assert.fail(`volume ${id} was promised to be ${wanted} and is ${status}: ${await whatWasDone(id)}`);
+      const now = await found(promised).catch((error: unknown) => ({ status: String(error) }));
+      if (isDeepStrictEqual({ ...now, ...wanted }, now)) return;
+      if (performance.now() > deadline) {
+        const told = Object.fromEntries(
+          Object.keys(wanted).map((key) => [key, now[key as keyof typeof now]]),
+        );
+        assert.fail(
+          `${kind} ${id}: ${JSON.stringify(wanted)} was promised, and it is ${JSON.stringify(told)}: ${await whatWasDone(promised)}`,
+        );
+      }
       await sleep(100);
     }
   }
@@ -94,8 +181,8 @@ export function startLoad(stack: Stack): Load {
       ending.abort();
       await users;
       const deadline = performance.now() + SETTLE_MS;
-      for (const id of promised.exists) await becomes(id, 'available', deadline);
-      for (const id of promised.gone) await becomes(id, 'gone', deadline);
+      for (const each of there) await becomes(each, 'available', deadline);
+      for (const each of gone) await becomes(each, 'gone', deadline);
       await using db = openDatabase(stack.env['DATABASE_URL']!, { connections: 1 });
       const unfinished = await db
         .selectFrom('operations')
@@ -103,7 +190,7 @@ export function startLoad(stack: Stack): Load {
         .where('state', 'in', [...OPEN_OPERATION_STATES, 'stuck'])
         .execute();
       assert.deepEqual(unfinished, []);
-      return promised.exists.size + promised.gone.size;
+      return there.length + gone.length;
     },
   };
 }

@@ -72,7 +72,7 @@ describe('MySQL failover', function () {
     await promises(load, 100);
     const kept = await load.settle();
     console.log(
-      `        ${load.accepted()} accepted, ${load.refused()} refused while nobody wrote (${awayMs.toFixed(0)} ms); ${kept} volumes as promised`,
+      `        ${load.accepted()} accepted, ${load.refused()} refused while nobody wrote (${awayMs.toFixed(0)} ms); ${kept} as promised`,
     );
   });
 

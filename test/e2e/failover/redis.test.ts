@@ -88,7 +88,7 @@ describe('Redis failover by Sentinel', function () {
     const kept = await load.settle();
     const seconds = ((performance.now() - began) / 1_000).toFixed(1);
     console.log(
-      `        ${load.accepted()} accepted, ${load.refused()} refused; ${kept} volumes as promised ${seconds} s after the blow`,
+      `        ${load.accepted()} accepted, ${load.refused()} refused; ${kept} as promised ${seconds} s after the blow`,
     );
   }
 });
