@@ -191,7 +191,7 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
     }
   }
   const timer = setInterval(() => void reportNow(), REPORT_EVERY_S * 1_000);
-  // With what was not sent meanwhile the next turn may come just after this host counts as down.
+  // The next turn may be so late that this host counts as down meanwhile.
   commands.on('ready', () => void reportNow());
   const replaced = lease.lost.then((reason) => {
     clearInterval(timer);

@@ -46,7 +46,7 @@ export type WhenDown = 'wait' | 'fail' | 'fail-unless-begun';
 export interface Dispatcher {
   /**
    * Puts the task on the agent's queue and waits for its end. `withinMs` undefined waits for ever; otherwise the agent has
-   * that long, and longer only while nobody knows whether it is down (Redis is away).
+   * that long, and longer only while nobody knows whether it is down (Redis is away), from whose return on it has as long again.
    * @param whenDown what becomes of the task once its host is known to be down. Default `wait`.
    * @throws HostDown; TaskError with the agent's own words, or `failed` when time is up (the job is then withdrawn if no
    * agent has begun it).
@@ -217,12 +217,16 @@ export function createDispatcher(
       };
       waiters.set(dispatch.jobId, waiter);
       let timer: NodeJS.Timeout | undefined;
-      const later = (): void => {
-        timer = setTimeout(() => void expire().catch(later), UNKNOWN_MORE_MS);
+      const again = (ms: number): void => {
+        timer = setTimeout(() => void expire().catch(later), Math.min(ms, LONGEST_TIMER_MS));
       };
+      const later = (): void => again(UNKNOWN_MORE_MS);
       const expire = async (): Promise<void> => {
         if (waiters.get(dispatch.jobId) !== waiter) return;
         if (liveness.of(dispatch.queue) === 'unknown') return later();
+        // While Redis was away the agent could neither be asked nor answer: none of its time is that.
+        const left = liveness.deafUntil + (withinMs ?? 0) - now();
+        if (left > 0) return again(left);
         // What an agent may have done already, and nobody can undo, ends when the agent says so.
         if (whenDown === 'fail-unless-begun' && (waiter.doubtful || !(await withdrawUntouched(waiter))))
           return;
@@ -236,10 +240,7 @@ export function createDispatcher(
         waiter.sent = true;
         lineChanged(dispatch.queue, -1);
         waiter.nextLook = now() + SETTLED_MS;
-        if (withinMs !== undefined) {
-          const ms = Math.min(withinMs, LONGEST_TIMER_MS);
-          timer = setTimeout(() => void expire().catch(later), ms);
-        }
+        if (withinMs !== undefined) again(withinMs);
         // Redis away: the connection keeps the command; `check` adds it again if it got lost all the same.
         add(waiter).catch((error: unknown) => {
           if (error instanceof TaskError) reject(error);

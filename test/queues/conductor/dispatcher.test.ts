@@ -17,19 +17,17 @@ describe('a task whose time is up', () => {
   let dispatcher: Dispatcher;
   let worker: Worker | undefined;
   let connection: ReturnType<typeof openRedis> | undefined;
+  let liveness: Liveness;
+  let ahead: number;
   beforeEach(async () => {
     redis = await createRedis();
-    const liveness = new Liveness(Date.now);
+    ahead = 0;
+    const now = () => Date.now() + ahead;
+    liveness = new Liveness(now);
     liveness.listening();
     liveness.heard(QUEUE);
     assert.equal(liveness.of(QUEUE), 'up');
-    dispatcher = createDispatcher(
-      redis.url,
-      redis.prefix,
-      Date.now,
-      liveness,
-      (_agent, envelope) => envelope,
-    );
+    dispatcher = createDispatcher(redis.url, redis.prefix, now, liveness, (_agent, envelope) => envelope);
   });
   afterEach(async () => {
     await worker?.close(true);
@@ -74,6 +72,20 @@ describe('a task whose time is up', () => {
   it('is not up at once where it is longer than a timer can be', async () => {
     work(WITHIN_MS);
     assert.deepEqual(await dispatcher.run(dispatch(), 2 ** 31, 'fail'), { sizeBytes: 1 });
+  });
+
+  it('has as long again from when Redis is back', async () => {
+    const failed = assert.rejects(
+      dispatcher.run(dispatch(), WITHIN_MS, 'fail'),
+      /did not answer within 0.4 s/,
+    );
+    await sleep(WITHIN_MS / 2);
+    // Silent for longer than a Redis that is there.
+    ahead = 15_000;
+    liveness.listening();
+    const back = performance.now();
+    await failed;
+    assert.ok(performance.now() - back > WITHIN_MS - 5);
   });
 
   it('is waited for once it was begun, where it cannot', async () => {
