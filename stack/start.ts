@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { startStack } from './environment.ts';
 import { prefixedLog } from './log.ts';
 import { servicesUp } from './readiness.ts';
+import { writeSettings } from './settings-file.ts';
 
 const RUN_DIR = '.data/stack';
 const PORT = 8776;
@@ -12,15 +13,20 @@ const asked = Promise.race(
   ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal, { signal: signals.signal })),
 );
 const stack = await startStack({ runDir: RUN_DIR, port: PORT, log: prefixedLog(), ready: servicesUp });
-console.log(`
-Blockyard is up.
-  Block storage   ${stack.apiUrl}/v3/
-  Compute         ${stack.apiUrl}/compute/v2.1/
-  Dashboard       ${stack.apiUrl}/dashboard
-  OpenAPI         ${stack.apiUrl}/openapi.json
-  Tokens          ${stack.env['BLOCKYARD_TOKENS_FILE']}   (project ${stack.project})
-Ctrl-C stops it.
-`);
+const { user, project } = stack.admin;
+const byPassword = ['builtin', 'keystone'].includes(stack.env['BLOCKYARD_AUTH'] ?? '');
+const facts = [
+  ['Block storage', `${stack.apiUrl}/v3/`],
+  ['Compute', `${stack.apiUrl}/compute/v2.1/`],
+  ['Dashboard', `${stack.apiUrl}/dashboard`],
+  ['OpenAPI', `${stack.apiUrl}/openapi.json`],
+  ['Tokens', `${stack.env['BLOCKYARD_TOKENS_FILE']}   (project ${stack.project})`],
+  ...(byPassword ? [['Login', `user ${user}, project ${project}; the password is the token`]] : []),
+  ['Settings', `${await writeSettings(stack)}   (". FILE" in a shell, for bin/blockyard)`],
+] as const;
+console.log('\nBlockyard is up.');
+for (const [what, where] of facts) console.log(`  ${what.padEnd(16)}${where}`);
+console.log('Ctrl-C stops it.\n');
 await asked;
 console.log('Stopping…');
 await stack.stop();
