@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { limited } from '#queues/limited.ts';
-import type { BackendInventory, StorageInventory, StoredItem } from '#schema/inventory.ts';
+import type { BackendInventory, ExportItem, StorageInventory, StoredItem } from '#schema/inventory.ts';
+import { QUESTIONS } from '#schema/questions.ts';
+import { Asked } from './asked.ts';
 import type { Backend } from './backends/backend.ts';
 import type { BackendConfig } from './backends/config.ts';
 import type { OpenBackend } from './backends/open.ts';
@@ -15,20 +17,43 @@ interface Deps {
   readonly bootId: () => Promise<string>;
 }
 
+/** The others' part must arrive in time. */
+const WITHIN_MS = QUESTIONS['storage.inventory'].withinMs - 5_000;
+
 /**
- * All that this host has of volumes. What cannot be read says why and hides nothing else. Those who ask at the same time
- * get the same answer.
+ * All that this host has of volumes. What cannot be read, or does not answer, says why and hides nothing else. Those who ask at the
+ * same time get the same answer.
  */
-export function storageLister({ backends, target, bootId }: Deps): () => Promise<StorageInventory> {
+export function storageLister(
+  { backends, target, bootId }: Deps,
+  withinMs = WITHIN_MS,
+): () => Promise<StorageInventory> {
   let looking: Promise<StorageInventory> | undefined;
-  const look = async (): Promise<StorageInventory> => {
-    const exports = await attempt(() => target.inventory());
+  const silence = `it has not answered for ${withinMs / 1_000} s`;
+  const places = new Asked<OpenBackend, string>();
+  const items = new Asked<OpenBackend, StoredItem[] | null>();
+  const exported = new Asked<Target, ExportItem[] | null>();
+  const readBackend = async (open: OpenBackend): Promise<BackendInventory> => {
+    const { config, backend } = open;
+    const [place, { value, error }] = await Promise.all([
+      places.ask(open, () => placeOf(config), withinMs, silence).catch(() => null),
+      attempt(() => items.ask(open, () => itemsOf(backend), withinMs, silence)),
+    ]);
     return {
-      bootId: await bootId(),
-      backends: await Promise.all(backends.map(readBackend)),
-      exports: exports.value,
-      exportsError: exports.error,
+      name: config.name,
+      backendName: config.backend_name ?? config.name,
+      kind: config.kind,
+      ...(place !== null && { place }),
+      items: value,
+      error,
     };
+  };
+  const look = async (): Promise<StorageInventory> => {
+    const [{ value, error }, ...found] = await Promise.all([
+      attempt(() => exported.ask(target, () => target.inventory(), withinMs, silence)),
+      ...backends.map(readBackend),
+    ]);
+    return { bootId: await bootId(), backends: found, exports: value, exportsError: error };
   };
   return () => {
     looking ??= look().finally(() => {
@@ -38,19 +63,9 @@ export function storageLister({ backends, target, bootId }: Deps): () => Promise
   };
 }
 
-async function readBackend({ config, backend }: OpenBackend): Promise<BackendInventory> {
-  const { value: items, error } = await attempt(async () => {
-    const found = await backend.items();
-    return found === null ? null : await lookInto(backend, found);
-  });
-  return {
-    name: config.name,
-    backendName: config.backend_name ?? config.name,
-    kind: config.kind,
-    place: await placeOf(config),
-    items,
-    error,
-  };
+async function itemsOf(backend: Backend): Promise<StoredItem[] | null> {
+  const found = await backend.items();
+  return found === null ? null : lookInto(backend, found);
 }
 
 /** Two that name the same keep the same volumes: those of a thin pool and the others of its group are told apart. */
@@ -69,11 +84,12 @@ async function placeOf(config: BackendConfig): Promise<string> {
   }
 }
 
-/** Of all back ends together: each device that is looked into keeps one of the threads that Node reads files with. */
-const inTurn = limited(3);
+/** Devices of a back end that are looked into at once: each keeps one of the threads that Node reads files with. */
+const LOOKED_INTO = 3;
 
 /** What is suspended, or lacks a disk, might never answer: it is not looked into. */
 async function lookInto(backend: Backend, items: readonly StoredItem[]): Promise<StoredItem[]> {
+  const inTurn = limited(LOOKED_INTO);
   return Promise.all(
     items.map(async (item) => {
       const { kind, id, unfit } = item;

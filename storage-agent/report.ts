@@ -1,4 +1,5 @@
 import { DOWN_AFTER_S, type PoolReport, type StorageReport } from '#schema/reports.ts';
+import { Asked } from './asked.ts';
 import type { Backend, Capacity } from './backends/backend.ts';
 import type { OpenBackend } from './backends/open.ts';
 
@@ -34,22 +35,11 @@ export async function storageReport(
   return pools.flat();
 }
 
-const asked = new WeakMap<Backend, Promise<Capacity>>();
+const asked = new Asked<Backend, Capacity>();
 
-/** One that has not answered is not asked again meanwhile. @throws Error after so long */
-async function spaceOf(backend: Backend, withinMs: number): Promise<Capacity> {
-  const asking = asked.get(backend) ?? backend.capacity().finally(() => asked.delete(backend));
-  asked.set(backend, asking);
-  const patience = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => patience.reject(new Error(`its space is not known after ${withinMs / 1_000} s`)),
-    withinMs,
-  );
-  try {
-    return await Promise.race([asking, patience.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function spaceOf(backend: Backend, withinMs: number): Promise<Capacity> {
+  const silence = `its space is not known after ${withinMs / 1_000} s`;
+  return asked.ask(backend, () => backend.capacity(), withinMs, silence);
 }
 
 function poolOf(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
 import type { Capacity } from '#storage-agent/backends/backend.ts';
 import type { OpenBackend } from '#storage-agent/backends/open.ts';
 import { storageReport } from '#storage-agent/report.ts';
@@ -23,10 +24,12 @@ describe('the report of a storage host', () => {
     assert.deepEqual([await reported(), await reported(), asked], [['well'], ['well'], 1]);
     assert.equal(log[0], 'backend hangs: its space is not known after 0.02 s');
     answer.resolve({ totalGib: 10, freeGib: 5 });
-    assert.deepEqual([await reported(), await reported(), asked], [['well', 'hangs'], ['well', 'hangs'], 2]);
+    await setImmediate();
+    assert.deepEqual([await reported(), await reported(), asked], [['well', 'hangs'], ['well', 'hangs'], 3]);
     answer = Promise.withResolvers();
-    assert.deepEqual([await reported(), asked], [['well'], 3]);
+    assert.deepEqual([await reported(), asked], [['well'], 4]);
     answer.reject(new Error('the server is gone'));
+    await setImmediate();
     assert.deepEqual([await reported(), log.at(-1)], [['well'], 'backend hangs: the server is gone']);
   });
 });
