@@ -112,6 +112,7 @@ export const VOLUME_SUBJECTS: readonly Subject[] = [
           await rig.data.verify(volume);
           if (end !== 'undone') return;
           // The guest has the former ones, which is drift.
+          await rig.apiUp();
           await retune();
           await rig.until('the limits are applied', () => rig.isResting('tuned'));
         },
