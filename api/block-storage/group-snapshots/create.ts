@@ -3,14 +3,14 @@ import { invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow, type Tx } from '#queues/transaction.ts';
 import { sqlTime } from '#schema/clock.ts';
-import { asId, type GroupSnapshotId, type OperationId, type SnapshotId, type VolumeId } from '#schema/ids.ts';
+import { asId, type GroupSnapshotId, type OperationId, type VolumeId } from '#schema/ids.ts';
 import type { GroupStatus, VolumeStatus } from '#schema/states.ts';
 import { findGroup, invalidGroup, volumesOf } from '../groups/rows.ts';
 import { charged } from '../quotas/charge.ts';
 import { snapshotCharge } from '../quotas/charges.ts';
 import { checkStorage } from '../services/down.ts';
 import { refuseFrozen } from '../services/freeze.ts';
-import type { SnapshotRow } from '../snapshots/rows.ts';
+import { newSnapshot, type SnapshotRow } from '../snapshots/rows.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 import type { GroupSnapshotRow } from './rows.ts';
 import type { NewGroupSnapshot } from './schema.ts';
@@ -89,23 +89,9 @@ async function readVolumes({ app }: RequestContext, ids: readonly VolumeId[]): P
 }
 
 /** As in Cinder it has the group snapshot's name. */
-function snapshotOf({ app }: RequestContext, group: GroupSnapshotRow, volume: VolumeRow): SnapshotRow {
-  return {
-    id: asId<SnapshotId>(app.ids.uuid()),
-    project_id: volume.project_id,
-    user_id: group.user_id,
-    volume_id: volume.id,
-    name: group.name,
-    description: group.description,
-    size_gib: volume.size_gib,
-    status: 'creating',
-    reserved: 0,
-    progress: null,
-    group_snapshot_id: group.id,
-    metadata: '{}',
-    created_at: group.created_at,
-    updated_at: null,
-  };
+function snapshotOf(context: RequestContext, group: GroupSnapshotRow, volume: VolumeRow): SnapshotRow {
+  const { id: group_snapshot_id, name, description, created_at } = group;
+  return { ...newSnapshot(context, volume, { name, description }), group_snapshot_id, created_at };
 }
 
 function begin(

@@ -2,12 +2,10 @@ import type { RequestContext } from '#api/http/context.ts';
 import { ApiError, invalidInput, invalidVolume } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow } from '#queues/transaction.ts';
-import { sqlTime } from '#schema/clock.ts';
-import { asId, type SnapshotId } from '#schema/ids.ts';
 import { charged } from '../quotas/charge.ts';
 import { snapshotCharge } from '../quotas/charges.ts';
 import { checkStorage } from '../services/down.ts';
-import type { SnapshotRow } from '../snapshots/rows.ts';
+import { newSnapshot } from '../snapshots/rows.ts';
 import { detailView } from '../snapshots/view.ts';
 import { findVolume } from '../volumes/rows.ts';
 import type { Asked } from './schema.ts';
@@ -24,22 +22,7 @@ export async function manageSnapshot(context: RequestContext, asked: Asked): Pro
     throw invalidInput(
       `Failed to manage existing snapshot ${item.name}: it has ${item.sizeGib} GiB, and volume ${volume.id} has ${volume.size_gib} GiB.`,
     );
-  const row: SnapshotRow = {
-    id: asId<SnapshotId>(app.ids.uuid()),
-    project_id: volume.project_id,
-    user_id: caller.userId,
-    volume_id: volume.id,
-    name: asked.name ?? null,
-    description: asked.description ?? null,
-    size_gib: volume.size_gib,
-    status: 'creating',
-    reserved: 0,
-    progress: null,
-    group_snapshot_id: null,
-    metadata: JSON.stringify(asked.metadata ?? {}),
-    created_at: sqlTime(app.clock.now()),
-    updated_at: null,
-  };
+  const row = newSnapshot(context, volume, asked);
   const operation = await charged(context, [snapshotCharge(row, volume)], async (tx) => {
     tx.must(
       tx.q

@@ -1,8 +1,7 @@
 /** Cinder's "Snapshot manage and unmanage": snapshots of what lies on a backend already, and the way back. */
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
-import { listManageable } from '../manageable-volumes/list.ts';
+import { manageableLists } from '../manageable-volumes/list-routes.ts';
 import { plainReply } from '../snapshots/schema.ts';
 import { manageSnapshot } from './manage.ts';
 import { detailReply, manageBody, summaryReply, unmanageBody } from './schema.ts';
@@ -12,9 +11,8 @@ import { unmanageSnapshot } from './unmanage.ts';
 /** The first path since 3.8; the second is older, and what clients use that ask for no version. */
 const PATHS = [{ path: '/manageable_snapshots', since: 8 }, { path: '/os-snapshot-manage' }] as const;
 
-const shared = { params: noParams, query: anyQuery } as const;
-
 const LISTING = {
+  summary: 'List snapshots that could be managed',
   key: 'manageable-snapshots',
   stored: listStoredSnapshots,
   more: ({ origin }: ManageableSnapshot) => ({
@@ -28,32 +26,14 @@ export const manageableSnapshotRoutes: readonly Route[] = [
       method: 'POST',
       path,
       ...since,
-      ...shared,
       summary: 'Manage an existing snapshot',
+      params: noParams,
+      query: anyQuery,
       body: manageBody,
       replies: { 202: plainReply },
       handle: (context, { body }) => manageSnapshot(context, body.snapshot),
     }),
-    route({
-      method: 'GET',
-      path,
-      ...since,
-      ...shared,
-      summary: 'List snapshots that could be managed',
-      queryNames: [...LIST_QUERY, 'host', 'cluster'],
-      replies: { 200: summaryReply },
-      handle: (context, { query }) => listManageable(context, query, false, LISTING),
-    }),
-    route({
-      method: 'GET',
-      path: `${path}/detail`,
-      ...since,
-      ...shared,
-      summary: 'List snapshots that could be managed, with details',
-      queryNames: [...LIST_QUERY, 'host', 'cluster'],
-      replies: { 200: detailReply },
-      handle: (context, { query }) => listManageable(context, query, true, LISTING),
-    }),
+    ...manageableLists({ path, ...since }, LISTING, { short: summaryReply, detail: detailReply }),
   ]),
   route({
     method: 'POST',

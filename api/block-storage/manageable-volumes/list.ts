@@ -15,7 +15,7 @@ const CLUSTERS_SINCE = 17;
 type Query = Readonly<Record<string, string>>;
 
 /** What is listed, and how it is called. */
-interface Listing<M extends Manageable> {
+export interface Listing<M extends Manageable> {
   readonly key: string;
   readonly stored: (context: RequestContext, pool: PoolName) => Promise<M[]>;
   /** What the view of one has besides. */

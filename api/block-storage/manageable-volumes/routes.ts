@@ -1,9 +1,8 @@
 /** Cinder's "Volume manage and unmanage": volumes of what lies on a backend already, and the way back. */
 import { anyQuery, idParams, noParams } from '#api/http/fields.ts';
-import { LIST_QUERY } from '#api/http/pagination.ts';
 import { type Route, route } from '#api/http/route.ts';
 import { volumeReply } from '../volumes/schema.ts';
-import { listManageable } from './list.ts';
+import { manageableLists } from './list-routes.ts';
 import { manageVolume } from './manage.ts';
 import { detailReply, manageBody, summaryReply, unmanageBody } from './schema.ts';
 import { listStored } from './stored.ts';
@@ -12,9 +11,8 @@ import { unmanageVolume } from './unmanage.ts';
 /** The first path since 3.8; the second is older, and what clients use that ask for no version. */
 const PATHS = [{ path: '/manageable_volumes', since: 8 }, { path: '/os-volume-manage' }] as const;
 
-const shared = { params: noParams, query: anyQuery } as const;
-
 const LISTING = {
+  summary: 'List what could be managed',
   key: 'manageable-volumes',
   stored: listStored,
   more: () => ({}),
@@ -26,32 +24,14 @@ export const manageableVolumeRoutes: readonly Route[] = [
       method: 'POST',
       path,
       ...since,
-      ...shared,
       summary: 'Manage an existing volume',
+      params: noParams,
+      query: anyQuery,
       body: manageBody,
       replies: { 202: volumeReply },
       handle: (context, { body }) => manageVolume(context, body.volume),
     }),
-    route({
-      method: 'GET',
-      path,
-      ...since,
-      ...shared,
-      summary: 'List what could be managed',
-      queryNames: [...LIST_QUERY, 'host', 'cluster'],
-      replies: { 200: summaryReply },
-      handle: (context, { query }) => listManageable(context, query, false, LISTING),
-    }),
-    route({
-      method: 'GET',
-      path: `${path}/detail`,
-      ...since,
-      ...shared,
-      summary: 'List what could be managed, with details',
-      queryNames: [...LIST_QUERY, 'host', 'cluster'],
-      replies: { 200: detailReply },
-      handle: (context, { query }) => listManageable(context, query, true, LISTING),
-    }),
+    ...manageableLists({ path, ...since }, LISTING, { short: summaryReply, detail: detailReply }),
   ]),
   route({
     method: 'POST',

@@ -2,15 +2,13 @@ import type { RequestContext } from '#api/http/context.ts';
 import { badRequest, invalidVolume, notFound } from '#api/http/errors.ts';
 import type { Reply } from '#api/http/route.ts';
 import { LostRow } from '#queues/transaction.ts';
-import { sqlTime } from '#schema/clock.ts';
-import { asId, type SnapshotId } from '#schema/ids.ts';
 import type { VolumeStatus } from '#schema/states.ts';
 import { charged } from '../quotas/charge.ts';
 import { snapshotCharge } from '../quotas/charges.ts';
 import { checkStorage } from '../services/down.ts';
 import { refuseFrozen } from '../services/freeze.ts';
 import { findVolume } from '../volumes/rows.ts';
-import type { SnapshotRow } from './rows.ts';
+import { newSnapshot } from './rows.ts';
 import type { NewSnapshot } from './schema.ts';
 import { detailView } from './view.ts';
 
@@ -34,22 +32,7 @@ export async function createSnapshot(context: RequestContext, wanted: NewSnapsho
     throw invalidVolume(`The snapshot cannot be created when the volume is in ${what}.`);
   }
   await checkStorage(app, volume);
-  const row: SnapshotRow = {
-    id: asId<SnapshotId>(app.ids.uuid()),
-    project_id: volume.project_id,
-    user_id: caller.userId,
-    volume_id: volume.id,
-    name: wanted.name ?? wanted.display_name ?? null,
-    description: wanted.description ?? null,
-    size_gib: volume.size_gib,
-    status: 'creating',
-    reserved: 0,
-    progress: null,
-    group_snapshot_id: null,
-    metadata: JSON.stringify(wanted.metadata ?? {}),
-    created_at: sqlTime(app.clock.now()),
-    updated_at: null,
-  };
+  const row = newSnapshot(context, volume, { ...wanted, name: wanted.name ?? wanted.display_name });
   const operation = await charged(context, [snapshotCharge(row, volume)], async (tx) => {
     tx.must(
       tx.q

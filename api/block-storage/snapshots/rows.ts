@@ -1,12 +1,41 @@
 import type { Selectable } from 'kysely';
 import type { RequestContext } from '#api/http/context.ts';
 import { notFound } from '#api/http/errors.ts';
+import { sqlTime } from '#schema/clock.ts';
 import { asId, isUuid, type SnapshotId } from '#schema/ids.ts';
 import type { SnapshotStatus } from '#schema/states.ts';
 import type { SnapshotsTable } from '#schema/tables.ts';
 import type { VolumeRow } from '../volumes/rows.ts';
 
 export type SnapshotRow = Selectable<SnapshotsTable>;
+
+/** One of this volume that is yet to be made. */
+export function newSnapshot(
+  { app, caller }: RequestContext,
+  volume: VolumeRow,
+  said: {
+    readonly name?: string | null | undefined;
+    readonly description?: string | null | undefined;
+    readonly metadata?: Readonly<Record<string, string>> | null | undefined;
+  },
+): SnapshotRow {
+  return {
+    id: asId<SnapshotId>(app.ids.uuid()),
+    project_id: volume.project_id,
+    user_id: caller.userId,
+    volume_id: volume.id,
+    name: said.name ?? null,
+    description: said.description ?? null,
+    size_gib: volume.size_gib,
+    status: 'creating',
+    reserved: 0,
+    progress: null,
+    group_snapshot_id: null,
+    metadata: JSON.stringify(said.metadata ?? {}),
+    created_at: sqlTime(app.clock.now()),
+    updated_at: null,
+  };
+}
 
 /** Statuses of a snapshot that has not been made. */
 const UNMADE: readonly SnapshotStatus[] = ['creating', 'error'];
