@@ -43,6 +43,8 @@ export const COMPUTE_POLICY: Policy = {
   'os_compute_api:os-flavor-extra-specs:delete': ['admin', 'DELETE /flavors/{id}/os-extra_specs/{key}'],
   'os_compute_api:limits': ['reader', 'GET /limits'],
   'os_compute_api:os-quota-sets:show': ['reader', 'GET /os-quota-sets/{project}'],
+  'os_compute_api:os-quota-sets:detail': ['reader', 'GET /os-quota-sets/{project}/detail'],
+  'os_compute_api:os-quota-sets:delete': ['admin', 'DELETE /os-quota-sets/{project}'],
   'os_compute_api:os-quota-sets:defaults': ['reader', 'GET /os-quota-sets/{project}/defaults'],
   'os_compute_api:os-quota-class-sets:show': ['admin', 'GET /os-quota-class-sets/{class}'],
 };

@@ -1,6 +1,6 @@
 /**
- * Nova's "Limits", "Quota sets" and "Quota class sets", to be read only: `openstack limits show` and `openstack quota show` ask for
- * servers' before they ask for volumes'.
+ * Nova's "Limits", "Quota sets" and "Quota class sets", which are never set: `openstack limits show`, `quota show` and, in newer
+ * versions, `quota delete` ask for servers' before they ask for volumes'.
  */
 import { z } from 'zod';
 import type { RequestContext } from '#api/http/context.ts';
@@ -13,6 +13,8 @@ import {
   limitsReply,
   quotaClassReply,
   quotaClassSet,
+  quotaDetailReply,
+  quotaDetails,
   quotaSet,
   quotaSetReply,
 } from './schema.ts';
@@ -52,6 +54,31 @@ export const computeQuotaRoutes: readonly Route[] = [
     handle: (context, { params: { project } }) => {
       checkOwnProject(context, project, 'os_compute_api:os-quota-sets:show');
       return setOf(context, project);
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/os-quota-sets/{project}',
+    summary: "Put a project's quotas of servers back to the default ones, which they always are",
+    params: projectParams,
+    query: anyQuery,
+    replies: { 202: null },
+    handle: () => ({ status: 202 }),
+  }),
+  route({
+    method: 'GET',
+    path: '/os-quota-sets/{project}/detail',
+    summary: "Show a project's quotas of servers, and what is used of them",
+    params: projectParams,
+    query: anyQuery,
+    replies: { 200: quotaDetailReply },
+    handle: async (context, { params: { project } }) => {
+      checkOwnProject(context, project, 'os_compute_api:os-quota-sets:detail');
+      const used = await serversOf(context.app.db, project as ProjectId);
+      return {
+        status: 200,
+        body: { quota_set: { id: project, ...quotaDetails(context.microversion, used) } },
+      };
     },
   }),
   route({

@@ -1,5 +1,6 @@
 /** Nova's "Limits (limits)" and "Quota sets (os-quota-sets)" on the wire: nothing limits servers but their hosts, which Nova writes as -1. */
 import { z } from 'zod';
+import type { UsedByServers } from './used.ts';
 
 const NETWORK_UNTIL = 36;
 const IMAGE_META_UNTIL = 39;
@@ -52,6 +53,21 @@ const each = (names: Until, microversion: number, value: number) =>
 export const quotaSet = (microversion: number): Record<string, number> =>
   each(RESOURCES, microversion, UNLIMITED);
 
+/** As `quotaSet`, with what is used. */
+export function quotaDetails(microversion: number, used: UsedByServers): Record<string, QuotaDetail> {
+  const inUse: Readonly<Record<string, number>> = {
+    instances: used.totalInstancesUsed,
+    cores: used.totalCoresUsed,
+    ram: used.totalRAMUsed,
+  };
+  return Object.fromEntries(
+    Object.entries(quotaSet(microversion)).map(([name, limit]) => [
+      name,
+      { limit, in_use: inUse[name] ?? 0, reserved: 0 },
+    ]),
+  );
+}
+
 /** As `quotaSet`, for a quota class set. */
 export const quotaClassSet = (microversion: number): Record<string, number> => ({
   ...each(CLASS_RESOURCES, microversion, UNLIMITED),
@@ -73,6 +89,11 @@ export const limitsReply = z.strictObject({
   }),
 });
 export const quotaSetReply = z.strictObject({ quota_set: z.object({ id: z.string() }).catchall(z.int()) });
+const quotaDetail = z.strictObject({ limit: z.int(), in_use: z.int(), reserved: z.int() });
+type QuotaDetail = z.infer<typeof quotaDetail>;
+export const quotaDetailReply = z.strictObject({
+  quota_set: z.object({ id: z.string() }).catchall(quotaDetail),
+});
 export const quotaClassReply = z.strictObject({
   quota_class_set: z.object({ id: z.string() }).catchall(z.int()),
 });

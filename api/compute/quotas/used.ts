@@ -2,11 +2,14 @@ import { type Kysely, sql } from 'kysely';
 import type { ProjectId } from '#schema/ids.ts';
 import type { Tables } from '#schema/tables.ts';
 
+export interface UsedByServers {
+  readonly totalInstancesUsed: number;
+  readonly totalCoresUsed: number;
+  readonly totalRAMUsed: number;
+}
+
 /** What a project's servers add up to, in the words of Nova's limits. */
-export async function serversOf(
-  db: Kysely<Tables>,
-  project: ProjectId,
-): Promise<{ totalInstancesUsed: number; totalCoresUsed: number; totalRAMUsed: number }> {
+export async function serversOf(db: Kysely<Tables>, project: ProjectId): Promise<UsedByServers> {
   const used = await db
     .selectFrom('servers')
     .select([

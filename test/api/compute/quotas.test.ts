@@ -95,6 +95,21 @@ describe('limits and quotas of servers', () => {
     assert.deepEqual(byClass.body, { quota_class_set: { id: 'default', ...unlimited } });
   });
 
+  it('are told with what is used of them, and put back to what they are', async () => {
+    const used = (await api.compute('GET', '/limits', { version: 90 })).body.limits.absolute;
+    const path = `/os-quota-sets/${PROJECT}`;
+    const { body } = await api.compute('GET', `${path}/detail`, { version: 57 });
+    const detail = (inUse: number) => ({ limit: -1, in_use: inUse, reserved: 0 });
+    assert.deepEqual(body.quota_set.instances, detail(used.totalInstancesUsed));
+    assert.deepEqual(body.quota_set.ram, detail(used.totalRAMUsed));
+    assert.deepEqual(body.quota_set.server_groups, detail(0));
+    const plain = await api.compute('GET', path, { version: 57 });
+    assert.deepEqual(Object.keys(body.quota_set), Object.keys(plain.body.quota_set));
+    assert.equal((await api.compute('GET', `/os-quota-sets/${'0'.repeat(32)}/detail`)).status, 403);
+    assert.equal((await api.compute('DELETE', path)).status, 403);
+    assert.equal((await api.compute('DELETE', path, { as: 'admin' })).status, 202);
+  });
+
   it('of a class networks go, and groups come, later than of a project', async () => {
     const namesOf = async (version: number): Promise<string[]> => {
       const { body } = await api.compute('GET', '/os-quota-class-sets/default', { as: 'admin', version });
