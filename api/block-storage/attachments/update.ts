@@ -13,7 +13,10 @@ import { findAttachment, noAttachment } from './rows.ts';
 import type { Connector } from './schema.ts';
 import { detailView, exportedView } from './view.ts';
 
-/** Exports the volume for the host that the connector names, and waits for that. The same connector again is fine. */
+/**
+ * Exports the volume for the host that the connector names, and waits for that. The same connector again is fine; a
+ * reservation that was completed before it had one gets it as any other, where that takes the volume from nobody.
+ */
 export async function updateAttachment(
   context: RequestContext,
   id: string,
@@ -26,7 +29,7 @@ export async function updateAttachment(
     const operation = await transact(app.db, async (trx) => {
       const volume = await trx
         .selectFrom('volumes')
-        .select('status')
+        .select(['status', 'multiattach'])
         .where('id', '=', attachment.volume_id)
         .forUpdate()
         .executeTakeFirst();
@@ -36,18 +39,25 @@ export async function updateAttachment(
           `Resource conflict: Volume attachments can not be updated if the volume is in an error state. The Volume ${attachment.volume_id} currently has a status of: ${volume.status} `,
         );
       }
+      const attached = attachment.status === 'attached';
+      if (attached && volume.multiattach === 0) await refuseBesideOthers(trx, attachment);
       const account = await accountOf(trx, attachment.volume_id, connector).executeTakeFirst();
       const { numUpdatedRows } = await trx
         .updateTable('attachments')
         .set({
           ...connectorColumns(context, attachment.volume_id, connector, account),
+          ...(attached && {
+            host: connector.host ?? attachment.host,
+            mountpoint: connector.mountpoint ?? attachment.mountpoint,
+          }),
           // What the reservation was asked for goes first.
           ...(attachment.mode_asked === null &&
             (connector.mode === 'ro' || connector.mode === 'rw') && { mode: connector.mode }),
           updated_at: sqlTime(app.clock.now()),
         })
         .where('id', '=', attachment.id)
-        .where('status', '=', 'reserved')
+        .where('status', '=', attached ? 'attached' : 'reserved')
+        .where('managed', '=', 0)
         .where('initiator', 'is', null)
         .executeTakeFirst();
       if (numUpdatedRows === 0n) {
@@ -60,7 +70,7 @@ export async function updateAttachment(
         projectId: attachment.project_id,
         userId: caller.userId,
         requestId: context.requestId,
-        input: { createdHere: false },
+        input: { createdHere: false, ...(attached && { attached: true }) },
       });
     });
     await carryOut(context, operation, 'update attachment');
@@ -68,6 +78,25 @@ export async function updateAttachment(
   const row = await findAttachment(context, id);
   const view = exported ? detailView : exportedView;
   return { status: 200, body: { attachment: view(context, row) } };
+}
+
+/**
+ * What is attached is let in first, so a connector given late would shut out a host that has connected meanwhile.
+ * @throws ApiError 409
+ */
+async function refuseBesideOthers(
+  trx: Transaction<Tables>,
+  { id, volume_id }: { readonly id: AttachmentId; readonly volume_id: VolumeId },
+): Promise<void> {
+  const other = await trx
+    .selectFrom('attachments')
+    .select('id')
+    .where('volume_id', '=', volume_id)
+    .where('id', '!=', id)
+    .where((of) => of.or([of('initiator', 'is not', null), of('managed', '=', 1)]))
+    .executeTakeFirst();
+  if (other === undefined) return;
+  throw conflict(`Attachment ${id} can be given no connector: attachment ${other.id} has the volume.`);
 }
 
 /** The client has connected: attachment and volume are in use. Twice is as good as once. */

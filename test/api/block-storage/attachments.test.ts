@@ -102,6 +102,33 @@ describe('attachments of clients that connect by themselves', () => {
     assert.equal((await api.call('DELETE', path)).status, 200);
   });
 
+  it('a reservation that was completed first is given its connector later, but not beside another host', async () => {
+    const [volume, server] = [await availableVolume(api), randomUUID()];
+    const reservation = { volume_uuid: volume, instance_uuid: server };
+    const path = `/attachments/${(await create(reservation)).body.attachment.id}`;
+    assert.equal((await api.call('POST', `${path}/action`, { body: { 'os-complete': null } })).status, 204);
+    assert.equal((await api.call('GET', `/volumes/${volume}`)).body.volume.status, 'in-use');
+    const connect = () => api.call('PUT', path, { body: { attachment: { connector: CONNECTOR } } });
+
+    const connector = { ...CONNECTOR, initiator: 'iqn.1993-08.org.debian:01:quicker' };
+    const quicker = await create({ ...reservation, connector });
+    assert.equal(quicker.status, 200);
+    const before = hosts.model.exports.get(volume);
+    assert.equal((await connect()).status, 409);
+    assert.deepEqual(hosts.model.exports.get(volume), before);
+    assert.equal((await api.call('DELETE', `/attachments/${quicker.body.attachment.id}`)).status, 200);
+
+    const connected = await connect();
+    assert.equal(connected.status, 200, JSON.stringify(connected.body));
+    const account = connected.body.attachment.connection_info.auth_username;
+    assert.deepEqual(hosts.model.exports.get(volume), [`${CONNECTOR.initiator} ${account}`]);
+    const shown = (await api.call('GET', path)).body.attachment;
+    assert.deepEqual([shown.status, shown.connection_info.auth_username], ['attached', account]);
+    assert.equal((await api.call('GET', `/volumes/${volume}`)).body.volume.status, 'in-use');
+    assert.equal((await api.call('DELETE', path)).status, 200);
+    await volumeBecomes(api, volume, 'available');
+  });
+
   it('a reservation can be given back, and made once', async () => {
     const volume = await availableVolume(api);
     const first = await create({ volume_uuid: volume });
