@@ -55,11 +55,11 @@ const uploaded = z.strictObject({
   container_format: z.string(),
   disk_format: z.string(),
   image_name: z.string(),
-  visibility: z.string().optional(),
-  protected: z.boolean().optional(),
+  visibility: z.string(),
+  protected: z.boolean(),
 });
 
-/** From here on an image's visibility and protection can be asked for. */
+/** From here on an image's visibility and protection can be asked for; before, they are Glance's own. */
 const VISIBILITY_SINCE = 1;
 
 export const uploadImageRoute: Route = route({
@@ -100,7 +100,7 @@ async function uploadToImage(
   const chosen =
     microversion >= VISIBILITY_SINCE
       ? { visibility: asked.visibility ?? 'private', protected: asked.protected ?? false }
-      : { visibility: 'private' as const, protected: false };
+      : { visibility: 'shared' as const, protected: false };
   const record = {
     name: asked.image_name,
     disk_format: diskFormat,
@@ -132,7 +132,7 @@ async function uploadToImage(
         container_format: containerFormat,
         disk_format: diskFormat,
         image_name: asked.image_name,
-        ...(microversion >= VISIBILITY_SINCE && chosen),
+        ...chosen,
       },
     },
   };

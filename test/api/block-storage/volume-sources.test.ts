@@ -223,6 +223,17 @@ describe('volumes from a source, and images from volumes', () => {
     );
   });
 
+  it('before anything can be asked of it, an image is as Glance makes it', async () => {
+    const volume = await availableVolume(api);
+    const path = `/volumes/${volume}/action`;
+    const { status, body } = await api.call('POST', path, { body: upload({}), version: 0 });
+    assert.equal(status, 202, JSON.stringify(body));
+    const { image_id: id, visibility, protected: kept } = body['os-volume_upload_image'];
+    assert.deepEqual([visibility, kept], ['shared', false]);
+    await volumeBecomes(api, volume, 'available');
+    assert.equal((await api.image('GET', `/images/${id}`)).body.visibility, 'shared');
+  });
+
   it('a volume in use becomes one when it is forced; what fails leaves no image behind', async () => {
     const volume = await availableVolume(api);
     const use = (status: 'in-use' | 'available') =>
