@@ -33,6 +33,8 @@ const OPTIONS = {
 } as const;
 
 const DIFFERENCES = 3;
+/** MySQL compared with itself. */
+const MYSQL = 'mysql';
 /** A repair may wait for a guest, and looks twice before and after. */
 const REPAIR_MS = 240_000;
 
@@ -79,7 +81,11 @@ export async function driftCommand(
 
 async function look(endpoint: Endpoint, host: string | undefined): Promise<Drift> {
   const query = host === undefined ? '' : `?${new URLSearchParams({ host }).toString()}`;
-  return understood(driftReply, await get(endpoint, `/drift${query}`, REPAIR_MS));
+  const drift = understood(driftReply, await get(endpoint, `/drift${query}`, REPAIR_MS));
+  // A slip in the name must not look as if all were well.
+  if (host !== undefined && host !== MYSQL && drift.hosts.length + drift.unknown.length === 0)
+    throw new CommandError(`there is no agent of a host ${host}`);
+  return drift;
 }
 
 async function mend(endpoint: Endpoint, write: Write, item: string, deleteData: boolean): Promise<boolean> {

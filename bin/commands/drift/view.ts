@@ -40,12 +40,12 @@ export function driftText({ differences, unknown, hosts }: z.infer<typeof driftR
     ({ kind, host, reason }) => `unknown: ${kind} host ${oneLine(host)}: ${oneLine(reason)}\n`,
   );
   const missing = unknown.length === 0 ? '' : `, ${unknown.length} did not`;
-  const summary = `${counted(differences.length, 'difference')}; ${counted(hosts.length, 'agent')} answered${missing}.\n`;
+  const summary = `${counted(differences.length, 'difference')}, ${counted(hosts.length, 'agent')} answered${missing}\n`;
   return [...paragraphs, ...silent, summary].join('\n');
 }
 
 function counted(many: number, what: string): string {
-  return `${many || 'No'} ${what}${many === 1 ? '' : 's'}`;
+  return `${many || 'no'} ${what}${many === 1 ? '' : 's'}`;
 }
 
 function lines(facts: readonly (readonly [title: string, fact: string])[]): string {
