@@ -26,6 +26,7 @@ export type MessageRow = Pick<
   | 'project_id'
   | 'request_id'
   | 'volume_id'
+  | 'backup_id'
   | 'input'
   | 'error'
   | 'created_at'
@@ -45,6 +46,7 @@ const COLUMNS = [
   'project_id',
   'request_id',
   'volume_id',
+  'backup_id',
   'input',
   'error',
   'created_at',
@@ -80,7 +82,9 @@ const SORT_COLUMNS = {
 type Column = (typeof SORT_COLUMNS)[keyof typeof SORT_COLUMNS];
 
 /** What a message is about, when it is not the operation's volume. */
-const RESOURCE = `IF(o.kind LIKE 'snapshot.%', JSON_VALUE(o.input, '$.snapshotId'), o.volume_id)`;
+const RESOURCE = `CASE WHEN o.kind LIKE 'snapshot.%' THEN JSON_VALUE(o.input, '$.snapshotId')
+  WHEN o.kind = 'backup.restore' THEN JSON_VALUE(o.input, '$.backupId')
+  ELSE COALESCE(o.backup_id, o.volume_id) END`;
 
 const FILTERS: FilterTable = {
   anybody: {

@@ -63,8 +63,9 @@ function patience({ kind }: MessageRow, { since, reason }: Waiting): string {
   return `${kind} waits since ${since.slice(0, 19)} UTC and goes on by itself: ${reason}`;
 }
 
-function resourceOf({ kind, input, volume_id }: MessageRow): string {
-  if (!kind.startsWith('snapshot.')) return volume_id;
-  const { snapshotId } = JSON.parse(input) as { snapshotId?: string };
-  return snapshotId ?? volume_id;
+/** As in Cinder a restore is the backup's matter, and not that of the volume that is written over. */
+function resourceOf({ kind, input, backup_id, volume_id }: MessageRow): string {
+  const { snapshotId, backupId } = JSON.parse(input) as { snapshotId?: string; backupId?: string };
+  if (kind.startsWith('snapshot.')) return snapshotId ?? volume_id;
+  return (kind === 'backup.restore' ? backupId : backup_id) ?? volume_id;
 }

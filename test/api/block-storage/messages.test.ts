@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { asId, type OperationId } from '#schema/ids.ts';
+import {
+  asId,
+  type BackupId,
+  type OperationId,
+  type ProjectId,
+  type UserId,
+  type VolumeId,
+} from '#schema/ids.ts';
 import type { OperationState } from '#schema/states.ts';
 import { type Answer, OTHER_PROJECT, PROJECT, startApi, type TestApi, type Who } from '../support/api.ts';
 
@@ -153,6 +160,46 @@ describe('messages', () => {
     }
     assert.deepEqual(paged, await ids('?sort=event_id:desc'));
     assert.equal((await get(`?marker=${uuid(77)}`)).status, 404);
+  });
+
+  it('of backups are found by the backup, those of restores too', async () => {
+    const backup = uuid(400);
+    const about = (n: number, kind: 'backup.create' | 'backup.restore') => ({
+      id: asId<OperationId>(uuid(n)),
+      kind,
+      state: 'undone' as const,
+      project_id: asId<ProjectId>('of-backups'),
+      user_id: asId<UserId>('max'),
+      request_id: `req-${uuid(100 + n)}`,
+      volume_id: asId<VolumeId>(uuid(200 + n)),
+      backup_id: kind === 'backup.create' ? asId<BackupId>(backup) : null,
+      attachment_id: null,
+      input: JSON.stringify(kind === 'backup.create' ? {} : { backupId: backup }),
+      owner: null,
+      seq_base: n,
+      traceparent: null,
+      error: 'no room',
+      created_at: `2026-01-01 00:00:${n}.000000`,
+      started_at: null,
+      ended_at: null,
+    });
+    await api.db
+      .insertInto('operations')
+      .values([about(50, 'backup.create'), about(51, 'backup.restore')])
+      .execute();
+    const { body } = await get(`?resource_uuid=${backup}`, { as: 'admin' });
+    assert.deepEqual(
+      body.messages.map(({ id, resource_type, resource_uuid }: Message) => [
+        id,
+        resource_type,
+        resource_uuid,
+      ]),
+      [51, 50].map((n) => [uuid(n), 'VOLUME_BACKUP', backup]),
+    );
+    await api.db
+      .deleteFrom('operations')
+      .where('id', 'in', [asId(uuid(50)), asId(uuid(51))])
+      .execute();
   });
 
   it('are deleted by their project; what they are about stays', async () => {
