@@ -12,7 +12,7 @@ export interface Request {
   /** PEM of the authority that the server's certificate must be signed by. */
   readonly ca?: string | undefined;
   /** What is sent, and its length in bytes. */
-  readonly body?: { readonly data: Readable; readonly sizeBytes: number };
+  readonly body?: { readonly data: Readable; readonly sizeBytes: number } | undefined;
 }
 
 /** How long a server may take to refuse what is announced. */
@@ -40,16 +40,23 @@ export async function send({ method, url, headers, signal, body, ca }: Request):
     sent.end();
     return answered;
   }
+  // What cannot even be opened fails before anybody reads it.
+  const unreadable = new Promise<never>((_, reject) => {
+    body.data.on('error', reject);
+  });
   try {
     sent.flushHeaders();
     // A server that does not want the data says so at once, and closes: its answer would be lost in the broken pipe.
-    const early = await Promise.race([answered, sleep(EARLY_ANSWER_MS, null)]);
+    const early = await Promise.race([answered, unreadable, sleep(EARLY_ANSWER_MS, null)]);
     if (early !== null) {
       sent.destroy();
       return early;
     }
     const [answer] = await Promise.all([answered, pipeline(body.data, sent)]);
     return answer;
+  } catch (error) {
+    sent.destroy();
+    throw error;
   } finally {
     body.data.destroy();
   }

@@ -4,6 +4,7 @@ import { recorded } from '#agent/recording.ts';
 import { type KeystoneAccount, keystoneTokens } from '#images/keystone.ts';
 import { type ImageAction, imageTicket, TICKET_HEADER } from '#images/ticket.ts';
 import type { Clock } from '#schema/clock.ts';
+import { isUuid } from '#schema/ids.ts';
 import { TaskError } from '#schema/tasks.ts';
 import { type Request, send } from './http.ts';
 
@@ -39,23 +40,34 @@ const TICKET_MS = 600_000;
 
 export function createImageService({ url, account, agent, keys, ca, clock }: ServiceConfig): ImageService {
   const tokens = account === null ? null : keystoneTokens(account, () => clock.now());
-  const fileOf = (imageId: string): string => `${url.replace(/\/+$/, '')}/v2/images/${imageId}/file`;
+  const fileOf = (imageId: string): string => {
+    // No id leads to anything else that the service has.
+    if (!isUuid(imageId)) throw new TaskError('invalid', 'the id of an image must be a UUID');
+    return `${url.replace(/\/+$/, '')}/v2/images/${imageId}/file`;
+  };
   const permission = async (imageId: string, action: ImageAction): Promise<Record<string, string>> =>
     tokens === null
       ? { [TICKET_HEADER]: imageTicket(keys, agent, imageId, action, clock.now() + TICKET_MS) }
       : { 'x-auth-token': await tokens.get() };
 
-  const ask = async (imageId: string, action: ImageAction, make: () => Omit<Request, 'url' | 'headers'>) => {
+  const ask = async (
+    imageId: string,
+    action: ImageAction,
+    signal: AbortSignal,
+    open?: () => Request['body'],
+  ) => {
+    const method = action === 'write' ? 'PUT' : 'GET';
+    const type: Record<string, string> =
+      action === 'write' ? { 'content-type': 'application/octet-stream' } : {};
     const once = async (): Promise<IncomingMessage> => {
-      const request = make();
-      const type: Record<string, string> =
-        request.method === 'PUT' ? { 'content-type': 'application/octet-stream' } : {};
+      const url = fileOf(imageId);
       const headers = { ...type, ...(await permission(imageId, action)) };
       let status: number | undefined;
       const command = (): string =>
-        `http: ${request.method} /v2/images/${imageId}/file${status === undefined ? '' : `: ${status}`}`;
+        `http: ${method} /v2/images/${imageId}/file${status === undefined ? '' : `: ${status}`}`;
       return recorded({ program: 'http', command }, async () => {
-        const answer = await send({ ...request, url: fileOf(imageId), headers, ca });
+        // Opened no sooner than somebody looks after it: a stream that fails alone ends the process.
+        const answer = await send({ method, url, headers, signal, ca, body: open?.() });
         status = answer.statusCode;
         return answer;
       });
@@ -69,13 +81,13 @@ export function createImageService({ url, account, agent, keys, ca, clock }: Ser
 
   return {
     async fetch(imageId, signal) {
-      const answer = await ask(imageId, 'read', () => ({ method: 'GET', signal }));
+      const answer = await ask(imageId, 'read', signal);
       if (answer.statusCode === 200) return answer;
       answer.destroy();
       throw refusal(answer.statusCode);
     },
     async holds(imageId, signal) {
-      const answer = await ask(imageId, 'read', () => ({ method: 'GET', signal }));
+      const answer = await ask(imageId, 'read', signal);
       answer.destroy();
       // 403: it is deactivated, and may be active again.
       if (answer.statusCode === 200 || answer.statusCode === 403) return true;
@@ -83,12 +95,12 @@ export function createImageService({ url, account, agent, keys, ca, clock }: Ser
       throw refusal(answer.statusCode);
     },
     async store(imageId, open, signal) {
-      const answer = await ask(imageId, 'write', () => ({ method: 'PUT', signal, body: open() }));
+      const answer = await ask(imageId, 'write', signal, open);
       answer.destroy();
       if (answer.statusCode === 204 || answer.statusCode === 200) return;
       if (answer.statusCode === 409) {
         // Not waiting for data: either it has them from an earlier run, or it is still saying goodbye to that.
-        const stored = await ask(imageId, 'read', () => ({ method: 'GET', signal }));
+        const stored = await ask(imageId, 'read', signal);
         stored.destroy();
         if (stored.statusCode === 200) return;
         throw new Error('the image does not wait for data');

@@ -260,6 +260,17 @@ describe('volumes and images', function () {
     await assert.rejects(images.holds(id, stop.signal), /500/);
   });
 
+  it('fails an upload of what cannot be opened, and nothing else', async () => {
+    const gone = { path: join(folder, 'gone'), sizeBytes: MIB };
+    for (const how of [null, () => undefined]) {
+      service.misbehave(how);
+      await assert.rejects(images.upload(randomUUID(), 'raw', gone, stop.signal), { code: 'ENOENT' });
+    }
+    await assert.rejects(images.upload('../x', 'raw', gone, stop.signal), invalid(/must be a UUID/));
+    // Time in which a failure that nobody has caught would end the process.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+
   it('does not take an upload for done that was not', async () => {
     const volumeId = randomUUID();
     await ensure(store(disk, 'raw'), volumeId);
