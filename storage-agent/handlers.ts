@@ -12,6 +12,7 @@ import type { Images } from './images/images.ts';
 import type { OpenLuks } from './images/luks.ts';
 import type { RawDisk } from './images/qemu-img.ts';
 import { isSameFile } from './same-file.ts';
+import { assertAcls, assertConnection } from './targets/limits.ts';
 import type { ClearAcl, Device, ExportState, Target } from './targets/target.ts';
 
 export interface StorageDeps {
@@ -138,9 +139,10 @@ export function createStorageHandlers({
       return (work) => source.read(volumeId, inUse, (path) => work({ path }));
     }
     if (chap === undefined) throw new TaskError('invalid', 'an export is read with an account');
-    const { initiator, username, secret } = open(volumeId, { initiator: from.initiator, chap });
-    return (work) =>
-      disks.overIscsi({ volumeId, connection: from.connection, initiator, username, secret }, work);
+    const acl = open(volumeId, { initiator: from.initiator, chap });
+    assertAcls([acl]);
+    assertConnection(from.connection);
+    return (work) => disks.overIscsi({ volumeId, connection: from.connection, ...acl }, work);
   };
   /** A volume's data as the content of another; with another encryption, where one is named. */
   const copyOf = (

@@ -4,30 +4,9 @@ import { PROJECT, startApi, type TestApi } from '#test/api/support/api.ts';
 import { type Hosts, startHosts } from '#test/api/support/hosts.ts';
 import { attempt, pathOf } from './support/attack.ts';
 import { bodiesOf } from './support/bodies.ts';
+import { HOSTILE, MARK, texts } from './support/hostile.ts';
 import { makeKit } from './support/kit.ts';
-import { type Place, roleOf, TARGETS, withValue } from './support/surface.ts';
-
-/** Each holds MARK, so that it is found again whatever was cut from it. */
-const MARK = 'zq7';
-const HOSTILE = [
-  `../../../etc/${MARK}`,
-  `/dev/../etc/${MARK}`,
-  `--${MARK}=1`,
-  `-o${MARK}`,
-  `$(touch /tmp/${MARK})`,
-  `\`${MARK}\`; rm -rf /`,
-  `${MARK}'; destroy domain; echo '`,
-  `${MARK}\nquit\n`,
-  `${MARK}\r\nX-Injected: 1`,
-  `${MARK}\u0000.raw`,
-  `"/><${MARK} file='/etc/shadow'/>`,
-  `]]>&${MARK};<!--`,
-  `%s%n${MARK}%00`,
-  `json:{"driver":"raw","file":"/${MARK}"}`,
-  `nbd://127.0.0.1/${MARK}`,
-  `${MARK},initiator-name=x,target=y`,
-  `${MARK}\u202e\u2028\u{1f4a9}`,
-];
+import { roleOf, TARGETS, withValue } from './support/surface.ts';
 
 /** Letters that none of the programs gives a meaning to, at any place. */
 const HARMLESS = /^(?!-)[\w.:@#+=,/[\] -]*$/;
@@ -94,17 +73,4 @@ function checkTask(name: string, input: unknown): void {
     assert.match(value, HARMLESS, `${name}: ${place.join('.')}`);
     assert.ok(!value.includes(MARK), `${name} is told a client's own words: ${place.join('.')} = ${value}`);
   }
-}
-
-/** Every text in it, and every key of a map of texts. */
-function texts(value: unknown, place: Place = []): { place: Place; value: string; key: boolean }[] {
-  if (typeof value === 'string') return [{ place, value, key: false }];
-  if (typeof value !== 'object' || value === null) return [];
-  const isMap = ['metadata', 'extra_specs', 'group_specs', 'meta', 'qos_specs'].includes(
-    String(place.at(-1)),
-  );
-  return Object.entries(value).flatMap(([name, inner]) => {
-    const here = [...place, Array.isArray(value) ? Number(name) : name];
-    return [...(isMap ? [{ place: here, value: name, key: true }] : []), ...texts(inner, here)];
-  });
 }
