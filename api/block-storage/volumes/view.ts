@@ -35,8 +35,10 @@ export function visibleFacts(
   row: Pick<VolumeRow, 'readonly'>,
   attachments: readonly AttachmentRow[],
 ): Record<string, string> {
-  // Only the older actions write the mode down.
-  const noted = attachments.find(({ status, initiator }) => status === 'attached' && initiator === null);
+  // Only the older actions write the mode down, and they know a device; a reservation that was completed has none.
+  const noted = attachments.find(
+    ({ status, initiator, mountpoint }) => status === 'attached' && initiator === null && mountpoint !== null,
+  );
   return {
     ...(row.readonly !== null && { readonly: row.readonly === 1 ? 'True' : 'False' }),
     ...(noted !== undefined && { attached_mode: noted.mode }),

@@ -107,7 +107,8 @@ describe('attachments of clients that connect by themselves', () => {
     const reservation = { volume_uuid: volume, instance_uuid: server };
     const path = `/attachments/${(await create(reservation)).body.attachment.id}`;
     assert.equal((await api.call('POST', `${path}/action`, { body: { 'os-complete': null } })).status, 204);
-    assert.equal((await api.call('GET', `/volumes/${volume}`)).body.volume.status, 'in-use');
+    const reserved = (await api.call('GET', `/volumes/${volume}`)).body.volume;
+    assert.deepEqual([reserved.status, reserved.metadata], ['in-use', {}]);
     const connect = () => api.call('PUT', path, { body: { attachment: { connector: CONNECTOR } } });
 
     const connector = { ...CONNECTOR, initiator: 'iqn.1993-08.org.debian:01:quicker' };
