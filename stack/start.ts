@@ -15,6 +15,7 @@ const asked = Promise.race(
 const stack = await startStack({ runDir: RUN_DIR, port: PORT, log: prefixedLog(), ready: servicesUp });
 const { user, project } = stack.admin;
 const byPassword = ['builtin', 'keystone'].includes(stack.env['BLOCKYARD_AUTH'] ?? '');
+const settings = await writeSettings(stack);
 const facts = [
   ['Block storage', `${stack.apiUrl}/v3/`],
   ['Compute', `${stack.apiUrl}/compute/v2.1/`],
@@ -22,7 +23,8 @@ const facts = [
   ['OpenAPI', `${stack.apiUrl}/openapi.json`],
   ['Tokens', `${stack.env['BLOCKYARD_TOKENS_FILE']}   (project ${stack.project})`],
   ...(byPassword ? [['Login', `user ${user}, project ${project}; the password is the token`]] : []),
-  ['Settings', `${await writeSettings(stack)}   (". FILE" in a shell, for bin/blockyard)`],
+  ['Client', `${settings.client}   (". FILE" in another shell, for bin/blockyard)`],
+  ['Settings', `${settings.api}   (the same, for its commands that want the api's settings)`],
 ] as const;
 console.log('\nBlockyard is up.');
 for (const [what, where] of facts) console.log(`  ${what.padEnd(16)}${where}`);
