@@ -324,6 +324,12 @@ describe('openstack’s block storage commands', () => {
     );
     const { volumes, instances } = await os.json('quota show', project);
     assert.deepEqual([volumes, instances], [99, -1]);
+    assert.deepEqual(
+      (await os.json('quota list', '--compute', '--detail', '--project', project)).find(
+        (row: Record<string, string>) => row['Resource'] === 'cores',
+      ),
+      { Resource: 'cores', 'In Use': 0, Reserved: 0, Limit: -1 },
+    );
     const limits: { Name: string; Value: number }[] = await os.json('limits show', '--absolute');
     const limit = (wanted: string) => limits.find(({ Name }) => Name === wanted)?.Value;
     assert.deepEqual([limit('maxTotalVolumes'), limit('totalInstancesUsed')], [99, 0]);
