@@ -89,6 +89,18 @@ const disk = z.strictObject({
   /** The volume in the source's own name; null when that names none. */
   sourceVolumeId: z.string().nullable(),
   readOnly: z.boolean(),
+  /** How QEMU opens it, null where libvirt's document leaves it to QEMU; agents before this field leave it out. */
+  opening: z
+    .strictObject({
+      /** `luks`; null when the guest sees what is stored. */
+      encryption: z.string().nullable(),
+      cache: z.string().nullable(),
+      io: z.string().nullable(),
+      discard: z.string().nullable(),
+    })
+    .optional(),
+  /** What the running guest takes its size for, where QEMU told. */
+  sizeBytes: z.number().optional(),
   /** Limits above zero. */
   iotune: z.strictObject({
     ...(Object.fromEntries(IOTUNE_KEYS.map((key) => [key, z.number().optional()])) as Record<

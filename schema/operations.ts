@@ -119,7 +119,7 @@ export interface MoveInput {
 export type RepairInput =
   | { what: 'export' | 'grow' }
   /** Of the operation's attachment. */
-  | { what: 'plug' | 'tune' }
+  | { what: 'plug' | 'tune' | 'resize' }
   | { what: 'unplug'; host: string; serverId: string }
   | { what: 'disconnect'; host: string }
   | { what: 'remove'; host: string; backend: string; kind: RemovableKind; id: string }

@@ -4,6 +4,7 @@ import { findDomain } from '../disks/domain-view.ts';
 import type { DomainDocument } from '../libvirt/domain-xml/domain-document.ts';
 import { parseDomainList } from '../libvirt/virsh/parse.ts';
 import type { Virsh } from '../libvirt/virsh/virsh.ts';
+import { type GuestSizes, guestSizes } from './guest-sizes.ts';
 import { volumesIn } from './volumes-in.ts';
 
 interface Deps {
@@ -22,11 +23,12 @@ export function computeLister({ virsh, connector }: Deps): () => Promise<Compute
   let looking: Promise<ComputeInventory> | undefined;
   const look = async (): Promise<ComputeInventory> => {
     const list = parseDomainList(await virsh.run(['list', '--all', '--uuid', '--name']));
+    const sizes = await guestSizes(virsh);
     const domains: DomainItem[] = [];
     const next = list.values();
     const work = async (): Promise<void> => {
       for (const { uuid } of next) {
-        const domain = await readDomainOf(virsh, uuid);
+        const domain = await readDomainOf(virsh, uuid, sizes);
         if (domain !== null) domains.push(domain);
       }
     };
@@ -42,9 +44,17 @@ export function computeLister({ virsh, connector }: Deps): () => Promise<Compute
 }
 
 /** Null when it has gone since it was listed. */
-async function readDomainOf(virsh: Virsh, id: string): Promise<DomainItem | null> {
+async function readDomainOf(virsh: Virsh, id: string, sizes: GuestSizes): Promise<DomainItem | null> {
   const view = await findDomain(virsh, id);
-  return view && { id, name: view.name, live: disksOf(view.live), config: disksOf(view.config) };
+  if (view === null) return null;
+  const { name } = view;
+  const live = disksOf(view.live)?.map((disk) => ({ ...disk, ...sizeOf(disk, sizes.get(name)) })) ?? null;
+  return { id, name, live, config: disksOf(view.config) };
+}
+
+function sizeOf({ target }: DiskItem, sizes: ReadonlyMap<string, number> | undefined): Partial<DiskItem> {
+  const sizeBytes = sizes?.get(target ?? '');
+  return sizeBytes === undefined ? {} : { sizeBytes };
 }
 
 function disksOf(document: DomainDocument | null): DiskItem[] | null {

@@ -1,5 +1,6 @@
 import { isUuid } from '#schema/ids.ts';
 import type { DiskItem } from '#schema/inventory.ts';
+import { openingOf } from '../libvirt/domain-xml/disk-opening.ts';
 import type { DomainDocument } from '../libvirt/domain-xml/domain-document.ts';
 import { type ListedDisk, listDisk } from '../libvirt/domain-xml/list-disks.ts';
 
@@ -11,12 +12,14 @@ const ALIAS = 'ua-';
  * number alone looks like a volume's is somebody else's.
  */
 export function volumesIn({ disks }: Pick<DomainDocument, 'disks'>): DiskItem[] {
-  return disks.map(listDisk).flatMap((disk) => {
+  return disks.flatMap((element) => {
+    const disk = listDisk(element);
     const sourceVolumeId = VOLUME.exec(nameOf(disk) ?? '')?.[1] ?? null;
     const volumeId = aliased(disk) ?? sourceVolumeId;
     if (volumeId === null) return [];
     const { target, serial, alias, readOnly, iotune } = disk;
-    return [{ volumeId, target, serial, alias, source: sourceText(disk), sourceVolumeId, readOnly, iotune }];
+    const [source, opening] = [sourceText(disk), openingOf(element)];
+    return [{ volumeId, target, serial, alias, source, sourceVolumeId, readOnly, opening, iotune }];
   });
 }
 

@@ -3,7 +3,10 @@ import { IOTUNE_KEYS, type Iotune } from '#schema/iotune.ts';
 import { resolveIotune } from '../qos/resolve.ts';
 import { busyVolumes } from './busy.ts';
 import type { Finding } from './difference.ts';
+import { compareGuestDisk } from './guest-disk.ts';
 import type { AttachmentRow, Rows, VolumeRow } from './rows.ts';
+
+const GIB = 1024 ** 3;
 
 /** What is known of all hypervisors: those that did not answer are in `silent`. */
 export interface Hypervisors {
@@ -16,6 +19,7 @@ export function compareCompute(rows: Rows, host: string, all: Hypervisors): Find
   const inventory = all.answered.get(host);
   if (inventory?.domains == null) return [];
   const busy = busyVolumes(rows);
+  const encrypted = new Set(rows.keyed.flatMap(({ what, id }) => (what === 'volume' ? [id] : [])));
   const domains = new Map(inventory.domains.map((domain) => [domain.id, domain]));
   const connections = new Map(inventory.connections.map((item) => [item.volumeId, item]));
   return [
@@ -27,7 +31,7 @@ export function compareCompute(rows: Rows, host: string, all: Hypervisors): Find
       if (volume === undefined) return [];
       if (domain === undefined) return serverGone(host, row, all);
       return [
-        ...comparePlugged(row, volume, domain),
+        ...comparePlugged(row, volume, encrypted.has(volume.id), domain),
         ...compareConnection(row, domain, connections.get(row.volume_id)),
       ];
     }),
@@ -77,7 +81,12 @@ function serverGone(host: string, row: AttachmentRow, { answered, silent }: Hype
   ];
 }
 
-function comparePlugged(row: AttachmentRow, volume: VolumeRow, domain: DomainItem): Finding[] {
+function comparePlugged(
+  row: AttachmentRow,
+  volume: VolumeRow,
+  encrypted: boolean,
+  domain: DomainItem,
+): Finding[] {
   const mine = (disks: readonly DiskItem[] | null): DiskItem | undefined =>
     disks?.find(({ volumeId }) => volumeId === row.volume_id);
   const [live, config] = [mine(domain.live), mine(domain.config)];
@@ -113,7 +122,12 @@ function comparePlugged(row: AttachmentRow, volume: VolumeRow, domain: DomainIte
       break;
     }
   }
-  result.push(...compareMode(row, live, config), ...compareLimits(row, volume, live, config));
+  const wanted = { row, sizeBytes: volume.size_gib * GIB, encrypted };
+  result.push(
+    ...compareMode(row, live, config),
+    ...compareGuestDisk(wanted, { live, config }).map((part) => ({ ...about(row), ...part })),
+    ...compareLimits(row, volume, live, config),
+  );
   return result;
 }
 

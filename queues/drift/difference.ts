@@ -14,6 +14,7 @@ export type Repair =
   | { readonly do: 'export'; readonly volumeId: VolumeId }
   | { readonly do: 'grow'; readonly volumeId: VolumeId }
   | { readonly do: 'plug'; readonly volumeId: VolumeId; readonly attachmentId: AttachmentId }
+  | { readonly do: 'resize'; readonly volumeId: VolumeId; readonly attachmentId: AttachmentId }
   | { readonly do: 'tune'; readonly volumeId: VolumeId; readonly attachmentId: AttachmentId }
   | { readonly do: 'unplug'; readonly volumeId: string; readonly host: string; readonly serverId: string }
   | { readonly do: 'disconnect'; readonly volumeId: string; readonly host: string }

@@ -97,6 +97,7 @@ async function carryOut(deps: RepairDeps, action: Repair, who: Repairer): Promis
       return operate(deps, who, action.volumeId, 'volume.repair', { what: action.do });
     case 'plug':
     case 'tune':
+    case 'resize':
       return operate(deps, who, action.volumeId, 'volume.repair', { what: action.do }, action.attachmentId);
     case 'detach':
       return detach(deps, who, action);

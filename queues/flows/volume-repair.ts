@@ -1,10 +1,12 @@
 import type { HostName } from '#schema/ids.ts';
+import { luksHeaderBytes } from '#schema/luks.ts';
 import { TaskError, type TaskInput } from '#schema/tasks.ts';
 import { resolveIotune } from '../qos/resolve.ts';
 import { aclsOf, exportTask, storedOn } from './exports.ts';
 import { attachmentOf, type Facts, refuseUncleared } from './facts.ts';
 import { flow, type TaskCall } from './flow.ts';
 import { PLUG_WITHIN_S, plugTask } from './plug.ts';
+import { pluggedBy } from './plugged.ts';
 import { setAttachment, settle } from './settle.ts';
 
 const ENSURES = { none: 'it brings a host to what MySQL says; half of it is nearer than nothing' };
@@ -29,7 +31,9 @@ export const volumeRepair = flow('volume.repair')
     on: 'storage',
     task: 'volume.grow',
     do({ facts }) {
-      if (facts.volume.pool === null || !(facts.input.what === 'grow' || needsProof(facts))) return null;
+      const { what } = facts.input;
+      if (facts.volume.pool === null || !(what === 'grow' || what === 'resize' || needsProof(facts)))
+        return null;
       const { agent, input } = storedOn(facts);
       return { host: agent, input: { ...input, sizeGib: facts.volume.size_gib } };
     },
@@ -96,6 +100,18 @@ export const volumeRepair = flow('volume.repair')
       if (volume.pool === null && (kind === 'volume' || kind === 'deleting'))
         throw new TaskError('refused', 'these may be the volume’s only data');
       return { host: host as HostName, input: { backend, kind, id } };
+    },
+    undo: ENSURES,
+  })
+  .task({
+    name: 'resize',
+    on: 'compute',
+    task: 'disk.resize',
+    do({ facts, out }) {
+      const disk = facts.input.what === 'resize' ? pluggedBy(facts) : null;
+      if (disk === null || out.grow === null) return null;
+      const sizeBytes = out.grow.sizeBytes - (facts.luks === null ? 0 : luksHeaderBytes(facts.luks));
+      return { host: disk.host, input: { ...disk.input, sizeBytes } };
     },
     undo: ENSURES,
   })

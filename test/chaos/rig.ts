@@ -58,6 +58,9 @@ export class Rig extends Stage {
     const none = async (): Promise<boolean> => {
       const { body } = await this.call('GET', this.path('drift'));
       said = JSON.stringify({ differences: body.differences, unknown: body.unknown });
+      // An extend does not wait for a guest that could not be told; this tells it.
+      for (const { id, kind } of body.differences)
+        if (kind === 'disk-smaller') await this.call('POST', this.path('drift/repair'), { item: id });
       return body.differences.length === 0 && body.unknown.length === 0;
     };
     await this.until('there is no drift', () => none().catch(() => false)).catch((error: Error) => {

@@ -39,6 +39,7 @@ export const EXEMPT: Exempt = {
   'volume.migrate: replace': 'as its stage',
   'volume.migrate: wipe': 'as its stage',
   'volume.retype: copy, undone': 'as that of volume.migrate',
+  'volume.repair: resize': 'its task is that of an extend',
   'volume.repair: unplug': 'a disk of nobody’s in the one guest; its task is that of a detach',
   'volume.repair: disconnect': 'QEMU’s own initiator leaves no connection on the host',
   'volume.repair: remove': 'one call that removes a file by its name: test/e2e/drift',

@@ -115,6 +115,39 @@ describe('drift', function () {
     await mended(difference.id);
   });
 
+  it('finds a disk that its definition opens in another way', async () => {
+    const was = await rig.virsh('dumpxml', rig.server, '--inactive');
+    const file = join(rig.dir, 'changed.xml');
+    const define = async (change: (disk: string) => string): Promise<void> => {
+      const disks = new RegExp(`<disk (?:(?!</disk>)[^])*ua-${attached}(?:(?!</disk>)[^])*</disk>`);
+      await writeFile(file, was.replace(disks, change));
+      await rig.virsh('define', file);
+    };
+    await define((disk) => disk.replace(`cache='none'`, `cache='writeback'`));
+    assert.equal((await found('disk-driver')).volume_id, attached);
+    const secret = `<secret type='passphrase' uuid='${randomUUID()}'/>`;
+    await define((disk) =>
+      disk.replace('</source>', `<encryption format='luks'>${secret}</encryption></source>`),
+    );
+    const difference = await found('disk-encryption');
+    assert.deepEqual([difference.volume_id, difference.care], [attached, 'none']);
+    await define((disk) => disk);
+    assert.deepEqual(await rig.drift(), []);
+  });
+
+  it('finds a guest that was not told that its disk has grown', async () => {
+    await rig.db
+      .updateTable('volumes')
+      .set({ size_gib: 2 })
+      .where('id', '=', attached as never)
+      .execute();
+    await truncate(rig.file(`volume-${attached}`), 2 ** 31);
+    const [sums, smaller] = (await rig.drift()).toSorted((a, b) => (a.kind < b.kind ? 1 : -1));
+    assert.deepEqual([sums?.kind, smaller?.kind, smaller?.care], ['pool-sums', 'disk-smaller', 'safe']);
+    await rig.repair(sums?.id ?? '');
+    await mended(smaller?.id ?? '');
+  });
+
   it('finds a disk that the definition or the guest has lost', async () => {
     await rig.virsh('detach-device-alias', rig.server, `ua-${attached}`, '--config');
     await mended((await found('disk-not-persistent')).id);

@@ -54,6 +54,8 @@ describe('a server that boots from an encrypted volume', function () {
     await rig.until('the guest sees it', async () =>
       resized.test(await rig.consoleOf(server)) ? true : undefined,
     );
+    const { body: drift } = await rig.call('GET', `/v3/${rig.stack.project}/drift`);
+    assert.deepEqual([drift.differences, drift.unknown], [[], []], 'an encrypted disk is as it should be');
     await rig.compute('POST', `/servers/${server}/action`, { 'os-stop': null });
     await rig.is(server, 'SHUTOFF');
     await rig.compute('DELETE', `/servers/${server}`);

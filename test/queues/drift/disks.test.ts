@@ -6,7 +6,7 @@ import type { ComputeInventory, DiskItem } from '#schema/inventory.ts';
 const VOLUME = '11111111-1111-4111-8111-111111111111';
 const SERVER = '22222222-2222-4222-8222-222222222222';
 
-function rows(mode: 'rw' | 'ro'): Rows {
+function rows(mode: 'rw' | 'ro', encrypted = false): Rows {
   const attachment = {
     id: 'attachment',
     volume_id: VOLUME,
@@ -22,6 +22,7 @@ function rows(mode: 'rw' | 'ro'): Rows {
     attachments: [attachment],
     attached: new Map([[VOLUME, [attachment]]]),
     servers: new Map(),
+    keyed: encrypted ? [{ what: 'volume', id: VOLUME, key: 'key' }] : [],
     evictions: [],
     operations: new Map(),
   } as unknown as Rows;
@@ -43,12 +44,25 @@ function found(...readOnly: readonly [boolean, boolean]): ComputeInventory {
   return { domains: [{ id: SERVER, name: 'web', live, config }], secrets: [], connections: [] };
 }
 
+/** As `found`, with what is told of the disk in the running guest, and in its definition. */
+function opened(live: Partial<DiskItem>, config: Partial<DiskItem>): ComputeInventory {
+  const inventory = found(false, false);
+  const domains = inventory.domains?.map((domain) => ({
+    ...domain,
+    live: domain.live?.map((disk) => ({ ...disk, ...live })) ?? null,
+    config: domain.config?.map((disk) => ({ ...disk, ...config })) ?? null,
+  }));
+  return { ...inventory, domains: domains ?? null };
+}
+
+const GIB = 1024 ** 3;
+const NETWORK = { encryption: null, cache: 'none', io: null, discard: null };
+
 describe('drift of disks', () => {
-  const told = (mode: 'rw' | 'ro', inventory: ComputeInventory) =>
-    compareCompute(rows(mode), 'comp1', {
-      answered: new Map([['comp1', inventory]]),
-      silent: new Set(),
-    }).map(({ kind, found: what, care }) => [kind, what, care]);
+  const differences = (rows: Rows, inventory: ComputeInventory) =>
+    compareCompute(rows, 'comp1', { answered: new Map([['comp1', inventory]]), silent: new Set() });
+  const told = (mode: 'rw' | 'ro', inventory: ComputeInventory, encrypted = false) =>
+    differences(rows(mode, encrypted), inventory).map(({ kind, found: what, care }) => [kind, what, care]);
 
   it('tells of a guest that may write where it should only read, and the other way round', () => {
     assert.deepEqual(told('rw', found(false, false)), []);
@@ -62,5 +76,51 @@ describe('drift of disks', () => {
     assert.deepEqual(told('rw', found(true, false)), [
       ['disk-mode', 'in the running guest it is read-only', 'none'],
     ]);
+  });
+
+  it('tells of a guest that does not decrypt what is encrypted, or the other way round', () => {
+    const luks = { opening: { ...NETWORK, encryption: 'luks' } };
+    const plain = { opening: NETWORK };
+    assert.deepEqual(told('rw', opened(luks, luks), true), []);
+    assert.deepEqual(told('rw', opened(plain, plain)), []);
+    assert.deepEqual(told('rw', opened({}, {}), true), [], 'of an agent that does not say');
+    assert.deepEqual(told('rw', opened(luks, plain), true), [
+      ['disk-encryption', 'in its definition it is not decrypted', 'none'],
+    ]);
+    assert.deepEqual(told('rw', opened(luks, luks)), [
+      [
+        'disk-encryption',
+        'in the running guest it is opened as luks; in its definition it is opened as luks',
+        'none',
+      ],
+    ]);
+  });
+
+  it('tells of a cache, an io or discards that are not as written, and what helps', () => {
+    const [network, block] = [
+      { opening: NETWORK },
+      { opening: { ...NETWORK, io: 'native', discard: 'unmap' } },
+    ];
+    const cached = { opening: { ...NETWORK, cache: 'writeback', discard: 'unmap' } };
+    const repairs = (inventory: ComputeInventory) =>
+      differences(rows('rw'), inventory).map(({ found: what, repair }) => [what, repair]);
+    assert.deepEqual(repairs(opened(cached, network)), [
+      [
+        'in the running guest its cache is writeback, not none and its discard is unmap, not QEMU’s choice',
+        'Stop the server and start it: its definition is right.',
+      ],
+    ]);
+    assert.deepEqual(
+      repairs(opened(network, { opening: { ...NETWORK, cache: null } })).map(([, repair]) => repair),
+      ['Detach the volume and attach it again.'],
+    );
+    assert.deepEqual(repairs(opened(block, block)).length, 1, 'io is native of devices only');
+  });
+
+  it('tells of a guest that takes its disk for smaller than it is, less a header', () => {
+    assert.deepEqual(told('rw', opened({ sizeBytes: GIB }, {})), []);
+    assert.deepEqual(told('rw', opened({ sizeBytes: GIB - 2 ** 21 }, {}), true), []);
+    const [smaller] = differences(rows('rw'), opened({ sizeBytes: GIB - 512 }, {}));
+    assert.deepEqual([smaller?.kind, smaller?.care, smaller?.action?.do], ['disk-smaller', 'safe', 'resize']);
   });
 });
