@@ -8,6 +8,7 @@ import { createDashboard } from '#api/dashboard/dashboard.ts';
 import { openRedis } from '#queues/redis.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { startApi, type TestApi } from './support/api.ts';
+import { heldFetch } from './support/held-fetch.ts';
 
 const TOKENS = JSON.stringify([
   { token: 'token-of-admin', project_id: 'p', user_id: 'ada', roles: ['admin'] },
@@ -40,11 +41,11 @@ describe('dashboard', () => {
         input: { acls: [{ initiator: 'iqn.x', chap: { username: 'u', secret: sealed } }], note: sealed },
       });
       const get = (path: string, password: string) =>
-        fetch(`${url}${path}`, {
+        heldFetch(`${url}${path}`, {
           headers: { Authorization: `Basic ${Buffer.from(`x:${password}`).toString('base64')}` },
         });
 
-      const nobody = await fetch(url);
+      const nobody = await heldFetch(url);
       assert.equal(nobody.status, 401);
       assert.match(nobody.headers.get('www-authenticate') ?? '', /^Basic /);
       assert.equal((await get('', 'token-of-member')).status, 401);

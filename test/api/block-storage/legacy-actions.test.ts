@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { startApi, type TestApi, TOKENS, type Who } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { availableVolume, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 const CONNECTOR = { initiator: 'iqn.1993-08.org.debian:01:abc', host: 'client1', ip: '192.0.2.1' };
@@ -286,7 +287,7 @@ describe('the older actions on volumes', () => {
   it('a failed export leaves nothing behind', async () => {
     const volume = await availableVolume(api);
     hosts.model.volumes.delete(volume);
-    const response = await fetch(`${api.url}/v3/volumes/${volume}/action`, {
+    const response = await heldFetch(`${api.url}/v3/volumes/${volume}/action`, {
       method: 'POST',
       headers: {
         'X-Auth-Token': TOKENS.member,
@@ -311,7 +312,7 @@ describe('the older actions on volumes', () => {
     const volume = await availableVolume(api);
     await accepted(volume, 'os-attach', { host_name: 'client1', mountpoint: '/mnt' });
     hosts.model.volumes.delete(volume);
-    const { status } = await fetch(`${api.url}/v3/volumes/${volume}/action`, {
+    const { status } = await heldFetch(`${api.url}/v3/volumes/${volume}/action`, {
       method: 'POST',
       headers: {
         'X-Auth-Token': TOKENS.member,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { asId, type ImageId, type VolumeId } from '#schema/ids.ts';
 import { type Answer, startApi, type TestApi, TOKENS } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 describe('volumes from a source, and images from volumes', () => {
@@ -42,7 +43,7 @@ describe('volumes from a source, and images from volumes', () => {
       ...fields,
     };
     const { id } = (await api.image('POST', '/images', { as, body })).body;
-    const { status } = await fetch(`${api.url}/image/v2/images/${id}/file`, {
+    const { status } = await heldFetch(`${api.url}/image/v2/images/${id}/file`, {
       method: 'PUT',
       headers: { 'X-Auth-Token': TOKENS[as], 'Content-Type': 'application/octet-stream' },
       body: Buffer.from('data'),

@@ -12,6 +12,7 @@ import { createQuestions } from '#queues/questions.ts';
 import { createSecrets } from '#queues/secrets.ts';
 import { systemClock, systemIds } from '#queues/system.ts';
 import { freePort } from '#stack/servers/port.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 
 describe('outage', () => {
   it('without a database every request is told so, with a 503', async () => {
@@ -50,9 +51,9 @@ describe('outage', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v3/p/volumes`;
     try {
       const requests = [
-        fetch(url),
-        fetch(`${url}/11111111-1111-4111-8111-111111111111`),
-        fetch(url, {
+        heldFetch(url),
+        heldFetch(`${url}/11111111-1111-4111-8111-111111111111`),
+        heldFetch(url, {
           method: 'POST',
           headers: { 'Content-Type': 'application/json' },
           body: JSON.stringify({ volume: { size: 1 } }),

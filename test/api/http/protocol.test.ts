@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { PROJECT, startApi, type TestApi, TOKENS } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 
 describe('protocol', () => {
   let api: TestApi;
@@ -13,7 +14,7 @@ describe('protocol', () => {
     path: string,
     init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
   ) =>
-    fetch(`${api.url}${path}`, {
+    heldFetch(`${api.url}${path}`, {
       ...init,
       headers: { 'X-Auth-Token': TOKENS.member, ...init.headers },
     });
@@ -21,14 +22,14 @@ describe('protocol', () => {
     raw(`/v3/${PROJECT}/volumes`, { method: 'POST', body, headers: { 'Content-Type': type } });
 
   it('version documents need no token', async () => {
-    const root = await fetch(`${api.url}/`);
+    const root = await heldFetch(`${api.url}/`);
     assert.equal(root.status, 300);
     const [version] = ((await root.json()) as { versions: Record<string, unknown>[] }).versions;
     assert.equal(version?.['id'], 'v3.0');
     assert.equal(version?.['version'], '3.71');
     assert.equal(version?.['min_version'], '3.0');
-    assert.equal((await fetch(`${api.url}/v3/`)).status, 200);
-    assert.equal((await fetch(`${api.url}/compute/v2.1/`)).status, 200);
+    assert.equal((await heldFetch(`${api.url}/v3/`)).status, 200);
+    assert.equal((await heldFetch(`${api.url}/compute/v2.1/`)).status, 200);
   });
 
   it('negotiates the microversion', async () => {
@@ -61,11 +62,12 @@ describe('protocol', () => {
   });
 
   it('negotiates for version documents as well', async () => {
-    const ask = (version: string) => fetch(`${api.url}/`, { headers: { 'OpenStack-API-Version': version } });
-    assert.equal((await fetch(`${api.url}/`)).headers.get('openstack-api-version'), 'volume 3.0');
+    const ask = (version: string) =>
+      heldFetch(`${api.url}/`, { headers: { 'OpenStack-API-Version': version } });
+    assert.equal((await heldFetch(`${api.url}/`)).headers.get('openstack-api-version'), 'volume 3.0');
     assert.equal((await ask('volume 3.5')).headers.get('openstack-api-version'), 'volume 3.5');
     assert.equal((await ask('volume 3.99')).status, 406);
-    assert.equal((await fetch(`${api.url}/compute/`)).headers.get('openstack-api-version'), null);
+    assert.equal((await heldFetch(`${api.url}/compute/`)).headers.get('openstack-api-version'), null);
   });
 
   it('takes a path without the project at any version, and with none but the right one', async () => {
@@ -156,7 +158,7 @@ describe('protocol', () => {
   });
 
   it('tells load balancers that it is there, in the form that they ask for', async () => {
-    const ask = (accept: string) => fetch(`${api.url}/healthcheck`, { headers: { Accept: accept } });
+    const ask = (accept: string) => heldFetch(`${api.url}/healthcheck`, { headers: { Accept: accept } });
     assert.deepEqual(await (await ask('application/json')).json(), { detailed: false, reasons: ['OK'] });
     const plain = await ask('*/*');
     assert.equal(plain.headers.get('content-type'), 'text/plain; charset=UTF-8');

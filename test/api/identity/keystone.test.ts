@@ -14,6 +14,7 @@ import { registerAtKeystone } from '#stack/keystone-account.ts';
 import { type KeystoneServer, startKeystone } from '#stack/servers/keystone.ts';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
 import { createDatabase } from '#test/support/database.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { expiredToken } from './expired-token.ts';
 
 const PASSWORD = 'of-the-administrator';
@@ -113,7 +114,7 @@ describe('tokens of a real Keystone', function () {
     body?: object,
     headers: Record<string, string> = {},
   ): Promise<number> => {
-    const answer = await fetch(`${url}${path}`, {
+    const answer = await heldFetch(`${url}${path}`, {
       method,
       headers: { 'X-Auth-Token': token, 'Content-Type': 'application/json', ...headers },
       body: body === undefined ? null : JSON.stringify(body),

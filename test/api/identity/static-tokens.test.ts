@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { OTHER_PROJECT, PROJECT, startApi, type TestApi, TOKENS } from '#test/api/support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 
 describe('logging in', () => {
   let api: TestApi;
@@ -9,7 +10,7 @@ describe('logging in', () => {
   after(() => api[Symbol.asyncDispose]());
 
   const post = (body: unknown): Promise<Response> =>
-    fetch(`${api.url}/identity/v3/auth/tokens`, {
+    heldFetch(`${api.url}/identity/v3/auth/tokens`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
@@ -19,7 +20,7 @@ describe('logging in', () => {
       auth: { identity: { methods: ['token'], token: { id } }, ...(scope !== undefined && { scope }) },
     });
   const get = (path: string): Promise<Response> =>
-    fetch(`${api.url}/identity/v3${path}`, { headers: { 'X-Auth-Token': TOKENS.admin } });
+    heldFetch(`${api.url}/identity/v3${path}`, { headers: { 'X-Auth-Token': TOKENS.admin } });
 
   it('says what a token is good for, and where everything is', async () => {
     const answer = await logIn(TOKENS.stranger, { project: { id: OTHER_PROJECT } });
@@ -61,7 +62,7 @@ describe('logging in', () => {
     }
     for (const odd of [5, null, {}]) assert.equal((await logIn(odd)).status, 400);
     for (const text of ['\r\nX: y', 'é', '']) assert.equal((await logIn(text)).status, 400);
-    assert.equal((await fetch(`${api.url}/identity/v3/projects/${PROJECT}`)).status, 401);
+    assert.equal((await heldFetch(`${api.url}/identity/v3/projects/${PROJECT}`)).status, 401);
     assert.deepEqual(api.log, []);
   });
 
@@ -70,7 +71,9 @@ describe('logging in', () => {
     for (const path of [`/projects/${OTHER_PROJECT}`, '/projects', `/projects?name=${PROJECT}`]) {
       assert.equal((await get(path)).status, 403, path);
     }
-    const { version } = (await (await fetch(`${api.url}/identity/v3`)).json()) as { version: { id: string } };
+    const { version } = (await (await heldFetch(`${api.url}/identity/v3`)).json()) as {
+      version: { id: string };
+    };
     assert.match(version.id, /^v3\./);
   });
 });

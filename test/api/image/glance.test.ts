@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Answer, PROJECT, startApi, type TestApi } from '../support/api.ts';
 import { type Glance, startGlance } from '../support/glance.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 describe('a Glance as the source of images', () => {
@@ -110,7 +111,7 @@ describe('a Glance as the source of images', () => {
 
   it('that does not answer is said so', async () => {
     await using alone = await startApi({ glance: { url: 'http://127.0.0.1:1', account: null } });
-    const response = await fetch(`${alone.url}/v3/${PROJECT}/volumes`, {
+    const response = await heldFetch(`${alone.url}/v3/${PROJECT}/volumes`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-Auth-Token': 'token-of-member' },
       body: JSON.stringify({ volume: { size: 1, imageRef: '11111111-1111-4111-8111-111111111111' } }),

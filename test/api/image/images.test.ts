@@ -19,6 +19,7 @@ import {
   TOKENS,
   type Who,
 } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { eventually } from '../support/hosts.ts';
 
 const BYTES = 'application/octet-stream';
@@ -53,7 +54,7 @@ describe('images', () => {
         ? { 'X-Auth-Token': TOKENS[init.as ?? 'member'] }
         : { [TICKET_HEADER]: init.ticket };
     const { method = 'GET', body = null } = init;
-    return fetch(`${api.url}/image/v2/images/${id}/file`, {
+    return heldFetch(`${api.url}/image/v2/images/${id}/file`, {
       method,
       body,
       headers: { ...proof, ...(body !== null && { 'Content-Type': BYTES }), ...init.headers },
@@ -340,7 +341,7 @@ describe('images', () => {
     const got = await file(id, { ticket: ticket('read') });
     assert.deepEqual(Buffer.from(await got.arrayBuffer()), data);
     assert.equal((await show(id)).size, 100);
-    const other = await fetch(`${api.url}/image/v2/images/${id}`, {
+    const other = await heldFetch(`${api.url}/image/v2/images/${id}`, {
       method: 'DELETE',
       headers: { [TICKET_HEADER]: ticket('write') },
     });
@@ -348,7 +349,7 @@ describe('images', () => {
   });
 
   it('describes itself', async () => {
-    const versions = (await (await fetch(`${api.url}/image/`)).json()) as { versions: { id: string }[] };
+    const versions = (await (await heldFetch(`${api.url}/image/`)).json()) as { versions: { id: string }[] };
     assert.match(versions.versions[0]?.id ?? '', /^v2\.\d+$/);
     assert.equal((await api.image('GET', '/schemas/image')).body.name, 'image');
     assert.equal((await api.image('GET', '/schemas/images')).body.name, 'images');

@@ -10,6 +10,7 @@ import {
   TOKENS,
   type Who,
 } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 
 const PATCH = { 'Content-Type': 'application/openstack-images-v2.1-json-patch' };
 
@@ -37,7 +38,7 @@ describe('image members', () => {
   const listed = async (query = '', as: Who = 'stranger'): Promise<string[]> =>
     (await api.image('GET', `/images${query}`, { as })).body.images.map((image: { id: string }) => image.id);
   const data = (as: Who, sent?: Uint8Array) =>
-    fetch(`${api.url}/image/v2/images/${id}/file`, {
+    heldFetch(`${api.url}/image/v2/images/${id}/file`, {
       headers: { 'X-Auth-Token': TOKENS[as], 'Content-Type': 'application/octet-stream' },
       ...(sent !== undefined && { method: 'PUT', body: Buffer.from(sent) }),
     });

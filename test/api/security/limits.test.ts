@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import type { Limits } from '#api/limits/settings.ts';
 import { OTHER_PROJECT, PROJECT, startApi, type TestApi, TOKENS } from '#test/api/support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 
 const LIMITS: Limits = {
   rates: {
@@ -21,7 +22,7 @@ describe('limits', () => {
   afterEach(() => api[Symbol.asyncDispose]());
 
   const ask = async (project: string, token: string | undefined, headers: Record<string, string> = {}) => {
-    const response = await fetch(`${api.url}/v3/${project}/volumes`, {
+    const response = await heldFetch(`${api.url}/v3/${project}/volumes`, {
       headers: { ...(token !== undefined && { 'X-Auth-Token': token }), ...headers },
     });
     return { status: response.status, headers: response.headers, body: (await response.json()) as object };
@@ -46,7 +47,7 @@ describe('limits', () => {
 
   it('what is refused changes nothing, a body or not', async () => {
     for (let sent = 0; sent < 20; sent++) await ask(PROJECT, TOKENS.member);
-    const response = await fetch(`${api.url}/v3/${PROJECT}/volumes`, {
+    const response = await heldFetch(`${api.url}/v3/${PROJECT}/volumes`, {
       method: 'POST',
       headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': 'application/json' },
       body: JSON.stringify({ volume: { size: 1 } }),
@@ -72,7 +73,7 @@ describe('limits', () => {
   it('guessing at the login is guessing', async () => {
     const logIn = async (id: string): Promise<number> => {
       const auth = { identity: { methods: ['token'], token: { id } } };
-      const response = await fetch(`${api.url}/identity/v3/auth/tokens`, {
+      const response = await heldFetch(`${api.url}/identity/v3/auth/tokens`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ auth }),

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asId, type VolumeId } from '#schema/ids.ts';
 import { PROJECT, startApi, type TestApi, TOKENS } from '#test/api/support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 
 const TIMEOUT_MS = 600;
 const SLOW = 150;
@@ -40,7 +41,7 @@ describe('slow clients', () => {
   /** Somebody else's request in the meantime. */
   async function quick(): Promise<void> {
     const began = performance.now();
-    const response = await fetch(`${api.url}/v3/${PROJECT}/volumes`, {
+    const response = await heldFetch(`${api.url}/v3/${PROJECT}/volumes`, {
       headers: { 'X-Auth-Token': TOKENS.member },
     });
     await response.text();

@@ -204,10 +204,14 @@ function checkError(answer: Answer): void {
   assert.equal(request_id, answer.headers.get('x-openstack-request-id'));
 }
 
-function findRoute(method: string, path: string, body: unknown): Route | undefined {
+/** The line of the table that answers; among actions the body says which. */
+export function findRoute(method: string, path: string, body: unknown): Route | undefined {
   const root = apiRoots.find(({ prefix }) => path.startsWith(`${prefix}/`));
   if (root === undefined) return undefined;
-  const segments = (path.split('?')[0] ?? '').slice(root.prefix.length + 1).split('/');
+  const [plain = ''] = path.split('?');
+  const { suffix = '' } = root;
+  const end = suffix !== '' && plain.endsWith(suffix) ? -suffix.length : undefined;
+  const segments = plain.slice(root.prefix.length + 1, end).split('/');
   const start = root.router.hasRoot(segments[0] ?? '') ? 0 : 1;
   const endpoint = root.router.match(method as Method, segments, start)?.endpoint;
   if (endpoint?.actions === undefined) return endpoint?.route;
