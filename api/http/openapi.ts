@@ -212,19 +212,29 @@ function versionHeader({ service, major, min, max }: MicroversionRange): Json {
 
 function responses(group: readonly Pick<Route, 'produces' | 'replies'>[], headers: Json = {}): Json {
   const answers: Json = { default: { $ref: '#/components/responses/Error' } };
-  for (const { produces = 'application/json', replies } of group) {
-    for (const [status, schema] of Object.entries(replies)) {
-      answers[status] = {
-        description: Number(status) < 400 ? 'Success' : 'Refused',
-        headers: { ...NAMED_REQUEST, ...headers },
-        ...(schema !== null && {
-          content: { [produces]: produces === BYTES ? {} : { schema: jsonSchema(schema, 'output') } },
-        }),
-      };
-    }
+  const said = group.flatMap(({ produces = 'application/json', replies }) =>
+    Object.entries(replies).map(([status, schema]) => ({ status, produces, schema })),
+  );
+  for (const [status, each] of Map.groupBy(said, (reply) => reply.status)) {
+    const schemas = each.flatMap(({ schema }) => (schema === null ? [] : [jsonSchema(schema, 'output')]));
+    const [only] = schemas;
+    const { produces } = each.find(({ schema }) => schema !== null) ?? {};
+    const success = Number(status) < 400 ? 'Success' : 'Refused';
+    answers[status] = {
+      description: schemas.length === each.length || only === undefined ? success : `${success}; ${OR_EMPTY}`,
+      headers: { ...NAMED_REQUEST, ...headers },
+      ...(produces !== undefined && {
+        content: {
+          [produces]: produces === BYTES ? {} : { schema: schemas.length === 1 ? only : { anyOf: schemas } },
+        },
+      }),
+    };
   }
   return answers;
 }
+
+/** OpenAPI has no word for a body that only some of the actions of one path answer. */
+const OR_EMPTY = 'an action that answers nothing has no body';
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {

@@ -46,6 +46,8 @@ export class Described {
     const answer = '$ref' in said ? (this.#at(said.$ref) as Response) : said;
     const text = await response.text();
     if (answer.content === undefined) return assert.equal(text, '', `${operationId} ${status}`);
+    // Of the actions of one path some answer nothing where others answer something.
+    if (text === '' && path.endsWith('/action')) return;
     const place =
       '$ref' in said ? said.$ref : `#/paths/${escape(template)}/${method.toLowerCase()}/responses/${key}`;
     const valid = this.#validator(`openapi${place}/content/${escape('application/json')}/schema`);
