@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { freePort } from '#stack/servers/port.ts';
 import { createDatabase } from '#test/support/database.ts';
 import { createRedis } from '#test/support/redis.ts';
+import { heldFetch } from './support/held-fetch.ts';
 
 function start(variables: Readonly<Record<string, string>>): ChildProcess {
   return spawn(process.execPath, ['api/main.ts'], {
@@ -32,18 +33,18 @@ describe('the API as a process', () => {
       const [line] = (await once(createInterface(api.stdout), 'line')) as [string];
       assert.equal(line, `api listens on 127.0.0.1:${port}`);
       const url = `http://127.0.0.1:${port}/v3/demo/volumes`;
-      const created = await fetch(url, {
+      const created = await heldFetch(url, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ volume: { size: 1 } }),
       });
       assert.equal(created.status, 202);
       const elsewhere = ((await created.json()) as { volume: { id: string } }).volume.id;
-      assert.equal((await fetch(`http://127.0.0.1:${port}/v3/other/volumes/${elsewhere}`)).status, 404);
-      assert.equal((await fetch(`http://127.0.0.1:${port}/dashboard`)).status, 200);
+      assert.equal((await heldFetch(`http://127.0.0.1:${port}/v3/other/volumes/${elsewhere}`)).status, 404);
+      assert.equal((await heldFetch(`http://127.0.0.1:${port}/dashboard`)).status, 200);
 
       const exited = once(api, 'exit');
-      const underWay = fetch(`${url}/detail`);
+      const underWay = heldFetch(`${url}/detail`);
       api.kill('SIGTERM');
       await underWay.then(
         (answer) => assert.equal(answer.status, 200),

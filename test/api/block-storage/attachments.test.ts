@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { startApi, type TestApi } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { availableVolume, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 const CONNECTOR = { initiator: 'iqn.1993-08.org.debian:01:abc', host: 'client1', mountpoint: '/dev/vdc' };
@@ -146,7 +147,7 @@ describe('attachments of clients that connect by themselves', () => {
   it("a failed export leaves nothing behind and says why; another project's does not exist", async () => {
     const volume = await availableVolume(api);
     hosts.model.volumes.delete(volume);
-    const failed = await fetch(`${api.url}/v3/attachments`, {
+    const failed = await heldFetch(`${api.url}/v3/attachments`, {
       method: 'POST',
       headers: {
         'X-Auth-Token': 'token-of-member',

@@ -4,6 +4,7 @@ import { open, readdir, rename, stat, truncate, writeFile } from 'node:fs/promis
 import { dirname } from 'node:path';
 import type { VolumeId } from '#schema/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { eventually, volumeBecomes } from '../support/hosts.ts';
 import { type StorageHosts, startStorageHosts } from '../support/storage.ts';
 
@@ -331,7 +332,7 @@ describe('data of volumes, on real files', () => {
       body: { name: 'image', disk_format: 'raw', container_format: 'bare' },
     });
     const data = randomBytes(MIB);
-    const put = await fetch(`${api.url}/image/v2/images/${image.body.id}/file`, {
+    const put = await heldFetch(`${api.url}/image/v2/images/${image.body.id}/file`, {
       method: 'PUT',
       headers: { 'X-Auth-Token': 'token-of-member', 'Content-Type': 'application/octet-stream' },
       body: data,

@@ -11,6 +11,7 @@ import {
   TOKENS,
   type Who,
 } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { type Hosts, startHosts } from '../support/hosts.ts';
 
 const NEW_KEY = 'cd'.repeat(32);
@@ -291,7 +292,7 @@ describe('encrypted volumes', function () {
     await rotateSecrets(api.db, createSecrets(`${SECRET_KEY},${NEW_KEY}`));
 
     // Neither data nor key of somebody's own making.
-    const put = await fetch(`${api.url}/image/v2${path}/file`, {
+    const put = await heldFetch(`${api.url}/image/v2${path}/file`, {
       method: 'PUT',
       headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': 'application/octet-stream' },
       body: 'LUKS',

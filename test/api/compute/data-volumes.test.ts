@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { asId, type VolumeId } from '#schema/ids.ts';
 import { type Answer, startApi, type TestApi, TOKENS } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 type Mapping = Record<string, unknown>;
@@ -106,7 +107,7 @@ describe('servers made with several volumes', () => {
     const image = (
       await api.image('POST', '/images', { body: { disk_format: 'raw', container_format: 'bare' } })
     ).body.id;
-    await fetch(`${api.url}/image/v2/images/${image}/file`, {
+    await heldFetch(`${api.url}/image/v2/images/${image}/file`, {
       method: 'PUT',
       headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': 'application/octet-stream' },
       body: Buffer.alloc(1_000, 1),

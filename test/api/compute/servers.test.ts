@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { asId, type ServerId, type VolumeId } from '#schema/ids.ts';
 import { type Answer, startApi, type TestApi, TOKENS } from '../support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { availableVolume, eventually, type Hosts, startHosts, volumeBecomes } from '../support/hosts.ts';
 
 describe('servers that boot from volumes', () => {
@@ -236,7 +237,7 @@ describe('servers that boot from volumes', () => {
     const { body } = await api.image('POST', '/images', {
       body: { name: 'tiny', disk_format: 'raw', container_format: 'bare' },
     });
-    const stored = await fetch(`${api.url}/image/v2/images/${body.id}/file`, {
+    const stored = await heldFetch(`${api.url}/image/v2/images/${body.id}/file`, {
       method: 'PUT',
       headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': 'application/octet-stream' },
       body: 'not much of a system',

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { freePort } from '#stack/servers/port.ts';
 import { createDatabase } from '#test/support/database.ts';
 import { createRedis } from '#test/support/redis.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { eventually } from '../support/hosts.ts';
 
 describe('an api that dies in the midst of an upload', () => {
@@ -37,13 +38,13 @@ describe('an api that dies in the midst of an upload', () => {
       return api;
     };
     const status = async (id: string): Promise<string> =>
-      ((await (await fetch(`${url}/${id}`)).json()) as { status: string }).status;
+      ((await (await heldFetch(`${url}/${id}`)).json()) as { status: string }).status;
     const put = (id: string, body: Buffer) =>
-      fetch(`${url}/${id}/file`, { method: 'PUT', body, headers: { 'Content-Type': TYPE } });
+      heldFetch(`${url}/${id}/file`, { method: 'PUT', body, headers: { 'Content-Type': TYPE } });
 
     let api = await start();
     try {
-      const created = await fetch(url, {
+      const created = await heldFetch(url, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ disk_format: 'raw', container_format: 'bare' }),

@@ -14,6 +14,7 @@ import {
 } from '#test/api/security/support/surface.ts';
 import { startApi, type TestApi } from '#test/api/support/api.ts';
 import { IdentityApi } from '#test/api/support/identity.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { type Cast, gather, PERSONAS, type Persona } from './personas.ts';
 
 /** Once more by hand, so that the code that decides is not what says what is right. */
@@ -55,7 +56,7 @@ describe('policy', () => {
     const path = parts.map(fill).join('/');
     const body = route.action === undefined ? { nothing: true } : { [route.action]: { nothing: true } };
     try {
-      const response = await fetch(`${identity.url}${root}/${path}`, {
+      const response = await heldFetch(`${identity.url}${root}/${path}`, {
         method: route.method,
         signal: AbortSignal.timeout(PATIENCE_MS),
         headers: {

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { oneLine } from '#api/http/one-line.ts';
 import { PROJECT, startApi, type TestApi, TOKENS } from '#test/api/support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { pathOf } from './support/attack.ts';
 import { makeKit } from './support/kit.ts';
 import { rootOf, TARGETS } from './support/surface.ts';
@@ -180,7 +181,7 @@ describe('HTTP', () => {
       ];
       for (const body of bodies) {
         const began = performance.now();
-        const { status } = await fetch(`${api.url}${VOLUMES}`, {
+        const { status } = await heldFetch(`${api.url}${VOLUMES}`, {
           method: 'POST',
           headers: { 'X-Auth-Token': TOKENS.member, 'Content-Type': 'application/json' },
           body,

@@ -1,6 +1,7 @@
 /** What each role may call, for every route of the table. */
 import assert from 'node:assert/strict';
 import { PROJECT, startApi, type TestApi, type Who } from '#test/api/support/api.ts';
+import { heldFetch } from '../support/held-fetch.ts';
 import { attempt, dump, pathOf } from './support/attack.ts';
 import { bodyOf } from './support/bodies.ts';
 import { type Kit, makeKit } from './support/kit.ts';
@@ -50,7 +51,7 @@ describe('roles', () => {
     for (const target of TARGETS) {
       for (const token of [undefined, 'token-of-nobody', '', `${PROJECT}:admin`]) {
         const root = rootOf(target.service, PROJECT);
-        const response = await fetch(`${api.url}${root}${pathOf(target, own)}`, {
+        const response = await heldFetch(`${api.url}${root}${pathOf(target, own)}`, {
           method: target.route.method,
           headers: {
             ...(token !== undefined && { 'X-Auth-Token': token }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { type TestApi, TOKENS, type Who } from '#test/api/support/api.ts';
+import { heldFetch } from '../../support/held-fetch.ts';
 import { type Kit, nounOf, withinPart } from './kit.ts';
 import { rootOf, type Target, VERSIONS } from './surface.ts';
 
@@ -31,7 +32,7 @@ export async function attempt(
   const { method, consumes } = target.route;
   const root = rootOf(target.service, project);
   try {
-    const response = await fetch(`${api.url}${root}${path}`, {
+    const response = await heldFetch(`${api.url}${root}${path}`, {
       method,
       signal: AbortSignal.timeout(PATIENCE_MS),
       headers: {

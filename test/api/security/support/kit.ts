@@ -10,6 +10,7 @@ import {
   type VolumeId,
 } from '#schema/ids.ts';
 import { OTHER_PROJECT, PROJECT, type TestApi, TOKENS } from '#test/api/support/api.ts';
+import { heldFetch } from '../../support/held-fetch.ts';
 
 /** What can be named by an id. */
 export const NOUNS = [
@@ -175,7 +176,7 @@ export async function makeKit(api: TestApi, owner: Owner): Promise<Kit> {
     as: owner,
     body: { name: 'image', tags: ['tag'], disk_format: 'raw', container_format: 'bare', key: 'value' },
   });
-  await fetch(`${api.url}/image/v2/images/${image.body.id}/file`, {
+  await heldFetch(`${api.url}/image/v2/images/${image.body.id}/file`, {
     method: 'PUT',
     headers: { 'X-Auth-Token': TOKENS[owner], 'Content-Type': 'application/octet-stream' },
     body: 'data',

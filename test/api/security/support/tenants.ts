@@ -10,6 +10,7 @@ import type { Tables } from '#schema/tables.ts';
 import { type Stack, type StackOptions, startStack } from '#stack/environment.ts';
 import { answers } from '#stack/readiness.ts';
 import { eventually } from '#test/api/support/hosts.ts';
+import { heldFetch } from '../../support/held-fetch.ts';
 
 const USERS = {
   admin: { token: 'token-of-admin', project_id: 'operators', user_id: 'ada', roles: ['admin'] },
@@ -70,7 +71,7 @@ export class Tenants implements AsyncDisposable {
     body?: object | Buffer,
   ): Promise<{ readonly status: number; readonly body: Json }> {
     const bytes = Buffer.isBuffer(body);
-    const response = await fetch(`${this.stack.apiUrl}${path}`, {
+    const response = await heldFetch(`${this.stack.apiUrl}${path}`, {
       method,
       headers: {
         'X-Auth-Token': USERS[as].token,
