@@ -5,7 +5,7 @@ import { createTgtClient } from '#storage-agent/targets/tgt/client.ts';
 import type { Rig } from '../rig.ts';
 import type { Ready, Subject } from './subject.ts';
 
-const ROWS = ['export', 'grow', 'plug', 'tune', 'unplug', 'disconnect', 'remove'] as const;
+const ROWS = ['export', 'grow', 'plug', 'tune', 'unplug', 'disconnect', 'remove', 'resize'] as const;
 const only = (...rows: (typeof ROWS)[number][]): string[] => ROWS.filter((row) => !rows.includes(row));
 
 const GIB = 2 ** 30;
