@@ -143,7 +143,8 @@ export async function startAgent<K extends AgentKind>(options: AgentOptions<K>):
   async function performInPlace(job: Job<TaskEnvelope>, token: string | undefined): Promise<unknown> {
     const leave = await places.enter(backendsOf(job.data.input));
     if (leave === null) {
-      await job.moveToDelayed(systemClock.now() + PLACE_AGAIN_MS, token);
+      // Where that fails the job is another's by now, or Redis is away: as it is, it is handed out again once its lock has run out.
+      await job.moveToDelayed(systemClock.now() + PLACE_AGAIN_MS, token).catch(() => undefined);
       throw new DelayedError();
     }
     try {
